@@ -1,0 +1,78 @@
+"""The way in, and the one error boundary: cause, then what to do.  A crash is never a verdict."""
+
+from __future__ import annotations
+
+import sys
+
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from portcheck.errors import PortcheckError
+
+USAGE = 2
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Runs the command line of this process and exits with the code of the contract."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: list[str]) -> int:
+    """Runs one command line and returns its exit code."""
+    from portcheck.errors import PortcheckError
+
+    try:
+        return _execute(argv)
+    except PortcheckError as error:
+        _say(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it must not look like a verdict
+        return _crashed(error)
+
+
+def _execute(argv: list[str]) -> int:
+    from portcheck import quick
+
+    request = quick.parse(argv)
+    if request is None:
+        from portcheck import cli
+
+        request = cli.parse(argv or ["--help"])
+        if not isinstance(request, tuple):
+            # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
+            return int(request or 0) if argv else USAGE
+    from portcheck.commands import execute
+
+    return execute(request)
+
+
+def _say(error: PortcheckError) -> None:
+    from portcheck.render.stream import complain
+
+    complain(error.cause, error.remedy)
+
+
+def _crashed(error: Exception) -> int:
+    import os
+
+    from portcheck.render.stream import complain
+
+    if os.environ.get("PORTCHECK_TRACEBACK"):
+        import traceback
+
+        traceback.print_exc()
+    complain(
+        f"internal error: {type(error).__name__}: {error}",
+        "this is a bug in portcheck, not an answer; PORTCHECK_TRACEBACK=1 shows where",
+    )
+    return INTERNAL_ERROR
+
+
+if __name__ == "__main__":
+    main()

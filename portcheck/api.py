@@ -1,0 +1,104 @@
+"""The Python API: what `import portcheck` offers, on the same pipeline as the command line."""
+
+from __future__ import annotations
+
+from portcheck.pipeline import checks
+from portcheck.choose import choose, order
+from portcheck.errors import UsageError
+from portcheck.listing import Filter, Listing, list_sockets
+from portcheck.observe.names import SystemNames
+from portcheck.servers import server_for
+from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from portcheck.model import Diagnosis, Protocol
+
+
+def check(
+    target: str | int,
+    *,
+    protocol: Protocol = "tcp",
+    host: str | None = None,
+    reuseaddr: bool = True,
+    profile: str | None = None,
+    probe: bool = True,
+    verbose: bool = False,
+) -> Diagnosis:
+    """Can a server listen on `target` (one port, in any form of the command line); if not, who has it and why.
+
+    `probe` False reads the kernel's tables alone and tries no bind; `profile` asks as that runtime binds ("node" ...);
+    `reuseaddr` False asks for a server that does not set SO_REUSEADDR; `verbose` also looks into other network
+    namespaces.  Raises UsageError where `target` cannot be understood or names several ports (see `check_all`).
+    """
+    found = check_all(
+        [target], protocol=protocol, host=host, reuseaddr=reuseaddr, profile=profile, probe=probe, verbose=verbose
+    )
+    if len(found) != 1:
+        raise UsageError(f"'{target}' names {len(found)} ports; check_all() takes many")
+    return found[0]
+
+
+def check_all(
+    targets: Iterable[str | int],
+    *,
+    protocol: Protocol = "tcp",
+    host: str | None = None,
+    reuseaddr: bool = True,
+    profile: str | None = None,
+    probe: bool = True,
+    verbose: bool = False,
+) -> tuple[Diagnosis, ...]:
+    """A Diagnosis for every port that `targets` name, in order, from one look at the host.  Raises UsageError."""
+    texts = [str(target) for target in targets]
+    hosts = () if host is None else (host,)
+    endpoints = parse_targets(texts, SystemNames(), protocol=protocol, hosts=hosts)
+    server = server_for(profile, reuseaddr=reuseaddr)
+    return tuple(checks(endpoints, server=server, probe=probe, verbose=verbose))
+
+
+def pick(
+    candidates: Iterable[str | int],
+    *,
+    host: str | None = None,
+    protocol: Protocol = "tcp",
+    exclude: Iterable[str | int] = (),
+    random: bool = False,
+    stable: str | None = None,
+    any_port: bool = False,
+    reuseaddr: bool = True,
+    probe: bool = True,
+) -> int:
+    """The first of `candidates` (ports, ranges as "8000-8010") that is free on `host` (default: on every address).
+
+    Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with
+    `reserve`.  Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
+    """
+    names = SystemNames()
+
+    def ports(texts: Iterable[str | int]) -> list[int]:
+        return [port for text in texts for port in parse_ports(str(text), names, protocol)]
+
+    excluded = ports(exclude)
+    choice = choose(
+        order(ports(candidates), exclude=excluded, random=random, stable=stable),
+        protocol=protocol,
+        hosts=(EVERY if host is None else parse_host(host, names),),
+        any_port=any_port,
+        exclude=excluded,
+        server=server_for(None, reuseaddr=reuseaddr),
+        probe=probe,
+    )
+    return choice.ports[0]
+
+
+def listeners(*, protocol: Protocol | None = None, ports: Iterable[int] | None = None) -> Listing:
+    """Every listening TCP and bound UDP socket of this network namespace, in order of port.
+
+    Iterating gives each `Socket` with the `pids` that hold it; `.processes` tells who they are, `.blind_spots` what
+    could not be seen.
+    """
+    protocols: tuple[Protocol, ...] = ("tcp", "udp") if protocol is None else (protocol,)
+    return list_sockets(Filter(protocols, None if ports is None else tuple(ports)))

@@ -1,0 +1,176 @@
+"""The command line as typer reads it: every command's parameters, turned into a request.  Nothing is done here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from portcheck.errors import PortcheckError, UsageError
+from portcheck.quick import COMMANDS
+from portcheck.request import CheckRequest, ListRequest, PickRequest
+from portcheck.target import ACCEPTED
+
+app = typer.Typer(
+    name="portcheck",
+    help="Can my server listen here? If not: who has the port, why, and what to do now.\n\n"
+    "`portcheck 80` is `portcheck check 80`.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Targets = Annotated[list[str], typer.Argument(metavar="TARGET...", help=f"What to ask about: {ACCEPTED}.")]
+Candidates = Annotated[
+    list[str] | None, typer.Argument(metavar="CANDIDATE...", help="Ports and ranges, in order of preference.")
+]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", metavar="HOST", help="Ask about this address, interface or host name only (repeatable)."),
+]
+Udp = Annotated[bool, typer.Option("--udp", help="Ask about UDP instead of TCP.")]
+NoReuse = Annotated[bool, typer.Option("--no-reuseaddr", help="The server will not set SO_REUSEADDR.")]
+NoProbe = Annotated[bool, typer.Option("--no-probe", help="Only read the kernel's tables; try no bind.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--as", metavar="SERVER", help="Ask as this runtime binds: node, python, go, java, nginx, apache ..."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Plain stable lines, as when piped.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing; the exit code answers.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="The whole bind table and what else was seen.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (NO_COLOR is heeded too).")]
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if wanted:
+        from portcheck import __version__
+
+        typer.echo(f"portcheck {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def portcheck(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What comes before a command."""
+
+
+@app.command()
+def check(
+    targets: Targets,
+    hosts: Hosts = None,
+    udp: Udp = False,
+    no_reuseaddr: NoReuse = False,
+    no_probe: NoProbe = False,
+    profile: Profile = None,
+    json: Json = False,
+    plain: Plain = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+) -> CheckRequest:
+    """Can a server listen here; if not, who has the port, why, and what now (the default command)."""
+    return CheckRequest(
+        tuple(targets),
+        tuple(hosts or ()),
+        udp=udp,
+        reuseaddr=not no_reuseaddr,
+        probe=not no_probe,
+        profile=profile,
+        face=_face(json=json, plain=plain),
+        quiet=quiet,
+        verbose=verbose,
+        color=not no_color,
+    )
+
+
+@app.command("list")
+def list_(
+    ports: Annotated[list[str] | None, typer.Argument(metavar="[PORT|RANGE]...")] = None,
+    tcp: Annotated[bool, typer.Option("--tcp", help="TCP only.")] = False,
+    udp: Annotated[bool, typer.Option("--udp", help="UDP only.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Connections too, not just what listens.")] = False,
+    user: Annotated[str | None, typer.Option("--user", help="Only sockets of this user (name or uid).")] = None,
+    pid: Annotated[int | None, typer.Option("--pid", min=1, help="Only sockets that this process holds.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only processes with this in their name.")] = None,
+    pids: Annotated[bool, typer.Option("--pids", help="PIDs of the listeners alone, one a line.")] = False,
+    json: Json = False,
+    plain: Plain = False,
+    no_color: NoColor = False,
+) -> ListRequest:
+    """Every listening or bound socket with its owners."""
+    return ListRequest(
+        tuple(ports or ()), tcp, udp, everything, user, pid, name, pids, _face(json=json, plain=plain), not no_color
+    )
+
+
+@app.command()
+def pick(
+    candidates: Candidates = None,
+    hosts: Hosts = None,
+    udp: Udp = False,
+    count: Annotated[int, typer.Option("-n", min=1, max=65535, metavar="K", help="K ports, one a line.")] = 1,
+    random: Annotated[bool, typer.Option("--random", help="Take the candidates in random order.")] = False,
+    any_port: Annotated[bool, typer.Option("--any", help="If none is free, any port of the kernel's choice.")] = False,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", metavar="PORTS", help="Never these.")] = None,
+    stable: Annotated[
+        str | None, typer.Option("--stable", metavar="NAME", help="Start at a place derived from NAME.")
+    ] = None,
+    no_reuseaddr: NoReuse = False,
+    no_probe: NoProbe = False,
+    profile: Profile = None,
+    json: Json = False,
+) -> PickRequest:
+    """The next free port of a candidate list, alone on stdout."""
+    if not candidates and not any_port:
+        raise UsageError("pick needs candidates, such as 8000 8001 9000-9010, or --any")
+    return PickRequest(
+        tuple(candidates or ()),
+        tuple(hosts or ()),
+        udp,
+        count,
+        random,
+        any_port,
+        tuple(exclude or ()),
+        stable,
+        not no_reuseaddr,
+        not no_probe,
+        profile,
+        json,
+    )
+
+
+def _face(*, json: bool, plain: bool) -> Any:
+    if json and plain:
+        raise UsageError("--json and --plain exclude each other")
+    return "json" if json else "plain" if plain else "auto"
+
+
+def parse(argv: Sequence[str]) -> Any:
+    """The request of a command line, or the exit code of one that typer has answered (help, version, completion).
+
+    Raises UsageError in one line for whatever cannot be understood.
+    """
+    try:
+        return typer.main.get_command(app).main(with_command(argv), prog_name="portcheck", standalone_mode=False)
+    except PortcheckError:
+        raise
+    except Exception as error:
+        # Some versions of typer bring click along, others import it: their errors are known by this method.
+        described = getattr(error, "format_message", None)
+        if described is None:
+            raise
+        cause = " ".join(described().split())
+        raise UsageError(cause or "a command or a target is missing", "portcheck --help shows what is accepted") from None
+
+
+def with_command(argv: Sequence[str]) -> list[str]:
+    """`portcheck 80` is `portcheck check 80`."""
+    own = (*COMMANDS, "--help", "-h", "--version", "--install-completion", "--show-completion")
+    return list(argv) if not argv or argv[0] in own else ["check", *argv]

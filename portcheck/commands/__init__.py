@@ -1,0 +1,26 @@
+"""What each command does with its request: look, decide, print, and return the exit code."""
+
+from __future__ import annotations
+
+from portcheck.request import CheckRequest, ListRequest, PickRequest
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def execute(request: Any) -> int:
+    """Runs the command that a request is for."""
+    if isinstance(request, CheckRequest):
+        from portcheck.commands import check
+
+        return check.run(request)
+    if isinstance(request, PickRequest):
+        from portcheck.commands import pick
+
+        return pick.run(request)
+    if isinstance(request, ListRequest):
+        from portcheck.commands import listing
+
+        return listing.run(request)
+    raise TypeError(f"no command for {request!r}")

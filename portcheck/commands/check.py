@@ -1,0 +1,71 @@
+"""portcheck TARGET...: can a server listen here; if not, who, why, and what now."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from portcheck.observe.names import SystemNames
+from portcheck.pipeline import checks
+from portcheck.render import plain, stream
+from portcheck.render.summary import summarise
+from portcheck.servers import server_for
+from portcheck.target import parse_targets
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from portcheck.model import Diagnosis
+    from portcheck.request import CheckRequest
+
+FREE, NOT_FREE, UNKNOWN = 0, 1, 3
+
+
+def run(request: CheckRequest) -> int:
+    """Checks, prints, and returns the exit code of the contract."""
+    diagnoses = tuple(diagnose(request))
+    if not request.quiet:
+        _print(diagnoses, request)
+    return exit_code(diagnoses)
+
+
+def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
+    """The diagnoses that a request asks for.  Raises UsageError before anything is looked at."""
+    endpoints = parse_targets(
+        request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
+    )
+    server = server_for(request.profile, reuseaddr=request.reuseaddr)
+    return checks(endpoints, server=server, probe=request.probe, verbose=request.verbose)
+
+
+def exit_code(diagnoses: Iterable[Diagnosis]) -> int:
+    """1 where a target is known not to be free, 3 where one could not be told, 0 where all are free."""
+    verdicts = {diagnosis.verdict for diagnosis in diagnoses}
+    if verdicts & {"in-use", "denied", "unavailable"}:
+        return NOT_FREE
+    return UNKNOWN if "unknown" in verdicts else FREE
+
+
+def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
+    if request.face == "json":
+        from portcheck.render.document import check_document, dumps
+
+        stream.write([dumps(check_document(diagnoses))])
+        return
+    shown = diagnoses if request.verbose else tuple(summarise(diagnoses))
+    for diagnosis in shown:
+        stream.write(_lines(diagnosis, request))
+
+
+def _lines(diagnosis: Diagnosis, request: CheckRequest) -> Iterator[str]:
+    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+        return plain.check(diagnosis, verbose=request.verbose)
+    from portcheck.render import human
+
+    return human.check(
+        diagnosis,
+        verbose=request.verbose,
+        width=stream.width(sys.stdout, os.environ),
+        colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
+    )

@@ -1,0 +1,70 @@
+"""portcheck list [PORT|RANGE]...: every listening or bound socket with its owners."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from portcheck.listing import Filter, list_sockets
+from portcheck.observe.names import SystemNames
+from portcheck.render import plain, stream
+from portcheck.target import parse_ports
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from portcheck.listing import Listing
+    from portcheck.model import Protocol
+    from portcheck.request import ListRequest
+
+
+def run(request: ListRequest) -> int:
+    """Lists, prints, and returns 0: nothing that matches is an answer too."""
+    from portcheck.render.progress import progress
+
+    wanted = _filter(request)
+    with progress("reading the socket table"):
+        listing = list_sockets(wanted)
+    _print(listing, request)
+    return 0
+
+
+def _filter(request: ListRequest) -> Filter:
+    names = SystemNames()
+    protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
+    if request.tcp and request.udp:
+        protocols = ("tcp", "udp")
+    ports = tuple(port for text in request.ports for port in parse_ports(text, names)) if request.ports else None
+    return Filter(protocols, ports, request.all and not request.pids, request.user, request.pid, request.name)
+
+
+def _print(listing: Listing, request: ListRequest) -> None:
+    stream.write(_lines(listing, request))
+    if request.face != "json":
+        stream.write(_unseen(listing), sys.stderr)
+
+
+def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
+    if request.pids:
+        return plain.pids(listing.sockets)
+    if request.face == "json":
+        from portcheck.render.document import dumps, list_document
+
+        return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
+    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+        return plain.listing(listing.sockets, listing.processes, remote=request.all)
+    from portcheck.render import human
+
+    return human.listing(
+        listing.sockets,
+        listing.processes,
+        remote=request.all,
+        width=stream.width(sys.stdout, os.environ),
+        colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
+    )
+
+
+def _unseen(listing: Listing) -> Iterator[str]:
+    for spot in listing.blind_spots:
+        yield f"not seen: {spot.message}" + (f" ({spot.remedy})" if spot.remedy else "")

@@ -1,0 +1,83 @@
+"""portcheck pick CANDIDATE...: the next free port, alone on stdout; the reasons for what was skipped on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from portcheck.choose import UNSAFE_IN_BROWSERS, Choice, choose, order
+from portcheck.errors import NoFreePort
+from portcheck.observe.names import SystemNames
+from portcheck.observe.platform import policy
+from portcheck.render import stream
+from portcheck.servers import server_for
+from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from portcheck.model import Diagnosis, Protocol
+    from portcheck.request import PickRequest
+
+
+def run(request: PickRequest) -> int:
+    """Picks, prints, and returns the exit code of the contract."""
+    try:
+        choice = pick(request)
+    except NoFreePort as error:
+        _print(Choice((), error.diagnoses), request)
+        stream.complain(error.cause, error.remedy)
+        return error.exit_code
+    _print(choice, request)
+    return 0
+
+
+def pick(request: PickRequest) -> Choice:
+    """The choice that a request asks for.  Raises UsageError or NoFreePort."""
+    names = SystemNames()
+    protocol: Protocol = "udp" if request.udp else "tcp"
+    ports = [port for text in request.candidates for port in parse_ports(text, names, protocol)]
+    exclude = {port for text in request.exclude for port in parse_ports(text, names, protocol)}
+    return choose(
+        order(ports, exclude=exclude, random=request.random, stable=request.stable),
+        count=request.count,
+        protocol=protocol,
+        hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
+        any_port=request.any,
+        exclude=exclude,
+        server=server_for(request.profile, reuseaddr=request.reuseaddr),
+        probe=request.probe,
+    )
+
+
+def _print(choice: Choice, request: PickRequest) -> None:
+    stream.write([*_skipped(choice.diagnoses), *_warnings(choice.ports)], sys.stderr)
+    if request.json:
+        from portcheck.render.document import dumps, pick_document
+
+        stream.write([dumps(pick_document(choice.ports, choice.diagnoses))])
+    elif choice.ports:
+        stream.write(str(port) for port in choice.ports)
+
+
+def _skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
+    """`20000: in use: Service.exe (PID 5444) listens on every IPv4 address`"""
+    for diagnosis in diagnoses:
+        if diagnosis.verdict != "free":
+            reason = diagnosis.message
+            for subject in (f"Port {diagnosis.port} is ", f"UDP port {diagnosis.port} is "):
+                reason = reason.removeprefix(subject)
+            yield f"{diagnosis.port}: {reason.rstrip('.')}"
+
+
+def _warnings(ports: Iterable[int]) -> Iterator[str]:
+    """What a user should know of a port that was taken all the same, because the list's order is theirs."""
+    rules = policy()
+    for port in ports:
+        if rules.ephemeral and port in rules.ephemeral:
+            low, high = rules.ephemeral
+            yield f"note: {port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
+        if any(port in reserved for reserved in (*rules.reserved, *rules.excluded)):
+            yield f"note: {port} is reserved on this host (ip_local_reserved_ports)"
+        if port in UNSAFE_IN_BROWSERS:
+            yield f"note: browsers refuse to connect to {port} (it is one of the Fetch standard's bad ports)"

@@ -1,0 +1,192 @@
+"""Observation → diagnosis: verdict, cause, who, and what could not be seen.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.addresses import family_of
+from portcheck.blindness import blind_spots
+from portcheck.message import message
+from portcheck.model import Answer, Diagnosis, Owner, Process
+from portcheck.notes import notes
+from portcheck.rules.answers import answering
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from portcheck.model import Cause, Outcome, Row, Scene, Socket, State, Verdict
+    from portcheck.servers import Server
+    from portcheck.target import Endpoint
+
+SHOWN_AT_MOST = 1000
+WORST_FIRST: tuple[Verdict, ...] = ("in-use", "denied", "unavailable", "unknown", "free")
+VERDICTS: dict[Outcome, Verdict] = {
+    "in-use": "in-use",
+    "denied": "denied",
+    "not-available": "unavailable",
+    "unsupported": "unavailable",
+    "unknown": "unknown",
+    "free": "free",
+}
+# The best explanation first: what a person can act on outranks what passes by itself.
+CAUSES: tuple[Cause, ...] = ("listener", "bound", "kernel", "udp-socket", "connection", "closing", "time-wait")
+PASSING: tuple[State, ...] = ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
+
+
+def diagnose(
+    endpoint: Endpoint, rows: tuple[Row, ...], on_port: Sequence[Socket], scene: Scene, server: Server
+) -> Diagnosis:
+    """The whole answer for one port but the advice.  `rows` refer to `on_port`, the port's sockets in the table."""
+    asked = relevant(endpoint, rows)
+    shown = _shown(asked, on_port, scene)
+    sockets = tuple(on_port[index] for index in shown)
+    table = scene.tables[endpoint.protocol]
+    verdict = _verdict(asked, on_port)
+    finding = Diagnosis(
+        target=endpoint.target,
+        protocol=endpoint.protocol,
+        port=endpoint.port,
+        host=endpoint.host,
+        verdict=verdict,
+        cause=_cause(verdict, asked, on_port, endpoint, scene),
+        message="",
+        complete=True,
+        binds=_renumbered(rows, shown),
+        sockets=sockets,
+        connections=_counted(on_port, shown) if table.depth == "everything" else None,
+        owners=_owners(sockets, scene),
+        notes=notes(endpoint, rows, scene),
+        answers=_answers(endpoint, sockets, scene),
+    )
+    unseen = blind_spots(finding, asked, on_port, scene)
+    finding = finding._replace(blind_spots=unseen, complete=not unseen)
+    return finding._replace(message=message(finding, relevant(endpoint, finding.binds), scene, server))
+
+
+def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """The rows that count: an address that cannot be had here only where the user named it, or nothing else is left."""
+    named = all(host.kind == "addresses" for host in endpoint.hosts)
+    possible = tuple(row for row in rows if row.outcome not in ("not-available", "unsupported"))
+    return rows if named else possible or rows
+
+
+def _verdict(rows: Iterable[Row], on_port: Sequence[Socket]) -> Verdict:
+    found = {VERDICTS[row.outcome] for row in rows}
+    if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
+        found.add("in-use")
+    return next((verdict for verdict in WORST_FIRST if verdict in found), "unknown")
+
+
+def _bound_by_someone(row: Row, on_port: Sequence[Socket]) -> bool:
+    """A live process that has bound the port will listen or is about to: in use, though a bind might get through."""
+    return any(on_port[index].state == "BOUND" for index in row.conflicts)
+
+
+def cause_of(socket: Socket, scene: Scene) -> Cause:
+    """What kind of obstacle this socket is."""
+    if not socket.pids and (socket.protocol, socket.local_port) in scene.kernel_owned:
+        return "kernel"
+    if socket.protocol == "udp":
+        return "udp-socket"
+    if socket.state == "LISTEN":
+        return "listener"
+    if socket.state == "BOUND":
+        return "bound"
+    if socket.state == "TIME-WAIT":
+        return "time-wait"
+    return "closing" if socket.state in PASSING and not socket.inode else "connection"
+
+
+def _cause(
+    verdict: Verdict, rows: Sequence[Row], on_port: Sequence[Socket], endpoint: Endpoint, scene: Scene
+) -> Cause | None:
+    if verdict == "denied":
+        privileged = endpoint.port < scene.policy.unprivileged_from and scene.policy.privileged is not True
+        return "privileged" if privileged else "policy"
+    if verdict == "unavailable":
+        return "family" if all(row.outcome == "unsupported" for row in rows) else "address"
+    blocking = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
+    if not blocking:  # free or unknown, yet a server with other options would be refused
+        blocking = {index for row in rows for index in row.conflicts}
+    causes = {cause_of(on_port[index], scene) for index in blocking}
+    return next((cause for cause in CAUSES if cause in causes), None)
+
+
+def _shown(rows: Iterable[Row], on_port: Sequence[Socket], scene: Scene) -> list[int]:
+    """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice."""
+    shown = {index for index, socket in enumerate(on_port) if _holds(socket)}
+    for row in rows:
+        if shown.isdisjoint(row.conflicts):
+            shown.update(row.conflicts)
+    ranked = sorted(shown, key=lambda index: (CAUSES.index(cause_of(on_port[index], scene)), index))
+    return ranked[:SHOWN_AT_MOST]
+
+
+def _holds(socket: Socket) -> bool:
+    return socket.state in ("LISTEN", "BOUND") or (socket.protocol == "udp" and socket.remote_port is None)
+
+
+def _counted(on_port: Sequence[Socket], shown: Sequence[int]) -> dict[str, int]:
+    """How many more sockets of this port exist, by state."""
+    hidden = set(range(len(on_port))).difference(shown)
+    counts: dict[str, int] = {}
+    for index in hidden:
+        state = on_port[index].state or "CONNECTED"
+        counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+def _renumbered(rows: Iterable[Row], shown: Sequence[int]) -> tuple[Row, ...]:
+    """The rows with indexes into the sockets that are shown."""
+    place = {index: position for position, index in enumerate(shown)}
+
+    def renumber(indexes: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(place[index] for index in indexes if index in place)
+
+    return tuple(
+        row._replace(
+            blocked_by=renumber(row.blocked_by),
+            shadows=renumber(row.shadows),
+            conflicts=renumber(row.conflicts),
+        )
+        for row in rows
+    )
+
+
+def _owners(sockets: Sequence[Socket], scene: Scene) -> tuple[Owner, ...]:
+    """Every process that holds one of the sockets, and what is known of the holders that cannot be seen."""
+    held: dict[int, list[int]] = {}
+    hidden: dict[Process, list[int]] = {}
+    for index, socket in enumerate(sockets):
+        for pid in socket.pids or ():
+            held.setdefault(pid, []).append(index)
+        if socket.pids is None and socket.inode != 0:
+            unseen = scene.hidden.get(socket.inode or 0) or Process(0, uid=socket.uid, user=socket.user)
+            hidden.setdefault(unseen, []).append(index)
+    seen = [
+        Owner(pid, scene.processes.get(pid) or Process(pid), tuple(indexes))
+        for pid, indexes in sorted(held.items())
+    ]
+    return (*seen, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
+
+
+def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tuple[Answer, ...]:
+    """Whom a client on this host reaches at each of its addresses, and at `localhost` in the resolver's order."""
+    reached = {
+        str(local): _answer(str(local), local.address, local.interface, endpoint, sockets, scene)
+        for local in scene.addresses
+    }
+    tried = [reached[address] for address in scene.localhost if address in reached]
+    if tried:
+        first = next((answer for answer in tried if answer.sockets), tried[0])
+        reached["localhost"] = first._replace(address="localhost")
+    return tuple(reached.values())
+
+
+def _answer(
+    label: str, address: str, interface: str, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene
+) -> Answer:
+    found = answering(address, family_of(address), interface, endpoint.protocol, endpoint.port, sockets, scene.platform)
+    holders = [sockets[index].pids for index in found]
+    if any(pids is None for pids in holders):
+        return Answer(label, found, None)
+    return Answer(label, found, tuple(sorted({pid for pids in holders for pid in pids or ()})))

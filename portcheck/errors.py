@@ -1,0 +1,40 @@
+"""The errors that portcheck raises on purpose; everything else is a bug and exits 70."""
+
+from __future__ import annotations
+
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcheck.model import Diagnosis
+
+
+class PortcheckError(Exception):
+    """A failure with its cause in one line, and what to do about it where something can be done.
+
+    `exit_code` is what the command line makes of it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, cause: str, remedy: str | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class UsageError(PortcheckError):
+    """What was asked for cannot be understood: names the bad part and the accepted form."""
+
+    exit_code = 2
+
+
+class NoFreePort(PortcheckError):
+    """Fewer candidates are free than were asked for; `diagnoses` holds every candidate looked at, in order."""
+
+    def __init__(self, cause: str, diagnoses: Sequence[Diagnosis], remedy: str | None = None) -> None:
+        super().__init__(cause, remedy)
+        self.diagnoses = tuple(diagnoses)
+        # not free is 1; where one could not be told, the answer could not be established
+        self.exit_code = 3 if any(diagnosis.verdict == "unknown" for diagnosis in self.diagnoses) else 1

@@ -1,0 +1,173 @@
+"""Joins the two eyes: what the rules predict from the socket table, and what the kernel says to a bind.
+
+Where they disagree the kernel is right, and the row says so.
+"""
+
+from __future__ import annotations
+
+from portcheck.model import Prediction, Probe, Row
+from portcheck.rules import predict
+from portcheck.servers import sets_reuseaddr
+from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.ways import request, ways_to_bind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from portcheck.model import Bind, BindRequest, Outcome, Scene, Socket
+    from portcheck.servers import Server
+    from portcheck.target import Endpoint
+
+    Prober = Callable[[BindRequest], Probe]
+
+
+class Expected(NamedTuple):
+    """What the rules say of one way to bind, for a server with SO_REUSEADDR and one without."""
+
+    with_reuseaddr: Prediction
+    without_reuseaddr: Prediction
+    refusal: Probe | None = None  # what the host refuses whatever its sockets are
+
+
+class Spoken(NamedTuple):
+    """The outcomes for both servers, after the kernel was asked as far as it had to be."""
+
+    with_reuseaddr: Outcome
+    without_reuseaddr: Outcome
+    error: str | None = None
+    probed: bool = False
+    disagreement: str | None = None
+
+
+def examine(
+    endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server, probe: Prober | None
+) -> tuple[Row, ...]:
+    """A row for every way to bind.  `sockets` are those on this port; `probe` is None for `--no-probe`."""
+    reuseaddr = sets_reuseaddr(server, endpoint.protocol, scene.platform)
+    return tuple(
+        _row(bind, endpoint, sockets, scene, probe, reuseaddr=reuseaddr)
+        for bind in ways_to_bind(endpoint, scene, server)
+    )
+
+
+def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server) -> bool:
+    """Whether these sockets alone refuse every way to bind, so that no further states need to be read."""
+    return bool(sockets) and all(
+        _expect(bind, endpoint, sockets, scene).with_reuseaddr.outcome == "in-use"
+        for bind in ways_to_bind(endpoint, scene, server)
+    )
+
+
+def _row(
+    bind: Bind,
+    endpoint: Endpoint,
+    sockets: Sequence[Socket],
+    scene: Scene,
+    probe: Prober | None,
+    *,
+    reuseaddr: bool,
+) -> Row:
+    expected = _expect(bind, endpoint, sockets, scene)
+    asked = request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False)
+    if probe is None:
+        spoken = _by_rules(expected)
+    elif asked.protocol == "udp":
+        spoken = _ask_udp(asked, expected, probe)
+    else:
+        spoken = _ask_tcp(asked, expected, probe)
+    outcome = spoken.with_reuseaddr if reuseaddr else spoken.without_reuseaddr
+    prediction = expected.with_reuseaddr if reuseaddr else expected.without_reuseaddr
+    return Row(
+        bind,
+        outcome,
+        spoken.with_reuseaddr,
+        spoken.without_reuseaddr,
+        _error(outcome, spoken, scene),
+        "probe" if spoken.probed else "rules",
+        (prediction.blocked_by or prediction.undecided) if outcome == "in-use" else (),
+        prediction.shadows,
+        _all(expected.without_reuseaddr),
+        spoken.disagreement,
+    )
+
+
+def _error(outcome: Outcome, spoken: Spoken, scene: Scene) -> str | None:
+    """The errno of the server asked about; a refusal of the other one is no error of this row."""
+    if outcome == "free":
+        return None
+    conflict = "WSAEADDRINUSE" if scene.platform == "windows" else "EADDRINUSE"
+    return spoken.error or (conflict if outcome == "in-use" else None)
+
+
+def _all(prediction: Prediction) -> tuple[int, ...]:
+    return tuple(sorted({*prediction.blocked_by, *prediction.undecided, *prediction.shadows}))
+
+
+def _expect(bind: Bind, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Expected:
+    table = scene.tables[endpoint.protocol]
+    with_, without = (
+        predict(
+            request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=reuseaddr),
+            sockets,
+            scene.platform,
+            sees_bound_only=table.sees_bound_only,
+        )
+        for reuseaddr in (True, False)
+    )
+    return Expected(with_, without, _refusal(bind, endpoint.port, scene))
+
+
+def _refusal(bind: Bind, port: int, scene: Scene) -> Probe | None:
+    if bind.family not in scene.families:
+        return Probe("unsupported", "EAFNOSUPPORT")
+    if bind.address in scene.absent or _tentative(bind, scene):
+        return Probe("not-available", "EADDRNOTAVAIL")
+    if port < scene.policy.unprivileged_from and not scene.policy.privileged:
+        return Probe("unknown") if scene.policy.privileged is None else Probe("denied", "EACCES")
+    return None
+
+
+def _tentative(bind: Bind, scene: Scene) -> bool:
+    return bind.interface is not None and any(
+        local.tentative and str(local) == bind.address for local in scene.addresses
+    )
+
+
+def _by_rules(expected: Expected) -> Spoken:
+    with_, without = expected.with_reuseaddr, expected.without_reuseaddr
+    if expected.refusal is not None:
+        return _refused(expected.refusal, with_, without, probed=False)
+    return Spoken(with_.outcome, without.outcome)
+
+
+def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: bool) -> Spoken:
+    """A refusal that is no conflict: the table may still prove one (a privileged port that somebody holds)."""
+
+    def settle(prediction: Prediction) -> Outcome:
+        could_conflict = refusal.outcome in ("denied", "unknown")
+        return "in-use" if could_conflict and prediction.outcome == "in-use" else refusal.outcome
+
+    return Spoken(settle(with_), settle(without), refusal.error, probed)
+
+
+def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
+    """With SO_REUSEADDR always: it disturbs no server that sets it too.  Without, only where the rules cannot tell."""
+    with_, without = expected.with_reuseaddr, expected.without_reuseaddr
+    kernel = probe(asked._replace(reuseaddr=True))
+    if kernel.outcome == "in-use":
+        disagreement = "free" if with_.outcome == "free" else None
+        return Spoken("in-use", "in-use", kernel.error, probed=True, disagreement=disagreement)
+    if kernel.outcome != "free":
+        return _refused(kernel, with_, without, probed=True)
+    plain = probe(asked) if without.outcome == "unknown" else Probe(without.outcome)
+    disagreement = "in-use" if with_.outcome == "in-use" else None
+    return Spoken("free", plain.outcome, plain.error, probed=True, disagreement=disagreement)
+
+
+def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
+    """A plain bind only where the rules cannot tell; never SO_REUSEADDR, which would steal datagrams."""
+    if expected.refusal is not None or expected.without_reuseaddr.outcome != "unknown":
+        return _by_rules(expected)
+    kernel = probe(asked)
+    with_ = expected.with_reuseaddr.outcome
+    return Spoken("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)

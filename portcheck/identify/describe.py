@@ -1,0 +1,103 @@
+"""One line for people: who somebody is, as the subject of a sentence.  Escaping is the renderer's."""
+
+from __future__ import annotations
+
+import time
+
+from portcheck.identify.names import called
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcheck.model import Container, Process
+
+SHORT_ID = 12  # what engines themselves show of an id
+CONDITIONS = {
+    "orphaned": "its parent is gone",
+    "stopped": "stopped",
+    "zombie-parent": "its parent is a zombie",
+    "deleted-executable": "its program file was replaced or deleted",
+}
+ROLES = {"main": "main process ", "worker": "worker "}
+
+
+def who(process: Process, now: float) -> str:
+    """`apache2.service, main process apache2 (PID 382, root, since 09:00)`; `now` is seconds since the epoch."""
+    details = ", ".join(_details(process, now))
+    place = _place(process)
+    if process.pid:
+        subject = f"{place}{_program(process)}" if place else _program(process)
+        return f"{subject} ({details})"
+    if place:
+        return f"{place.rstrip(', :')} ({details})" if details else place.rstrip(", :")
+    return f"a process of {process.user or f'uid {process.uid}'}" if details else "an unknown process"
+
+
+def _place(process: Process) -> str:
+    """What stands before the program's name: the container, service or socket unit that it is there for."""
+    if process.role == "proxy" and process.container:
+        return f"{container(process.container)} through "
+    inside = f"{container(process.container)}, " if process.container else ""
+    if process.role == "service manager" and process.activation:
+        return f"{process.activation}, held by "
+    return inside + (
+        f"{process.service or process.activation}, " if process.service or process.activation else ""
+    )
+
+
+def container(container: Container) -> str:
+    """`docker container web (shop/web, nginx:1.27)`"""
+    name = container.name or (container.id or "")[:SHORT_ID]
+    compose = "/".join(filter(None, (container.compose_project, container.compose_service)))
+    told = ", ".join(filter(None, (compose, container.image, container.pod and f"pod {container.pod}")))
+    engine = "" if container.engine == "unknown" else f"{container.engine} "
+    return " ".join(filter(None, (f"{engine}container", name, told and f"({told})")))
+
+
+def _program(process: Process) -> str:
+    """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
+    name = called(process) or "a process"
+    told = f"{name} {process.script}" if process.script else name
+    if process.forwards:
+        told = f"{told} to {process.forwards}"
+    return ROLES.get(process.role or "", "") + told
+
+
+def _details(process: Process, now: float) -> Iterator[str]:
+    if process.pid:
+        yield f"PID {process.pid}"
+    if process.user or process.uid is not None:
+        yield process.user or f"uid {process.uid}"
+    if not process.service and not process.container:
+        yield from _origin(process)
+    if process.started_at is not None:
+        yield f"since {since(process.started_at, now)}"
+    yield from (CONDITIONS[word] for word in process.condition if word in CONDITIONS)
+
+
+def _origin(process: Process) -> Iterator[str]:
+    """Where it was started, and what keeps it."""
+    directory = process.project_dir or process.cwd
+    if directory and directory != "/":
+        yield f"in {_at_home(directory, process.user)}"
+    if process.task:
+        yield f"by {process.task}"
+    if process.session:
+        yield process.session
+    if process.supervisor:
+        yield f"kept running by {process.supervisor}"
+    elif process.started_by:
+        yield f"child of {process.started_by}"
+
+
+def _at_home(directory: str, user: str | None) -> str:
+    """/home/ann/shop → ~/shop, for ann's process."""
+    home = "/root" if user == "root" else f"/home/{user}"
+    return "~" + directory[len(home) :] if (directory + "/").startswith(home + "/") else directory
+
+
+def since(started_at: float, now: float) -> str:
+    """On this machine's clock: `09:00` today, else `2026-11-19`."""
+    start, today = time.localtime(started_at), time.localtime(now)
+    return time.strftime("%H:%M" if start[:3] == today[:3] else "%Y-%m-%d", start)

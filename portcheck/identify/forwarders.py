@@ -1,0 +1,101 @@
+"""Programs that listen on behalf of something elsewhere: tunnels, and the proxies of container engines."""
+
+from __future__ import annotations
+
+from portcheck.identify import ssh
+from portcheck.identify.arguments import parse
+from portcheck.identify.names import names, title
+from portcheck.identify.sessions import ide
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from portcheck.identify.facts import Facts
+
+    Reader = Callable[[Sequence[str], Collection[int]], str | None]
+
+
+class Forward(NamedTuple):
+    """A process' part between its clients and what they reach through it."""
+
+    role: str  # forwarder, ide
+    target: str | None
+
+
+def forward(facts: Facts) -> Forward | None:
+    """What the process forwards its port to; None where it is no forwarder."""
+    process = facts.process
+    command = process.command or ()
+    ports = {socket.local_port for socket in facts.sockets if socket.remote_port is None}
+    for name in sorted(names(process)):
+        if name in READERS:
+            target = READERS[name](command, ports)
+            return Forward("forwarder", target) if target else None
+    if title(process).startswith("sshd") and "@" in title(process):
+        return Forward("forwarder", f"the ssh client of {title(process).partition(':')[2].strip()}")
+    return Forward("ide", "a remote port, or a server of an extension") if ports and ide(process) else None
+
+
+def _ssh(command: Sequence[str], ports: Collection[int]) -> str | None:
+    """A connection-sharing master has overwritten its arguments: `ssh: /home/ann/.ssh/control [mux]`."""
+    if len(command) == 1:
+        return "what shares its connection" if "[mux]" in command[0] else None
+    return ssh.forwards(command, ports) if ports else None
+
+
+KUBECTL_VALUES = frozenset((
+    "--address", "--as", "--as-group", "--cache-dir", "--certificate-authority", "--client-certificate", "--client-key",
+    "--cluster", "--context", "--kubeconfig", "--namespace", "--pod-running-timeout", "--request-timeout", "--server",
+    "--tls-server-name", "--token", "--user",
+))  # fmt: skip
+
+
+def _kubectl(command: Sequence[str], ports: Collection[int]) -> str | None:
+    """`kubectl -n shop port-forward svc/web 8080:80`: options may stand anywhere."""
+    options: list[tuple[str, str | None]] = []
+    operands: list[str] = []
+    rest = tuple(command[1:])
+    while rest:
+        found = parse(rest, "nsv", KUBECTL_VALUES)
+        options += found.options
+        operands += found.rest[:1]
+        rest = found.rest[1:]
+    if operands[:1] == ["proxy"]:
+        return "the Kubernetes API"
+    if operands[:1] != ["port-forward"] or len(operands) < 2:
+        return None
+    remote = [
+        there or here
+        for here, _, there in (pair.partition(":") for pair in operands[2:])
+        if _listens(here, ports)
+    ]
+    namespace = next((value for name, value in options if name in ("-n", "--namespace") and value), None)
+    target = operands[1] + (f":{remote[0]}" if remote else "")
+    return f"{target} in namespace {namespace}" if namespace else target
+
+
+def _listens(port: str, ports: Collection[int]) -> bool:
+    """Whether it is one of these; an empty local port is any."""
+    return not port or (port.isdecimal() and int(port) in ports)
+
+
+def _socat(command: Sequence[str], _: Collection[int]) -> str | None:
+    """Its last two arguments are its two addresses; the one that does not listen is where it goes."""
+    ends = [end for end in command[1:][-2:] if "LISTEN" not in end.upper().partition(":")[0]]
+    return ends[-1] if ends and not ends[-1].startswith("-") else None
+
+
+def _socket_proxyd(command: Sequence[str], _: Collection[int]) -> str | None:
+    """systemd-socket-proxyd(8)."""
+    rest = parse(command[1:], "c", frozenset(("--connections-max", "--exit-idle-time"))).rest
+    return rest[0] if rest else None
+
+
+READERS: Mapping[str, Reader] = {
+    "ssh": _ssh,
+    "kubectl": _kubectl,
+    "oc": _kubectl,
+    "socat": _socat,
+    "systemd-socket-proxyd": _socket_proxyd,
+}

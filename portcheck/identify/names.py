@@ -1,0 +1,34 @@
+"""What a process may be called: by its arguments, by its program file, by the kernel."""
+
+from __future__ import annotations
+
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcheck.model import Process
+
+DELETED = " (deleted)"  # what the kernel appends to the path of a removed file
+
+
+def base(path: str) -> str:
+    """The last part of a path of either kind, without `.exe`."""
+    return path.replace("\\", "/").rstrip("/").rpartition("/")[2].removesuffix(".exe")
+
+
+def names(process: Process) -> frozenset[str]:
+    """Every name it goes by; a login shell's without its dash."""
+    command = process.command or ("",)
+    executable = (process.executable or "").removesuffix(DELETED)
+    found = {base(command[0]).removeprefix("-"), base(executable), base(process.name or "")}
+    return frozenset(found - {""})
+
+
+def title(process: Process) -> str:
+    """Its command line in one text: where a server such as nginx or pm2 tells what it is."""
+    return " ".join(process.command or ()) or process.name or ""
+
+
+def called(process: Process) -> str | None:
+    """The name that its user started it by: argv[0] where it is one, else the kernel's name."""
+    first = base(process.command[0]).removeprefix("-") if process.command else ""
+    return first if first and " " not in first and ":" not in first else process.name

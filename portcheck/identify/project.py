@@ -1,0 +1,79 @@
+"""The project that a process was started in: what the nearest project file above its working directory says."""
+
+from __future__ import annotations
+
+from portcheck.identify.names import base
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from portcheck.identify.facts import ProjectFile
+
+    Reader = Callable[[str], object]
+
+
+class Project(NamedTuple):
+    """Its own name for itself, else its directory's; and the directory."""
+
+    name: str
+    directory: str
+
+
+def project(files: Iterable[ProjectFile]) -> Project | None:
+    """Decides by the project files of one directory, in the order of NAMED; None where there are none."""
+    found = {file.name: file for file in files}
+    for name, read in NAMED.items():
+        file = found.get(name)
+        told = _name(read, file.text) if file and file.text else None
+        if file and told:
+            return Project(told, file.directory)
+    return next((Project(base(file.directory), file.directory) for file in found.values()), None)
+
+
+def _name(read: Reader, text: bytes) -> str | None:
+    """None where the file is broken, or does not tell."""
+    try:
+        told = read(text.decode("utf-8-sig"))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return told if isinstance(told, str) and told.strip() else None
+
+
+def _json(text: str) -> object:
+    import json
+
+    return json.loads(text)["name"]
+
+
+def _pyproject(text: str) -> object:
+    document = _toml(text)
+    return document.get("project", {}).get("name") or document["tool"]["poetry"]["name"]
+
+
+def _cargo(text: str) -> object:
+    return _toml(text)["package"]["name"]
+
+
+def _toml(text: str) -> Mapping[str, Any]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def _go(text: str) -> object:
+    """`module example.org/shop`"""
+    return next((line.split()[1] for line in text.splitlines() if line.startswith("module ")), None)
+
+
+NAMED: Mapping[str, Reader] = {
+    "package.json": _json,
+    "pyproject.toml": _pyproject,
+    "Cargo.toml": _cargo,
+    "go.mod": _go,
+    "composer.json": _json,
+    "deno.json": _json,
+}
+# Directory entries that mark a project's directory; those in NAMED are also read.
+MARKS = (*NAMED, ".git")

@@ -1,0 +1,67 @@
+"""Main process and workers: by what they call themselves, and by who got the socket from whom."""
+
+from __future__ import annotations
+
+from portcheck.identify.names import title
+from portcheck.identify.services import is_manager
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from portcheck.identify.facts import Facts
+    from portcheck.model import Process, Socket
+
+# What prefork servers write over their command lines (setproctitle): `nginx: master process /usr/sbin/nginx`,
+# `gunicorn: worker [app]`, `php-fpm: pool www`, `unicorn master -c ...`, `puma: cluster worker 0: 12 [shop]`, `uWSGI worker 1`.
+SERVERS = ("nginx:", "gunicorn:", "php-fpm:", "unicorn ", "puma: ", "uWSGI ")
+MAIN_WORDS = frozenset(("master", "main", "Master"))
+WORKER_WORDS = frozenset(("worker", "pool", "Worker"))
+
+
+def role(facts: Facts) -> str | None:
+    """main, worker or service manager; None for a process that holds its sockets alone."""
+    if is_manager(facts.process):
+        return "service manager"
+    titled = by_title(facts.process)
+    if titled:
+        return titled
+    if facts.leader is not None:
+        return "worker"
+    return "main" if facts.leads else None
+
+
+def by_title(process: Process) -> str | None:
+    """What a prefork server says of itself; the first word that tells counts."""
+    text = title(process)
+    if not text.startswith(SERVERS):
+        return None
+    for word in text.split()[1:4]:
+        if word in MAIN_WORDS:
+            return "main"
+        if word in WORKER_WORDS:
+            return "worker"
+    return None
+
+
+def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]]) -> dict[int, Process]:
+    """Whom each process has a socket from: its nearest ancestor that holds it too, if that is no service manager."""
+    found: dict[int, Process] = {}
+    for socket in sockets:
+        holders = set(socket.pids or ())
+        for pid in holders - found.keys():
+            first = next((ancestor for ancestor in ancestors.get(pid, ()) if ancestor.pid in holders), None)
+            if first is not None and not is_manager(first):
+                found[pid] = first
+    return found
+
+
+def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> dict[int, Process]:
+    """Which processes hold a socket together with the service manager that made it for them."""
+    found: dict[int, Process] = {}
+    for socket in sockets:
+        holders = socket.pids or ()
+        manager = next((managers[pid] for pid in holders if pid in managers), None)
+        if manager is not None:
+            found.update((pid, manager) for pid in holders if pid != manager.pid)
+    return found

@@ -1,0 +1,90 @@
+"""The terminal, multiplexer, ssh or IDE session that a process belongs to: where to look for the one who started it."""
+
+from __future__ import annotations
+
+from portcheck.identify.names import names, title
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from portcheck.identify.facts import Facts
+    from portcheck.model import Process
+
+IDES = {
+    "code": "VS Code", "code-insiders": "VS Code", "code-server": "VS Code", "Code Helper": "VS Code", "codium": "VSCodium",
+    "cursor": "Cursor", "windsurf": "Windsurf", "zed": "Zed", "zed-editor": "Zed", "emacs": "Emacs", "idea": "IntelliJ IDEA",
+    "pycharm": "PyCharm", "webstorm": "WebStorm", "goland": "GoLand", "phpstorm": "PhpStorm", "rubymine": "RubyMine",
+    "clion": "CLion", "rider": "Rider", "studio": "Android Studio",
+}  # fmt: skip
+# IDEs whose process is a plain node or java: told by a folder in its command line.
+IDE_FOLDERS = {".vscode-server/": "VS Code", ".cursor-server/": "Cursor", "/JetBrains/": "a JetBrains IDE"}
+# What they set for the programs in their terminals.
+MARKS = {"VSCODE_PID": "VS Code", "VSCODE_IPC_HOOK_CLI": "VS Code", "ZED_TERM": "Zed", "INSIDE_EMACS": "Emacs",
+         "NVIM": "Neovim", "VIM_TERMINAL": "Vim"}  # fmt: skip
+
+
+def ide(process: Process) -> str | None:
+    """The IDE that this process is, or is a part of."""
+    for name in names(process):
+        plain = name.removesuffix("64").partition(" (")[0]
+        if plain in IDES:
+            return IDES[plain]
+    text = title(process)
+    return next((label for folder, label in IDE_FOLDERS.items() if folder in text), None)
+
+
+def session(facts: Facts) -> str | None:
+    """`tmux pane %3`, `VS Code (pts/3)`, `ssh (pts/0)`, `terminal pts/1`; None for a daemon.
+
+    What only the environment tells of is where it was started, which it may have left since: `detached from ssh`.
+    """
+    by_ancestry = _by_ancestry(facts)
+    if facts.terminal is None and by_ancestry is None and facts.session_id == facts.process.pid:
+        return None  # in a session of its own, without a terminal: a daemon by choice
+    place = by_ancestry or _by_environment(facts.environment)
+    if facts.terminal is not None:
+        return _with_terminal(_by_environment(facts.environment) or place, facts.terminal)
+    if place is None:
+        return None
+    return place if by_ancestry else f"detached from {place}"
+
+
+def _with_terminal(place: str | None, terminal: str) -> str:
+    if place is None:
+        return f"terminal {terminal}"
+    return place if place.startswith(("tmux", "screen")) else f"{place} ({terminal})"
+
+
+def _by_environment(environment: Mapping[str, str]) -> str | None:
+    """The innermost first: a multiplexer's panes have inherited what was outside of it."""
+    if environment.get("TMUX"):
+        pane = environment.get("TMUX_PANE")
+        return f"tmux pane {pane}" if pane else "tmux"
+    if environment.get("STY"):
+        return f"screen {environment['STY']}"
+    if environment.get("TERM_PROGRAM") == "vscode":
+        return "VS Code"
+    if environment.get("TERMINAL_EMULATOR", "").startswith("JetBrains"):
+        return "a JetBrains IDE"
+    for name, label in MARKS.items():
+        if environment.get(name):
+            return label
+    return "ssh" if environment.get("SSH_CONNECTION") or environment.get("SSH_TTY") else None
+
+
+def _by_ancestry(facts: Facts) -> str | None:
+    """The nearest ancestor that is a session's host."""
+    for ancestor in facts.ancestors:
+        host = ide(ancestor)
+        if host:
+            return host
+        called = names(ancestor)
+        if "tmux: server" in called or "tmux" in called:
+            pane = facts.environment.get("TMUX_PANE")
+            return f"tmux pane {pane}" if pane else "tmux"
+        if {"screen", "SCREEN"} & called:
+            return "screen"
+        if {"sshd", "sshd-session"} & called:
+            return "ssh"
+    return None

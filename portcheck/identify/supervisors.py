@@ -1,0 +1,128 @@
+"""What brings a process back when it ends, by its ancestors; and, where nothing is known to, who started it."""
+
+from __future__ import annotations
+
+from portcheck.identify.condition import is_orphaned
+from portcheck.identify.names import base, names, title
+from portcheck.identify.runtime import arguments, interpreter, script
+from portcheck.identify.services import MANAGERS
+from portcheck.identify.sessions import ide
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from portcheck.identify.facts import Facts
+    from portcheck.model import Process
+
+# Programs that start their child again, on exit or on change; by program name or by the script of an interpreter.
+SUPERVISORS: Mapping[str, str] = {
+    "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit", "entr": "entr",
+    "forever": "forever", "god": "god", "node-dev": "node-dev", "nodemon": "nodemon", "pm2": "pm2", "pm2-runtime": "pm2", "reflex": "reflex",
+    "runsv": "runit", "s6-supervise": "s6", "supervise": "daemontools", "supervise-daemon": "OpenRC",
+    "supervisord": "supervisord", "ts-node-dev": "ts-node-dev", "watchexec": "watchexec", "watchmedo": "watchmedo",
+}  # fmt: skip
+# Those whose first argument is the name under which they know their child.
+NAMING = frozenset(("runsv", "s6-supervise", "supervise", "supervise-daemon"))
+# Programs that start another and end with it.
+LAUNCHERS = frozenset((
+    "bunx", "cargo", "chrt", "corepack", "doas", "env", "go", "ionice", "make", "nice", "nohup", "npm", "npx", "pnpm", "poetry",
+    "runuser", "script", "setpriv", "setsid", "stdbuf", "strace", "su", "sudo", "taskset", "time", "timeout", "turbo", "uv",
+    "xargs", "yarn",
+))  # fmt: skip
+# Where a chain of launchers ends: what hosts sessions, services and containers starts everything, and restarts nothing
+# by itself.
+HOSTS = frozenset((
+    "SCREEN", "alacritty", "atd", "catatonit", "conmon", "containerd", "cron", "crond", "docker-init", "dockerd", "dumb-init",
+    "explorer", "foot", "ghostty", "gnome-shell", "gnome-terminal-server", "kitty", "konsole", "login", "plasmashell",
+    "runsvdir", "s6-svscan", "screen", "services", "sshd", "sshd-session", "svchost", "svscan", "terminator", "tilix", "tini",
+    "tmux", "tmux: server", "wezterm-gui", "xfce4-session", "xfce4-terminal", "xterm",
+))  # fmt: skip
+LOOPS = frozenset(("while", "until", "for"))
+
+
+class Supervision(NamedTuple):
+    """`supervisor` brings it back; `started_by` is a program of which that is not known."""
+
+    supervisor: str | None = None
+    supervisor_pid: int | None = None  # of whichever of the two it is
+    supervised: str | None = None  # the name under which the supervisor knows it
+    started_by: str | None = None
+
+
+def supervision(facts: Facts) -> Supervision:
+    """The nearest known supervisor among the ancestors, else the nearest one that is a program of its own."""
+    starter: Process | None = None
+    for ancestor in facts.ancestors:
+        word = supervisor(ancestor)
+        if word:
+            return Supervision(word, ancestor.pid, _known_as(word, ancestor, facts.environment))
+        if _ends_the_chain(ancestor):
+            break
+        if starter is None and ancestor != facts.leader and not _is_launcher(ancestor):
+            starter = ancestor
+    if starter is None or starter.pid == 1 or is_orphaned(facts):
+        return Supervision()  # who adopts orphans has not started them
+    return Supervision(supervisor_pid=starter.pid, started_by=program(starter))
+
+
+def supervisor(process: Process) -> str | None:
+    """Its usual name, if this process is a supervisor."""
+    if "God Daemon" in title(process):
+        return "pm2"
+    run = script(process)
+    first = base((run or "").partition(" ")[0])
+    known = next((name for name in (*sorted(names(process)), first) if name in SUPERVISORS), None)
+    return SUPERVISORS[known] if known else _watching(process)
+
+
+def _watching(process: Process) -> str | None:
+    """Interpreters that restart what they run: a shell in a loop, `node --watch`, `tsx watch`."""
+    found, kind = arguments(process), interpreter(process)
+    if found is None:
+        return None
+    if kind == "sh" and found.has("-c") and found.rest:
+        words = found.rest[0].replace(";", " ").replace("\n", " ").split()
+        return "a shell loop" if LOOPS & set(words) and "do" in words else None
+    if kind == "node" and found.has("--watch", "--watch-path"):
+        return "node --watch"
+    return None
+
+
+def _known_as(word: str, ancestor: Process, environment: Mapping[str, str]) -> str | None:
+    if word == "supervisord":
+        group, name = environment.get("SUPERVISOR_GROUP_NAME"), environment.get("SUPERVISOR_PROCESS_NAME")
+        return f"{group}:{name}" if group and name and group != name else name
+    if word == "pm2":
+        return environment.get("name") if environment.get("PM2_HOME") else None
+    command = ancestor.command or ()
+    return command[1] if NAMING & names(ancestor) and len(command) > 1 else None
+
+
+def _ends_the_chain(process: Process) -> bool:
+    """A manager, a session's or container's host, an interactive shell."""
+    called = names(process)
+    if (
+        (MANAGERS | HOSTS) & called
+        or any(name.startswith("containerd-shim") for name in called)
+        or ide(process)
+    ):
+        return True
+    return interpreter(process) == "sh" and script(process) is None
+
+
+def _is_launcher(process: Process) -> bool:
+    """`npm run dev` writes that over its name; `sh -c` ends with what it runs."""
+    called = {name.partition(" ")[0] for name in names(process)}
+    run = script(process) or ""
+    if LAUNCHERS & called or base(run.partition(" ")[0]).partition(".")[0] in LAUNCHERS:
+        return True
+    return interpreter(process) == "sh" and run == "-c"
+
+
+def program(process: Process) -> str:
+    """What a person would call it: its script, else its name."""
+    run = script(process)
+    if run is None or run.startswith("-"):
+        return " ".join(filter(None, (process.name or base((process.command or ("?",))[0]), run)))
+    return base(run.partition(" ")[0])

@@ -1,0 +1,94 @@
+"""Puts together who a process really is."""
+
+from __future__ import annotations
+
+from portcheck.identify.activation import from_environment
+from portcheck.identify.cgroup import placement
+from portcheck.identify.condition import condition
+from portcheck.identify.forwarders import forward
+from portcheck.identify.project import project
+from portcheck.identify.proxies import proxy
+from portcheck.identify.roles import role
+from portcheck.identify.runtime import script
+from portcheck.identify.services import is_host, is_manager, own_service
+from portcheck.identify.sessions import session
+from portcheck.identify.supervisors import supervision
+from portcheck.model import Process
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from portcheck.identify.cgroup import Placement
+    from portcheck.identify.facts import Facts
+    from portcheck.model import Container, Socket
+
+
+def who_is(facts: Facts) -> Process:
+    """The process with everything filled in that follows from the facts alone."""
+    process = facts.process
+    place = placement(process.cgroup, facts.own_container)
+    container = place.container or _published(process)
+    service = _service(facts, place, container)
+    tunnel = forward(facts)
+    kept = supervision(facts)
+    found = project(facts.project)
+    return process._replace(
+        role="proxy" if container != place.container else tunnel.role if tunnel else role(facts),
+        service=service,
+        service_manager=place.service_manager if service else None,
+        activation=from_environment(facts.environment.get("LISTEN_FDNAMES")) if facts.activator else None,
+        container=container,
+        supervisor=kept.supervisor,
+        supervisor_pid=kept.supervisor_pid,
+        supervised=kept.supervised,
+        started_by=kept.started_by,
+        session=None if service or place.container else session(facts),
+        terminal=facts.terminal,
+        project=found.name if found else None,
+        project_dir=found.directory if found else None,
+        script=script(process),
+        task=task(facts.environment),
+        forwards=tunnel.target if tunnel else None,
+        condition=condition(facts, service=service is not None),
+    )
+
+
+def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
+    """Who holds a socket whose process cannot be seen: user, unit, container of the cgroup that it was made in.
+
+    Its PID is 0.
+    """
+    place = placement(socket.cgroup, own)
+    session_scope = (place.scope or "").removesuffix(".scope").partition("session-")[2]
+    return Process(
+        0,
+        uid=socket.uid,
+        user=socket.user,
+        cgroup=socket.cgroup,
+        service=place.service,
+        service_manager=place.service_manager,
+        activation=place.socket_unit,
+        container=place.container,
+        session=f"login session {session_scope}" if session_scope else None,
+    )
+
+
+def _published(process: Process) -> Container | None:
+    found = proxy(process)
+    return found.container if found and found.certain else None
+
+
+def _service(facts: Facts, place: Placement, container: Container | None) -> str | None:
+    """None for a manager's own unit, and for an engine's where a proxy of it stands for a container."""
+    service = own_service(facts, place)
+    if service is None or is_manager(facts.process):
+        return None
+    return None if is_host(service) and container else service
+
+
+def task(environment: Mapping[str, str]) -> str | None:
+    """`npm run dev`: the package script that started it, by what npm, yarn, pnpm and bun tell their children."""
+    event = environment.get("npm_lifecycle_event")
+    tool = environment.get("npm_config_user_agent", "").partition("/")[0] or "npm"
+    return f"{tool} run {event}" if event and event != "npx" else None

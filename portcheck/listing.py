@@ -1,0 +1,92 @@
+"""Every listening or bound socket with its owners: what netstat and lsof are used for."""
+
+from __future__ import annotations
+
+from portcheck.model import Owner, Process
+from portcheck.observe.look import ranges_of, survey
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from portcheck.model import BlindSpot, Protocol, Scene, Socket
+
+
+class Filter(NamedTuple):
+    """Which sockets are wanted; what is None or empty does not filter."""
+
+    protocols: tuple[Protocol, ...] = ("tcp", "udp")
+    ports: tuple[int, ...] | None = None
+    connections: bool = False
+    user: str | None = None  # a name or a number
+    pid: int | None = None
+    name: str | None = None  # part of the process name, in any case
+
+
+class Listing:
+    """Sockets in order of port, the processes that hold them, and what could not be seen.
+
+    Iterating gives the sockets.
+    """
+
+    __slots__ = ("blind_spots", "processes", "sockets")
+
+    def __init__(
+        self,
+        sockets: tuple[Socket, ...],
+        processes: Mapping[int, Process],
+        blind_spots: tuple[BlindSpot, ...] = (),
+    ) -> None:
+        self.sockets = sockets
+        self.processes = processes
+        self.blind_spots = blind_spots
+
+    def __iter__(self) -> Iterator[Socket]:
+        return iter(self.sockets)
+
+    def __len__(self) -> int:
+        return len(self.sockets)
+
+    def owners(self) -> Iterator[Owner]:
+        """Each process with the indexes of its sockets."""
+        held: dict[int, list[int]] = {}
+        for index, socket in enumerate(self.sockets):
+            for pid in socket.pids or ():
+                held.setdefault(pid, []).append(index)
+        for pid, indexes in sorted(held.items()):
+            yield Owner(pid, self.processes.get(pid) or Process(pid), tuple(indexes))
+
+
+def list_sockets(wanted: Filter = Filter()) -> Listing:
+    """What is there.  Raises PortcheckError where no socket table can be read."""
+    ports = None if wanted.ports is None else ranges_of(wanted.ports)
+    scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
+    found = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
+    found.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
+    return Listing(tuple(found), scene.processes, tuple(_gaps(found, scene)))
+
+
+def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
+    if socket.protocol == "udp" and socket.remote_port and not wanted.connections:
+        return False
+    if wanted.user is not None and wanted.user not in (socket.user, str(socket.uid)):
+        return False
+    if wanted.pid is not None and wanted.pid not in (socket.pids or ()):
+        return False
+    return wanted.name is None or _has_name(socket.pids or (), wanted.name, scene.processes)
+
+
+def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) -> bool:
+    names = (processes[pid].name or "" for pid in pids if pid in processes)
+    return any(name.casefold() in known.casefold() for known in names)
+
+
+def _gaps(found: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
+    from portcheck.blindness import hidden_owner
+
+    spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
+    spots += scene.blind_spots
+    hidden = [socket for socket in found if socket.pids is None and socket.inode != 0]
+    if hidden:
+        spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
+    yield from {spot.code: spot for spot in spots}.values()

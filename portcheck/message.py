@@ -1,0 +1,245 @@
+"""The first line: one sentence that a tired person understands.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.identify.describe import who
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from portcheck.model import Diagnosis, Owner, Row, Scene, Socket
+    from portcheck.servers import Server
+
+NAMED_AT_MOST = 3
+
+
+def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    """The sentence for a finding; `rows` are those that count, with indexes into the finding's sockets."""
+    subject = f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
+    if server.call:
+        subject = server.call.format(port=finding.port)
+    says = {
+        "free": _free,
+        "in-use": _in_use,
+        "denied": _denied,
+        "unavailable": _unavailable,
+        "unknown": _unknown,
+    }[finding.verdict]
+    return says(subject, finding, rows, scene, server)
+
+
+def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    where = _reach([row for row in rows if row.outcome == "free"], finding, scene)
+    said = f"{subject} would succeed" if server.call else f"{subject} is free on {where}"
+    if finding.cause is None:
+        return f"{said}."
+    left = {
+        "time-wait": f"TIME_WAIT entries{_for_seconds(finding.sockets)}",
+        "closing": "connections that are still closing",
+        "connection": "connections of an earlier server",
+    }.get(finding.cause, "other sockets")
+    return f"{said} for a server that sets SO_REUSEADDR; without it {left} would refuse the bind."
+
+
+def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
+    error = next((row.error for row in rows if row.error), "EACCES")
+    if finding.cause == "privileged":
+        limit = scene.policy.unprivileged_from
+        return f"{would}: ports below {limit} need privilege ({error}); no socket is in the way."
+    return f"{would}: a security policy or sandbox refuses it ({error}); no socket is in the way."
+
+
+def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
+    names = _listed(dict.fromkeys(row.bind.address for row in rows))
+    if not rows:
+        return f"{would}: {finding.host} has no address."
+    if finding.cause == "family":
+        return f"{would} on {names}: this host has no IPv6."
+    return f"{would} on {names}: no interface of this host has that address."
+
+
+def _unknown(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    reason = next((spot.message for spot in finding.blind_spots), "it could not be looked at")
+    whether = f"Whether {subject} would succeed" if server.call else f"Whether {_lower(subject)} is free"
+    return f"{whether} cannot be told: {reason}."
+
+
+def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
+    said = f"{subject} would fail" if server.call else f"{subject} is in use"
+    blockers = _blockers(taken, finding)
+    if not blockers:
+        said = f"{said}: the kernel refuses {_reach(taken, finding, scene)}, but no socket that holds it can be seen from here"
+    elif _partly(rows, taken) and not server.call:
+        return _partly_in_use(subject, finding, rows, taken, scene)
+    else:
+        said = f"{said}: {_holders(blockers, finding, scene)}"
+    if any(row.error in ("EACCES", "WSAEACCES") for row in taken):
+        said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
+    return f"{said}."
+
+
+def _partly_in_use(
+    subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene
+) -> str:
+    """Some addresses are taken and some are free: both are said, and what it means for a wildcard."""
+    holders = _holders(_blockers(taken, finding), finding, scene)
+    free = [row for row in rows if row.outcome == "free" and row not in taken]
+    said = f"{subject} is in use: {holders}; {_left_free(free, rows)}"
+    refused = _refused_wildcards(taken, free)
+    return f"{said}, but a server that binds {refused} would fail." if refused else f"{said}."
+
+
+def _left_free(free: Sequence[Row], rows: Sequence[Row]) -> str:
+    """`every IPv6 address is free`, `the other addresses are free`, `::1 is free`"""
+    if not any(_is_wildcard(row) for row in rows):
+        names = list(dict.fromkeys(row.bind.address for row in free))
+        return f"{_listed(names)} {'is' if len(names) == 1 else 'are'} free"
+    wildcards = {row.bind.family for row in free if _is_wildcard(row)}
+    concrete = {row.bind.family for row in free if not _is_wildcard(row)}
+    if len(wildcards) == 1 and concrete <= wildcards:
+        return f"every {'IPv4' if wildcards == {'ipv4'} else 'IPv6'} address is free"
+    return "the other addresses are free"
+
+
+def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
+    """Which of 0.0.0.0 and :: would fail, where that is not said already by `every IPv4 address`."""
+    ways = {(row.bind.family, row.bind.v6only) for row in taken if _is_wildcard(row)}
+    whole = {row.bind.family for row in free if not _is_wildcard(row)}
+    names = ["0.0.0.0"] if ("ipv4", None) in ways and "ipv4" in whole else []  # noqa: S104
+    if ("ipv6", True) in ways and "ipv6" in whole:
+        names.append("::")
+    elif ("ipv6", False) in ways:
+        names.append(":: for both families")
+    return " or ".join(names)
+
+
+def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
+    """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
+    said = []
+    for owner, sockets in _by_owner(blockers, finding):
+        said.append(f"{_named(owner, sockets, finding, scene)} {_does(sockets, scene)}")
+    more = len(said) - NAMED_AT_MOST
+    listed = "; ".join(said[:NAMED_AT_MOST])
+    return f"{listed}; and {more} more" if more > 0 else listed
+
+
+def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owner | None, list[Socket]]]:
+    """The blocking sockets by the process that leads each of them, the leader of a prefork server once."""
+    groups: dict[int, tuple[Owner | None, list[Socket]]] = {}
+    for socket in blockers:
+        owner = leader(finding.owners, finding.sockets.index(socket))
+        key = finding.owners.index(owner) if owner else -1
+        groups.setdefault(key, (owner, []))[1].append(socket)
+    return list(groups.values())
+
+
+def leader(owners: Sequence[Owner], socket: int) -> Owner | None:
+    """Of all processes that hold a socket, the one that the others come from: main before worker, parent before child."""
+    holders = [owner for owner in owners if socket in owner.sockets]
+    pids = {owner.pid for owner in holders}
+    firsts = [owner for owner in holders if owner.process.parent_pid not in pids]
+    mains = [owner for owner in holders if owner.process.role == "main"]
+    return next(iter(mains or firsts or holders), None)
+
+
+def _named(owner: Owner | None, sockets: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
+    if owner is None:
+        kernel = scene.kernel_owned.get((finding.protocol, finding.port))
+        return f"the kernel's {kernel}" if kernel else "a socket without a process"
+    named = who(owner.process, scene.now)
+    if owner.pid is None:
+        return named
+    index = finding.sockets.index(sockets[0])
+    others = sum(index in other.sockets for other in finding.owners) - 1
+    if others <= 0:
+        return named
+    return f"{named} and {others} more {'process' if others == 1 else 'processes'}"
+
+
+def _does(sockets: Sequence[Socket], scene: Scene) -> str:
+    """What the sockets do there: listens on ..., has bound ... without listening, is connected from ..."""
+    first = sockets[0]
+    places = spread(sockets)
+    if first.protocol == "udp":
+        return f"has bound {places}"
+    if first.state == "LISTEN":
+        return f"listens on {places}"
+    if first.state == "BOUND":
+        return f"has bound {places} without listening"
+    if first.state == "TIME-WAIT":
+        return f"is left in TIME_WAIT{_for_seconds(sockets)}, by a server that did not set SO_REUSEADDR"
+    peer = f"{first.remote_address}:{first.remote_port}"
+    if not first.inode:
+        return f"is still closing a connection with {peer} ({first.state})"
+    return f"has a connection from it to {peer}"
+
+
+def _for_seconds(sockets: Iterable[Socket]) -> str:
+    waits = [socket.expires_in for socket in sockets if socket.state == "TIME-WAIT" and socket.expires_in]
+    return f" for another {max(1, round(max(waits)))} s" if waits else ""
+
+
+def spread(sockets: Iterable[Socket]) -> str:
+    """Where sockets stand, in words: `every IPv4 and IPv6 address`, `127.0.0.1 and ::1`."""
+    addresses = list(dict.fromkeys(_place(socket) for socket in sockets))
+    dual = any(socket.local_address == "::" and socket.v6only is False for socket in sockets)
+    plain = {socket.local_address for socket in sockets if socket.interface is None}
+    if dual or {"0.0.0.0", "::"} <= plain:  # noqa: S104
+        return "every IPv4 and IPv6 address"
+    if "0.0.0.0" in plain:  # noqa: S104
+        return "every IPv4 address"
+    if "::" in plain:
+        return "every IPv6 address"
+    return _listed(addresses)
+
+
+def _place(socket: Socket) -> str:
+    if socket.interface and socket.local_address in ("0.0.0.0", "::"):  # noqa: S104
+        return f"every address of {socket.interface}"
+    return socket.local_address
+
+
+def _reach(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
+    """The addresses of some rows in words."""
+    wildcards = {row.bind.family for row in rows if _is_wildcard(row)}
+    if wildcards == {"ipv4", "ipv6"}:
+        return "every IPv4 and IPv6 address"
+    if wildcards == {"ipv6"}:
+        return "every IPv6 address"
+    if wildcards == {"ipv4"}:
+        return "every IPv4 address" if "ipv6" in scene.families else "every address (IPv4 only: this host has no IPv6)"
+    return _listed(dict.fromkeys(row.bind.address for row in rows)) or str(finding.host)
+
+
+def _blockers(rows: Iterable[Row], finding: Diagnosis) -> list[Socket]:
+    indexes = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
+    indexes |= {index for row in rows for index in row.conflicts if finding.sockets[index].state == "BOUND"}
+    return [finding.sockets[index] for index in sorted(indexes)]
+
+
+def _bound_only(row: Row, finding: Diagnosis) -> bool:
+    return any(finding.sockets[index].state == "BOUND" for index in row.conflicts)
+
+
+def _partly(rows: Sequence[Row], taken: Sequence[Row]) -> bool:
+    return len(taken) < len(rows) and any(row.outcome == "free" for row in rows if row not in taken)
+
+
+def _is_wildcard(row: Row) -> bool:
+    return row.bind.interface is None and row.bind.address in ("0.0.0.0", "::")  # noqa: S104
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; a long list is cut."""
+    found = list(names)
+    if len(found) > NAMED_AT_MOST:
+        found = [*found[:NAMED_AT_MOST], f"{len(found) - NAMED_AT_MOST} more"]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+
+
+def _lower(subject: str) -> str:
+    return subject[0].lower() + subject[1:] if subject.startswith("Port") else subject

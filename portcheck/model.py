@@ -1,0 +1,314 @@
+"""The values that flow through portcheck, in the field's own words.  No I/O, no decisions.
+
+Everything is an immutable NamedTuple of plain values, and every vocabulary is a set of literal words that the type
+checker knows: they are the words of the JSON documents, so nothing is translated on the way out.  Text from strangers
+(names, command lines, paths) is decoded with surrogateescape and escaped only at the edge, in `render`.
+"""
+
+from __future__ import annotations
+
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Literal
+
+    Protocol = Literal["tcp", "udp"]
+    Family = Literal["ipv4", "ipv6"]
+    # RFC 9293's names, and BOUND for a TCP socket that has a port but neither listens nor connects.
+    State = Literal[
+        "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2",
+        "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT", "CLOSED", "BOUND",
+    ]  # fmt: skip
+    # What happens to one bind.
+    Outcome = Literal["free", "in-use", "denied", "not-available", "unsupported", "unknown"]
+    # The answer for a port, worst first.
+    Verdict = Literal["in-use", "denied", "unavailable", "unknown", "free"]
+    # The one reason that explains a verdict best.
+    Cause = Literal[
+        "listener", "bound", "connection", "closing", "time-wait", "udp-socket", "kernel",
+        "privileged", "policy", "reserved", "address", "family",
+    ]  # fmt: skip
+    Method = Literal["probe", "rules"]
+    # Whose bind rules hold here.
+    Platform = Literal["linux", "windows", "macos", "other"]
+
+
+class BlindSpot(NamedTuple):
+    """Something that could change the answer and could not be seen."""
+
+    code: str
+    message: str
+    remedy: str | None = None
+
+
+class Note(NamedTuple):
+    """True and useful, but no part of the verdict."""
+
+    code: str
+    message: str
+
+
+class Advice(NamedTuple):
+    """What to do now: a sentence, and the exact argv where there is one."""
+
+    text: str
+    command: tuple[str, ...] | None = None
+
+
+class Socket(NamedTuple):
+    """One socket as the operating system shows it.
+
+    Addresses are canonical text; a link-local one carries its scope in `interface`.  What cannot be read is None.
+    """
+
+    protocol: Protocol
+    family: Family
+    local_address: str
+    local_port: int
+    remote_address: str | None = None
+    remote_port: int | None = None
+    state: State | None = None  # None for UDP, which has no states
+    interface: str | None = None  # the device it is bound to (SO_BINDTODEVICE or a scope)
+    v6only: bool | None = None
+    user: str | None = None
+    uid: int | None = None
+    pids: tuple[int, ...] | None = None  # None: holders cannot be seen; (): no process holds it
+    queue: int | None = None  # a listener's connections that wait for accept()
+    backlog: int | None = None  # and how many may wait
+    expires_in: float | None = None  # seconds until a timed entry (TIME_WAIT) leaves
+    inode: int | None = None  # the socket's name in /proc/PID/fd; 0: no file refers to it any more
+    cgroup: str | None = None  # the cgroup v2 path in which it was made
+    cgroup_id: int | None = None  # and its id, from which observe.cgroups finds the path when it is wanted
+    mptcp: bool | None = None
+    # Linux shows these two to nobody, so outside of tests they stay None.
+    reuseaddr: bool | None = None
+    reuseport: bool | None = None
+    # FIN_WAIT_2 comes in two kinds: a full socket that lost its process, and a small TIME_WAIT-like entry.
+    minisocket: bool = False
+
+
+class Container(NamedTuple):
+    """The container that a process runs in, or that a proxy process publishes."""
+
+    engine: str  # docker, podman, containerd, cri-o, lxc ...
+    id: str | None = None
+    name: str | None = None
+    image: str | None = None
+    compose_project: str | None = None
+    compose_service: str | None = None
+    restart_policy: str | None = None
+    pod: str | None = None
+
+
+class Process(NamedTuple):
+    """A process as the operating system tells it; None is what could not be read."""
+
+    pid: int
+    name: str | None = None
+    uid: int | None = None
+    user: str | None = None
+    command: tuple[str, ...] | None = None
+    cwd: str | None = None
+    started_at: float | None = None  # seconds since the epoch
+    parent_pid: int | None = None
+    state: str | None = None  # one letter as in ps: R S D T Z
+    executable: str | None = None
+    start_ticks: int | None = None  # what tells a PID from its next user (Linux: clock ticks since boot)
+    cgroup: str | None = None  # path in the unified hierarchy, or the best of the others
+    # Who it is, beyond its PID (see observe.identity and identify):
+    role: str | None = None  # main, worker, proxy, forwarder, service manager ...
+    service: str | None = None  # apache2.service, W3SVC, com.apple.httpd ...
+    service_manager: str | None = None  # systemd, systemd --user, launchd, windows ...
+    activation: str | None = None  # the .socket unit that holds the port for the service
+    container: Container | None = None
+    supervisor: str | None = None  # what brings it back: supervisord, pm2, runit ...
+    started_by: str | None = None  # the program that it is a child of, where that is not known to bring it back
+    supervisor_pid: int | None = None  # of `supervisor` or `started_by`
+    supervised: str | None = None  # its name there, as the supervisor's own commands take it
+    session: str | None = None  # the terminal, tmux, ssh or IDE session that it belongs to
+    terminal: str | None = None  # its controlling terminal: pts/3
+    project: str | None = None  # the name of the project that it was started in
+    project_dir: str | None = None
+    script: str | None = None  # what an interpreter runs
+    task: str | None = None  # the package script that started it: npm run dev
+    forwards: str | None = None  # what a tunnel forwards to
+    condition: tuple[str, ...] = ()  # orphaned, stopped, zombie-parent, deleted-executable
+
+
+class LocalAddress(NamedTuple):
+    """An address of one of this host's interfaces."""
+
+    address: str  # without scope
+    family: Family
+    interface: str
+    tentative: bool = False  # duplicate address detection runs or has failed: it cannot be bound yet
+
+    def __str__(self) -> str:
+        """As a server would be given it: link-local addresses with their scope."""
+        link_local = self.family == "ipv6" and self.address[:3] in ("fe8", "fe9", "fea", "feb")
+        return f"{self.address}%{self.interface}" if link_local else self.address
+
+
+class SocketTable(NamedTuple):
+    """The sockets of one protocol on the ports that were asked for.
+
+    `depth` says how far was looked: only what listens or is bound (enough where that explains every row),
+    or every state.
+    """
+
+    protocol: Protocol
+    sockets: tuple[Socket, ...] = ()
+    depth: Literal["listeners", "everything"] = "everything"
+    sees_bound_only: bool = True  # False: a TCP socket that is bound without listening would not show
+    blind_spots: tuple[BlindSpot, ...] = ()
+
+
+class BindRequest(NamedTuple):
+    """A bind as the kernel gets it: what the rules judge."""
+
+    protocol: Protocol
+    family: Family
+    address: str  # without scope
+    port: int
+    v6only: bool | None = None
+    device: str | None = None  # SO_BINDTODEVICE, or the scope of a link-local address
+    reuseaddr: bool = False
+    reuseport: bool = False
+    uid: int | None = None
+    exclusive: bool = False  # SO_EXCLUSIVEADDRUSE (Windows)
+
+
+class Prediction(NamedTuple):
+    """What the rules say of one bind against a table of sockets."""
+
+    outcome: Outcome  # free, in-use, unknown
+    blocked_by: tuple[int, ...] = ()  # indexes of the sockets that refuse it
+    undecided: tuple[int, ...] = ()  # indexes of those whose unreadable flags decide
+    shadows: tuple[int, ...] = ()  # indexes of those it could be bound beside, sharing their clients (Windows, macOS)
+
+
+class Probe(NamedTuple):
+    """What the kernel said to one bind; `error` is the errno's name, None where it went through."""
+
+    outcome: Outcome
+    error: str | None = None
+
+
+class PortRange(NamedTuple):
+    """Ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, port: object) -> bool:
+        return isinstance(port, int) and self.first <= port <= self.last
+
+
+class PortPolicy(NamedTuple):
+    """What the host allows, apart from sockets."""
+
+    unprivileged_from: int = 0  # the first port that needs no privilege
+    privileged: bool | None = None  # whether the asker may bind below it; None: not known
+    ephemeral: PortRange | None = None  # source ports of outgoing connections come from here
+    reserved: tuple[PortRange, ...] = ()  # Linux ip_local_reserved_ports: kept out of the ephemeral choice only
+    excluded: tuple[PortRange, ...] = ()  # Windows: ranges that bind() refuses
+
+
+class ForeignListener(NamedTuple):
+    """A listener of another network namespace: no conflict here, but maybe what somebody is looking for."""
+
+    protocol: Protocol
+    address: str
+    port: int
+    namespace: str  # net:[4026532312]
+    pids: tuple[int, ...]
+
+
+class Scene(NamedTuple):
+    """Everything that was seen of this host in one look, for all the ports of a question."""
+
+    platform: Platform
+    uid: int | None
+    tables: Mapping[Protocol, SocketTable]
+    processes: Mapping[int, Process]
+    hidden: Mapping[int, Process]  # inode → user, service or container of a socket whose process cannot be seen
+    addresses: tuple[LocalAddress, ...]
+    families: tuple[Family, ...]  # those of which the kernel makes sockets
+    policy: PortPolicy
+    localhost: tuple[str, ...] = ()  # its addresses, in the order in which a client tries them
+    absent: tuple[str, ...] = ()  # addresses that were asked for and are not on this host
+    # (protocol, port) → what in the kernel owns it, on positive evidence ("VXLAN interface vx0")
+    kernel_owned: Mapping[tuple[Protocol, int], str] = {}
+    blind_spots: tuple[BlindSpot, ...] = ()
+    # (protocol, port) → where a packet filter sends what comes in for it, past every socket
+    redirected: Mapping[tuple[Protocol, int], str] = {}
+    elsewhere: tuple[ForeignListener, ...] = ()
+    now: float = 0.0  # seconds since the epoch, when the look began
+
+
+class Owner(NamedTuple):
+    """Who holds sockets of a diagnosis; `pid` is None where only a user, service or container is known."""
+
+    pid: int | None
+    process: Process
+    sockets: tuple[int, ...]  # indexes into the diagnosis' sockets
+
+
+class Bind(NamedTuple):
+    """One way to bind: an address, and for IPv6 whether IPV6_V6ONLY is set."""
+
+    address: str  # scope included: fe80::1%eth0
+    family: Family
+    v6only: bool | None = None
+    interface: str | None = None  # the interface that has this address; None for a wildcard
+
+
+class Row(NamedTuple):
+    """What became of one way to bind."""
+
+    bind: Bind
+    outcome: Outcome  # for the server asked about
+    with_reuseaddr: Outcome
+    without_reuseaddr: Outcome
+    error: str | None = None  # the errno's name: EADDRINUSE, EACCES ...
+    method: Method = "rules"
+    blocked_by: tuple[int, ...] = ()  # indexes into the diagnosis' sockets
+    shadows: tuple[int, ...] = ()
+    conflicts: tuple[int, ...] = ()  # what would refuse a server without SO_REUSEADDR: blocked_by, and more
+    disagreement: str | None = None  # what the rules had said, where the kernel said otherwise
+
+
+class Answer(NamedTuple):
+    """Whom a client reaches at one local address."""
+
+    address: str
+    sockets: tuple[int, ...] = ()
+    pids: tuple[int, ...] | None = ()  # (): nobody; None: a listener whose owner cannot be seen
+
+
+class Diagnosis(NamedTuple):
+    """The whole answer for one port."""
+
+    target: str
+    protocol: Protocol
+    port: int
+    host: str | None
+    verdict: Verdict
+    cause: Cause | None
+    message: str
+    complete: bool
+    blind_spots: tuple[BlindSpot, ...] = ()
+    binds: tuple[Row, ...] = ()
+    sockets: tuple[Socket, ...] = ()
+    connections: Mapping[str, int] | None = None
+    owners: tuple[Owner, ...] = ()
+    notes: tuple[Note, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    advice: tuple[Advice, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Exactly one element of the JSON document's `results`."""
+        from portcheck.render.document import result
+
+        return result(self)

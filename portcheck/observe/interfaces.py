@@ -1,0 +1,88 @@
+"""This host's own addresses, and whether an address can belong to a socket here."""
+
+from __future__ import annotations
+
+import sys
+from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
+from socket import AF_INET, AF_INET6
+
+from portcheck.addresses import is_mapped, is_wildcard, parse_address, unmapped
+from portcheck.model import LocalAddress
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcheck.model import Family
+
+# How a route lookup says that no route leads to an address, or only one that refuses (unreachable, prohibit ...).
+_NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL)
+
+
+def local_addresses() -> tuple[LocalAddress, ...]:
+    """Every address of every interface, loopback included, in the kernel's order."""
+    if sys.platform == "linux":
+        from portcheck.observe import rtnetlink
+
+        try:
+            return tuple(rtnetlink.addresses())
+        except OSError:
+            pass  # refused by a sandbox: psutil asks the C library, which may have another way
+    return tuple(_addresses_by_psutil())
+
+
+def _addresses_by_psutil() -> Iterator[LocalAddress]:
+    import psutil
+
+    for interface, entries in psutil.net_if_addrs().items():
+        for entry in entries:
+            address = parse_address(entry.address) if entry.family in (AF_INET, AF_INET6) else None
+            if address:
+                yield LocalAddress(address.text, address.family, interface)
+
+
+def is_local(address: str) -> bool | None:
+    """Whether a socket here can have this address (`fe80::1%eth0` too); None where that cannot be told.
+
+    True also of what no interface lists: 127.0.0.0/8, AnyIP routes, broadcast and multicast, and of everything where
+    ip_nonlocal_bind is set.  A tentative address is local, though it cannot be bound yet.
+    """
+    parsed = parse_address(address)
+    if parsed is None:
+        return False
+    text = unmapped(parsed.text)
+    if is_wildcard(parsed.text) or any(
+        own.address == text and parsed.zone in (None, own.interface) for own in local_addresses()
+    ):
+        return True
+    family: Family = "ipv4" if is_mapped(parsed.text) else parsed.family
+    if sys.platform == "linux":
+        return _binds_without_interface(family, text)
+    return None if text.startswith("127.") else False
+
+
+def _binds_without_interface(family: Family, address: str) -> bool | None:
+    """The kernel's other reasons to admit an address (inet_addr_valid_or_nonlocal, __inet6_bind)."""
+    if _nonlocal_bind(family):
+        return True
+    if family == "ipv6":  # a local IPv6 route (AnyIP) alone does not admit one
+        return address.startswith("ff")
+    first = int(address.partition(".")[0])
+    return first == 0 or 224 <= first < 240 or address == "255.255.255.255" or _has_local_route(address)
+
+
+def _nonlocal_bind(family: Family) -> bool:
+    try:
+        with open(f"/proc/sys/net/{family}/ip_nonlocal_bind", "rb") as setting:  # noqa: PTH123
+            return setting.read().strip() == b"1"
+    except OSError:
+        return False
+
+
+def _has_local_route(address: str) -> bool | None:
+    from portcheck.observe import rtnetlink
+
+    try:
+        return rtnetlink.route_type(address) in (rtnetlink.ROUTE_LOCAL, rtnetlink.ROUTE_BROADCAST)
+    except OSError as refusal:
+        return False if refusal.errno in _NO_ROUTE else None

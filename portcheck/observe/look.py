@@ -1,0 +1,110 @@
+"""One look at this host: everything that the ports of a question need, each table read once, /proc walked once."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from portcheck.model import PortPolicy, PortRange, Scene
+from portcheck.observe import interfaces, platform, probe, sockets
+from portcheck.observe.namespaces import listeners_elsewhere
+from portcheck.observe.people import with_holders
+from portcheck.observe.redirects import redirected
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Literal
+
+    from portcheck.model import LocalAddress, Protocol
+    from portcheck.target import Endpoint
+
+    Enough = Callable[[Scene], bool]
+
+
+def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
+    """Sees what concerns these endpoints.
+
+    What listens is read first; every other state only where `enough` says that it does not yet explain the answer
+    (a busy server has 50,000 connections that nobody needs to see).  `may_bind` False asks the kernel for nothing
+    but its tables.  `verbose` also looks into other network namespaces.
+    """
+    now = time.time()
+    asked = {
+        # TCP questions look at UDP too, never the other way round
+        protocol: ranges_of(endpoint.port for endpoint in endpoints if protocol in ("udp", endpoint.protocol))
+        for protocol in _protocols(endpoints)
+    }
+    addresses = interfaces.local_addresses()
+    scene = Scene(
+        platform=platform.PLATFORM,
+        uid=_uid(),
+        tables={
+            protocol: sockets.look(protocol, ports, depth="listeners", may_bind=may_bind)
+            for protocol, ports in asked.items()
+        },
+        processes={},
+        hidden={},
+        addresses=addresses,
+        families=("ipv4", "ipv6") if probe.has_ipv6() else ("ipv4",),
+        policy=platform.policy(),
+        absent=tuple(_absent(endpoints, addresses)),
+        now=now,
+    )
+    if not enough(scene):
+        tables = {
+            protocol: sockets.look(protocol, ports, depth="everything", may_bind=may_bind)
+            for protocol, ports in asked.items()
+        }
+        scene = scene._replace(tables={**scene.tables, **tables})
+    if platform.PLATFORM == "linux":
+        scene = scene._replace(
+            redirected=redirected(asked), elsewhere=listeners_elsewhere(asked) if verbose else ()
+        )
+    return with_holders(scene)
+
+
+def _protocols(endpoints: Iterable[Endpoint]) -> list[Protocol]:
+    """Those asked for; with TCP also UDP, whose holder of the same number is worth a note."""
+    found = {endpoint.protocol for endpoint in endpoints}
+    return ["tcp", "udp"] if "tcp" in found else ["udp"]
+
+
+def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) -> set[str]:
+    """Named addresses that this host does not have (the routing table knows of more than the interfaces show)."""
+    here = {local.address for local in addresses} | {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound
+    named = {address for endpoint in endpoints for host in endpoint.hosts for address in host.addresses}
+    return {str(address) for address in named if address.text not in here and interfaces.is_local(address.text) is False}
+
+
+def survey(
+    protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Literal["listeners", "everything"]
+) -> Scene:
+    """Every socket of these ports (None: all) with its holders, for listing; nothing is asked about binds."""
+    scene = Scene(
+        platform=platform.PLATFORM,
+        uid=_uid(),
+        tables={protocol: sockets.look(protocol, ports, depth=depth, may_bind=False) for protocol in protocols},
+        processes={},
+        hidden={},
+        addresses=(),
+        families=(),
+        policy=PortPolicy(),
+        now=time.time(),
+    )
+    return with_holders(scene)
+
+
+def _uid() -> int | None:
+    return os.getuid() if hasattr(os, "getuid") else None
+
+
+def ranges_of(ports: Iterable[int]) -> tuple[PortRange, ...]:
+    """The ports as ranges without gaps: the kernel filters a thousand ports as quickly as one."""
+    ranges: list[PortRange] = []
+    for port in sorted(set(ports)):
+        if ranges and ranges[-1].last == port - 1:
+            ranges[-1] = PortRange(ranges[-1].first, port)
+        else:
+            ranges.append(PortRange(port, port))
+    return tuple(ranges)

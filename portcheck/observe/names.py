@@ -1,0 +1,38 @@
+"""Names of services, interfaces and hosts, from the system's own databases."""
+
+from __future__ import annotations
+
+import socket
+
+from portcheck.addresses import Address, parse_address
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcheck.model import Protocol
+
+
+class SystemNames:
+    """The `Names` of target.py, as this host knows them."""
+
+    def service(self, name: str, protocol: Protocol) -> int | None:
+        """/etc/services through getservbyname(3)."""
+        try:
+            return socket.getservbyname(name, protocol)
+        except OSError:
+            return None
+
+    def interfaces(self) -> tuple[str, ...]:
+        """if_nameindex(3): works without addresses and without privilege."""
+        try:
+            return tuple(name for _, name in socket.if_nameindex())
+        except OSError:
+            return ()
+
+    def resolve(self, host: str) -> tuple[Address, ...]:
+        """getaddrinfo(3), in its order (RFC 6724: which of localhost's addresses a client tries first)."""
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return ()
+        addresses = (parse_address(str(sockaddr[0])) for *_, sockaddr in found)
+        return tuple(dict.fromkeys(address for address in addresses if address))

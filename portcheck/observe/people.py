@@ -1,0 +1,60 @@
+"""From sockets to those who hold them: one walk of /proc for all, then each process once."""
+
+from __future__ import annotations
+
+from portcheck.observe import owners, processes
+from portcheck.observe.kernel_owned import kernel_owned
+from portcheck.observe.names import SystemNames
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcheck.model import Process, Scene, Socket, SocketTable
+    from portcheck.observe.owners import Holders
+
+
+def with_holders(scene: Scene) -> Scene:
+    """The scene with the holders of its sockets, who they are, and what could not be seen of them."""
+    found = _sockets(scene)
+    if found:
+        inodes = {socket.inode for socket in found if socket.inode and socket.pids is None}
+        holders = owners.holders(inodes)
+        tables = {name: _with_pids(table, holders) for name, table in scene.tables.items()}
+        scene = scene._replace(tables=tables, localhost=_localhost())
+    if found or scene.elsewhere:
+        scene = _with_processes(scene)
+    if any(socket.pids == () and socket.inode for socket in _sockets(scene)):
+        scene = scene._replace(kernel_owned=kernel_owned())
+    return scene
+
+
+def _sockets(scene: Scene) -> list[Socket]:
+    return [socket for table in scene.tables.values() for socket in table.sockets]
+
+
+def _with_pids(table: SocketTable, holders: Holders) -> SocketTable:
+    return table._replace(sockets=tuple(_held(socket, holders) for socket in table.sockets))
+
+
+def _held(socket: Socket, holders: Holders) -> Socket:
+    if socket.pids is None and socket.inode is not None:
+        found = holders.pids.get(socket.inode, ())
+        socket = socket._replace(pids=found or (() if holders.complete else None))
+    if socket.user is None and socket.uid is not None:
+        socket = socket._replace(user=processes.user_name(socket.uid))
+    return socket
+
+
+def _with_processes(scene: Scene) -> Scene:
+    from portcheck.observe.identity import identify, identify_hidden
+
+    sockets = _sockets(scene)
+    pids = {pid for socket in sockets for pid in socket.pids or ()}
+    pids |= {pid for listener in scene.elsewhere for pid in listener.pids}
+    seen = {pid: process for pid in sorted(pids) if (process := processes.process(pid))}
+    named, spots = identify(seen, sockets)
+    hidden = {socket.inode: identify_hidden(socket) for socket in sockets if socket.pids is None and socket.inode}
+    return scene._replace(processes=named, hidden=hidden, blind_spots=(*scene.blind_spots, *spots))
+
+
+def _localhost() -> tuple[str, ...]:
+    return tuple(str(address) for address in SystemNames().resolve("localhost"))

@@ -1,0 +1,104 @@
+"""Where a socket can be held that no process has among its ordinary descriptors.
+
+- A thread may have descriptors of its own (unshare(2) with CLONE_FILES): they show in /proc/PID/task/TID/fd only.
+- A socket may be registered with an io_uring and its descriptor closed: the ring's fdinfo lists it ("UserFiles").
+
+Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of every look
+(the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from portcheck.observe import procfs
+from portcheck.observe.owners import RING, held_links
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    Compare = Callable[[int, int], bool]
+
+# kcmp(2) has no wrapper in the C library; its number by architecture (64 bit only, where a wrong guess is excluded).
+_KCMP_NUMBERS = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
+_KCMP_FILES = 2
+_RING_LOOKS = 3
+
+
+def search(pids: Iterable[int], rings: Iterable[int], found: Mapping[str, set[int]]) -> None:
+    """Adds to `found` (socket link → PIDs) what threads and io_urings hold of the links that have no PID yet.
+
+    `rings`: the processes that are known to have an io_uring among their ordinary descriptors.
+    """
+    wanted = frozenset(link for link, holders in found.items() if not holders)
+    tables_with_rings = [(pid, f"{pid}/fd") for pid in rings]
+    for pid, table in _tables_of_threads(pids):
+        try:
+            held = held_links(table, wanted | {RING})
+        except OSError:
+            continue  # hidden, as its process is, or ended
+        if RING in held:
+            tables_with_rings.append((pid, table))
+        for link in held - {RING}:
+            found[link].add(pid)
+    for pid, table in tables_with_rings:
+        for link in wanted.intersection(_registered(table)):
+            found[link].add(pid)
+
+
+def _tables_of_threads(pids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """(pid, place in /proc) of each table of descriptors that is not its process' main one."""
+    same = _comparison()
+    for pid in pids:
+        tables = [pid]
+        for thread in _threads(pid):
+            if thread != pid and not any(same(known, thread) for known in tables):
+                tables.append(thread)
+                yield pid, f"{pid}/task/{thread}/fd"
+
+
+def _threads(pid: int) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
+    except OSError:
+        return []  # it has ended
+
+
+def _comparison() -> Compare:
+    """Whether two threads share their descriptors, by kcmp(2); where that cannot be asked they may not."""
+    number = _KCMP_NUMBERS.get(os.uname().machine) if sys.maxsize > 2**32 else None
+    if number is None:
+        return lambda _one, _other: False
+    import ctypes
+
+    system_call = ctypes.CDLL(None).syscall
+    return lambda one, other: bool(system_call(number, one, other, _KCMP_FILES, 0, 0) == 0)
+
+
+def _registered(table: str) -> Iterator[str]:
+    """The links of the sockets that are registered with the io_urings of one table of descriptors."""
+    for ring in _rings(table):
+        for line in _ring_info(f"{table}info/{ring}").splitlines():
+            path = line.partition(b": ")[2]
+            if path.startswith(b"socket:["):
+                yield os.fsdecode(path)
+
+
+def _rings(table: str) -> list[str]:
+    try:
+        names = os.listdir(f"/proc/{table}")  # noqa: PTH208
+    except OSError:
+        return []
+    return [name for name in names if procfs.link(f"{table}/{name}") == RING]
+
+
+def _ring_info(path: str) -> bytes:
+    """What the kernel tells of an io_uring; it leaves the list out while the ring is locked, so it is asked again."""
+    text = b""
+    for _ in range(_RING_LOOKS):
+        text = procfs.read(path) or b""
+        if b"\nUserFiles:" in text:
+            break
+    return text

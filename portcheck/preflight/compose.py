@@ -1,0 +1,95 @@
+"""Compose files → declarations: resolved by Compose itself where it is there, else by us; lines from the YAML."""
+
+from __future__ import annotations
+
+from portcheck.preflight.compose_cli import ComposeFailedError, resolved
+from portcheck.preflight.compose_model import Model
+from portcheck.preflight.compose_ports import declared
+from portcheck.preflight.compose_service import Service, from_compose, from_parts
+from portcheck.preflight.declare import Declaration, PreflightError, Reading, Unresolved, together
+from portcheck.preflight.envfile import with_file
+from portcheck.preflight.text import Allowance
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from portcheck.preflight.declare import Code
+
+SETTLED_BY_COMPOSE: tuple[Code, ...] = ("include", "extends")
+
+
+def read_compose(files: tuple[Path, ...], environment: Mapping[str, str], *, docker: bool = True) -> Reading:
+    """The ports that one Compose project publishes on this host: a base file and its overrides, in order.
+
+    `docker`: ask `docker compose config`, where it is there.  Raises PreflightError.
+    """
+    variables = _variables(files[0].parent, environment)
+    model = Model()
+    for file in files:  # nothing that is broken or grows out of bounds is handed on to Compose
+        model.load(file)
+    remarks: list[Unresolved] = []
+    answer = None
+    if docker:
+        try:
+            answer = resolved(files, environment)
+        except ComposeFailedError as failure:
+            message = f"docker compose config failed, read without it: {failure}"
+            remarks.append(Unresolved("compose", message, str(files[0]), 1))
+    services = _services(model, files, variables, needed=answer is None)
+    remarks += [each for each in model.unresolved if answer is None or each.code not in SETTLED_BY_COMPOSE]
+    if answer is not None:
+        services = _as_resolved(answer, services, str(files[0]))
+    wanted = {each.strip() for each in variables.get("COMPOSE_PROFILES", "").split(",")}
+    found = [_declared(service, wanted) for service in services]
+    return together([Reading(tuple(model.files), (), tuple(remarks)), *found])
+
+
+def _variables(directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The process environment over the project's `.env` (or the files that COMPOSE_ENV_FILES names)."""
+    found = dict(environment)
+    for name in reversed(environment.get("COMPOSE_ENV_FILES", "").split(",")):
+        found = with_file(directory / (name or ".env"), found)
+    return found
+
+
+def _services(
+    model: Model, files: tuple[Path, ...], variables: Mapping[str, str], *, needed: bool
+) -> list[Service]:
+    """Our own reading.  Where Compose has answered it only gives the lines, and may fail."""
+    allowance = Allowance()
+    try:
+        parts = model.project(files, files[0].parent, variables)
+        return [from_parts(name, parts[name], allowance) for name in parts]
+    except PreflightError:
+        if needed:
+            raise
+        return []
+
+
+def _as_resolved(answer: Mapping[str, object], ours: list[Service], file: str) -> list[Service]:
+    """Compose's services, with our lines; ours for those of a profile that an older Compose left out."""
+    known = {service.name: service for service in ours}
+    allowance = Allowance()
+    nowhere = Service("", file, 1, (), host_network=False, entries=())
+    theirs = [from_compose(name, said, known.get(name, nowhere), allowance) for name, said in answer.items()]
+    return theirs + [service for service in ours if service.profiles and service.name not in answer]
+
+
+def _declared(service: Service, wanted: set[str]) -> Reading:
+    """A service's declarations; a service that is switched off leaves nothing open."""
+    enabled = not service.profiles or bool(wanted & {"*", *service.profiles})
+    remarks = list(service.remarks)
+    if service.host_network:
+        message = "network_mode: host, so it listens on this host's ports directly, and no file says on which"
+        remarks.append(Unresolved("host-network", message, service.file, service.line, service.name))
+        return Reading((), (), tuple(remarks) if enabled else ())
+    found: list[Declaration] = []
+    for entry in service.entries:
+        port = declared(entry.published, "compose", entry.file, entry.line, service.name)
+        if isinstance(port, Declaration):
+            found.append(port._replace(compose_profiles=service.profiles, enabled=enabled))
+        else:
+            remarks.append(port)
+    return Reading((), tuple(found), tuple(remarks) if enabled else ())

@@ -1,0 +1,108 @@
+"""One name of portcheck's own declaration → the ports that it declares.  Pure but for the services database."""
+
+from __future__ import annotations
+
+from portcheck.addresses import Address
+from portcheck.errors import UsageError
+from portcheck.observe.names import SystemNames
+from portcheck.preflight.declare import Declaration, shown
+from portcheck.target import parse_host, parse_ports, parse_targets
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from portcheck.model import Protocol
+
+DEFAULTS = ("host", "protocol", "profile")
+KEYS = ("port", "fallback", *DEFAULTS)
+
+
+class Written(NamedTuple):
+    """Where a name is declared."""
+
+    file: str
+    line: int
+    name: str
+
+
+class Defaults(NamedTuple):
+    """What holds for every port that does not say otherwise."""
+
+    host: str | None = None
+    protocol: Protocol = "tcp"
+    profile: str | None = None
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any], outer: Defaults | None = None) -> Defaults:
+        """The host, protocol and profile of a table, over those of `outer`.  Raises UsageError."""
+        given = {**(outer or cls())._asdict(), **{key: table[key] for key in DEFAULTS if key in table}}
+        for key, value in given.items():
+            if value is not None and not isinstance(value, str):
+                raise UsageError(f"{key} is a text, not {shown(str(value))}")
+        if given["protocol"] not in ("tcp", "udp"):
+            raise UsageError(f"unknown protocol {shown(given['protocol'])}; accepted: tcp, udp")
+        host = given["host"]
+        return cls(
+            parse_host(host, NAMES).text if host is not None else None, given["protocol"], given["profile"]
+        )
+
+
+class Names(SystemNames):
+    """Services are looked up now; hosts stay as written, for the check to resolve."""
+
+    def interfaces(self) -> tuple[str, ...]:
+        """None: an interface is just another host name here."""
+        return ()
+
+    def resolve(self, host: str) -> tuple[Address, ...]:
+        """Some address: only the text of a host is kept."""
+        return (Address("ipv4", host),)
+
+
+NAMES = Names()
+
+
+def declared(value: Any, defaults: Defaults, at: Written) -> Iterator[Declaration]:
+    """A number, a TARGET, a table, or a list of these.  Raises UsageError."""
+    if isinstance(value, list):
+        for each in value:
+            yield from declared(each, defaults, at)
+    elif isinstance(value, dict):
+        yield from _from_table(value, defaults, at)
+    else:
+        for endpoint in parse_targets([_text(value)], NAMES, protocol=defaults.protocol):
+            said = defaults._replace(host=endpoint.host or defaults.host, protocol=endpoint.protocol)
+            yield _declaration(endpoint.port, (), said, at)
+
+
+def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> Iterator[Declaration]:
+    for key in table:
+        if key not in KEYS:
+            raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(KEYS)}")
+    if "port" not in table:
+        raise UsageError("port is missing")
+    said = Defaults.read(table, defaults)
+    ports = parse_ports(_text(table["port"]), NAMES, said.protocol)
+    wanted = table.get("fallback", [])
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    fallback = [port for each in listed for port in parse_ports(_text(each), NAMES, said.protocol)]
+    if fallback and len(ports) > 1:
+        raise UsageError("fallback stands in for one port, not for several")
+    for port in ports:
+        yield _declaration(port, tuple(fallback), said, at)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise UsageError(
+            f'{shown(str(value))} is no port; write 8000, "8000-8010" or a table with port = 8000'
+        )
+    return str(value)
+
+
+def _declaration(port: int, fallback: tuple[int, ...], said: Defaults, at: Written) -> Declaration:
+    return Declaration(
+        port, said.protocol, said.host, at.file, at.line, "portcheck", at.name, fallback, profile=said.profile
+    )

@@ -1,0 +1,85 @@
+"""`Procfile`: the ports that its processes name for certain.
+
+`$PORT` is what foreman, honcho, overmind and hivemind give: the PORT of `.env` or of the environment, else 5000, and
+100 more for each process before this one (foreman's `Engine#port_for` and `#base_port`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from portcheck.preflight.commandline import listens
+from portcheck.preflight.declare import Declaration, Reading, Unresolved, shown
+from portcheck.preflight.envfile import assignments, port_number
+from portcheck.preflight.text import read_text
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+BASE, STEP = 5000, 100
+_PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
+_OF_PORTS = re.compile(r"(?<![a-z])(port|bind|listen)", re.IGNORECASE)
+
+
+class Process(NamedTuple):
+    """One line; `port` is the `$PORT` that it is given, None where that is no number."""
+
+    name: str
+    command: str
+    line: int
+    port: int | None
+    rule: str  # where `port` comes from
+
+
+def read_procfile(path: Path, environment: Mapping[str, str]) -> Reading:
+    """The ports of every process, `$PORT` and other variables from `.env` beside it.  Raises PreflightError."""
+    file, text = str(path), read_text(path)
+    variables = {**environment, **assignments(path.parent / ".env", environment)}  # foreman: the file wins
+    found: list[Declaration | Unresolved] = []
+    for process in _processes(text, variables.get("PORT", str(BASE))):
+        found += _declared(process, variables, file)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#") and not _PROCESS.match(line):
+            found.append(Unresolved("syntax", f"{shown(line)} is no 'name: command'", file, number))
+    declared = tuple(each for each in found if isinstance(each, Declaration))
+    return Reading((file,), declared, tuple(each for each in found if isinstance(each, Unresolved)))
+
+
+def _processes(text: str, base: str) -> Iterator[Process]:
+    first = port_number(base)
+    index = 0
+    for line, words in enumerate(text.splitlines(), 1):
+        if found := _PROCESS.match(words):
+            rule = f"PORT={base}, and {STEP} more for each process before it, as foreman gives it"
+            port = port_number(str(first + STEP * index)) if first else None
+            yield Process(found[1], found[2], line, port, rule)
+            index += 1
+
+
+def _declared(
+    process: Process, variables: Mapping[str, str], file: str
+) -> Iterator[Declaration | Unresolved]:
+    known = {name: value for name, value in variables.items() if name != "PORT"}
+    if process.port:
+        known["PORT"] = str(process.port)
+    ports, problems = listens(process.command, known)
+    for host, port in ports:
+        note = process.rule if port == process.port and "PORT" in process.command else None
+        yield Declaration(port, "tcp", host, file, process.line, "procfile", process.name, note=note)
+    if not ports and not problems:
+        problems = _silence(process)
+    for problem in problems:
+        yield Unresolved("process", problem, file, process.line, process.name)
+
+
+def _silence(process: Process) -> tuple[str, ...]:
+    """What to say of a process that names no port: nothing, unless it is likely to listen on one."""
+    if _OF_PORTS.search(process.command):
+        return ("its command speaks of a port, but names none for certain",)
+    if process.name == "web":
+        return (
+            f"its command names no port; foreman sets PORT={process.port} for it, which it may use or not",
+        )
+    return ()

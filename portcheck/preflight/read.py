@@ -1,0 +1,76 @@
+"""All readers together: paths or a directory → one Reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from portcheck.preflight.declare import Reading, together
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from portcheck.preflight.find import Source
+
+
+def read(
+    paths: Iterable[str | Path] = (),
+    *,
+    directory: str | Path = ".",
+    environment: Mapping[str, str] | None = None,
+    docker: bool = True,
+) -> Reading:
+    """What the files declare: those of `paths` (files or directories), or without any those found in `directory`.
+
+    `environment`: the variables that hold beside `.env` (the process's own by default).  `docker`: let
+    `docker compose config` resolve Compose files where it is installed.  Changes nothing and connects to nothing.
+
+    Raises PreflightError for a file that cannot be read (`file:line: why`, or a library that is missing), UsageError
+    for a path that does not exist or is no kind of file that declares ports.
+    """
+    from os import environ
+
+    from portcheck.preflight.find import find, named
+
+    variables = environ if environment is None else environment
+    chosen = [Path(path) for path in paths]
+    sources = named(chosen, variables) if chosen else find(Path(directory), variables)
+    known = frozenset(file.resolve() for source in sources for file in source.files)
+    return _without_echoes(together([_read(source, variables, known, docker=docker) for source in sources]))
+
+
+def _read(source: Source, environment: Mapping[str, str], known: frozenset[Path], *, docker: bool) -> Reading:
+    file = source.files[0]
+    if source.kind == "compose":
+        from portcheck.preflight.compose import read_compose
+
+        return read_compose(source.files, environment, docker=docker)
+    if source.kind == "procfile":
+        from portcheck.preflight.procfile import read_procfile
+
+        return read_procfile(file, environment)
+    if source.kind == "devcontainer":
+        from portcheck.preflight.devcontainer import read_devcontainer
+
+        return read_devcontainer(file, known)
+    if source.kind == "env":
+        from portcheck.preflight.envfile import read_env
+
+        return read_env(file, environment)
+    from portcheck.preflight.own import read_own
+
+    return read_own(file)
+
+
+def _without_echoes(reading: Reading) -> Reading:
+    """Without the PORT of a `.env` where a service of another file, switched on, declares the same port.
+
+    `PORT` names no server of its own: it is where `ports: ["${PORT}:80"]` or `--port $PORT` took the number from.
+    """
+    services = {(each.port, each.protocol) for each in reading.declarations if each.service and each.enabled}
+    kept = [
+        each
+        for each in reading.declarations
+        if each.kind != "env" or (each.port, each.protocol) not in services
+    ]
+    return reading._replace(declarations=tuple(kept))

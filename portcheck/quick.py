@@ -1,0 +1,85 @@
+"""The quick way in: plain `check` and `pick` command lines, without the time that typer takes to import.
+
+It takes only an argv that it understands completely and returns None for everything else, which then goes to typer:
+`--opt=value`, bundled short options, abbreviations, mistakes, help.  A property test asks both with thousands of
+argument lists and compares the requests.
+"""
+
+from __future__ import annotations
+
+from portcheck.request import CheckRequest, PickRequest
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+COMMANDS = ("check", "list", "pick", "wait", "run", "stop", "preflight")
+
+# option → (field, value)
+CHECK_FLAGS: dict[str, tuple[str, Any]] = {
+    "--udp": ("udp", True),
+    "--no-reuseaddr": ("reuseaddr", False),
+    "--no-probe": ("probe", False),
+    "--plain": ("face", "plain"),
+    "--json": ("face", "json"),
+    "-q": ("quiet", True),
+    "--quiet": ("quiet", True),
+    "-v": ("verbose", True),
+    "--verbose": ("verbose", True),
+    "--no-color": ("color", False),
+}
+PICK_FLAGS: dict[str, tuple[str, Any]] = {
+    "--udp": ("udp", True),
+    "--no-reuseaddr": ("reuseaddr", False),
+    "--no-probe": ("probe", False),
+    "--random": ("random", True),
+    "--any": ("any", True),
+    "--json": ("json", True),
+}
+
+
+def parse(argv: Sequence[str]) -> CheckRequest | PickRequest | None:
+    """The request of a plain command line; None where typer has to read it."""
+    command, words = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else ("check", argv)
+    if command == "check":
+        return _check(words)
+    return _pick(words) if command == "pick" else None
+
+
+def _check(words: Sequence[str]) -> CheckRequest | None:
+    split = _split(words, CHECK_FLAGS)
+    if split is None or not split[0] or ("--json" in words and "--plain" in words):
+        return None
+    targets, hosts, fields = split
+    return CheckRequest(targets, hosts, **fields)
+
+
+def _pick(words: Sequence[str]) -> PickRequest | None:
+    split = _split(words, PICK_FLAGS)
+    if split is None:
+        return None
+    candidates, hosts, fields = split
+    return PickRequest(candidates, hosts, **fields) if candidates else None
+
+
+def _split(
+    words: Sequence[str], flags: dict[str, tuple[str, Any]]
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]] | None:
+    """The positional words, the values of `--host`, and the fields that flags set; None where anything is unclear."""
+    positional, hosts, fields = [], [], {}
+    rest = iter(words)
+    for word in rest:
+        if word == "--host":
+            value = next(rest, "-")
+            if value.startswith("-"):
+                return None
+            hosts.append(value)
+        elif word in flags:
+            field, setting = flags[word]
+            fields[field] = setting
+        elif word.startswith("-"):
+            return None
+        else:
+            positional.append(word)
+    return tuple(positional), tuple(hosts), fields

@@ -1,0 +1,21 @@
+"""Seconds since the epoch as text.  `time` alone: importing `datetime` would be felt at start-up."""
+
+from __future__ import annotations
+
+import time
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601, as `2026-11-20T09:00:00Z`; None where it is not known, or no time that a calendar has."""
+    try:
+        return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def local(seconds: float | None) -> str | None:
+    """To the minute in this machine's time zone, as `2026-11-20 09:00`."""
+    try:
+        return None if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None

@@ -1,0 +1,138 @@
+"""The JSON documents: values → dicts, with the contract's keys in the contract's order.
+
+`schema.json`, in the package, describes them.  What is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portcheck.render.clock import utc
+from portcheck.render.escape import utf8
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
+
+SCHEMA_VERSION = 1
+INFINITY = float("inf")
+# Flags that only tests can know, and the kind of a FIN_WAIT_2: the rules' business, nobody else's.
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket")
+
+
+def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
+    """What `check --json` prints."""
+    results = [result(diagnosis) for diagnosis in diagnoses]
+    complete = all(entry["complete"] for entry in results)
+    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
+
+
+def pick_document(ports: Sequence[int], diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
+    """What `pick --json` prints.
+
+    `ports` are those picked, none where too few are free; `diagnoses` every candidate looked at, in order.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "port": ports[0] if ports else None,
+        "ports": list(ports),
+        "candidates": [result(diagnosis) for diagnosis in diagnoses],
+    }
+
+
+def list_document(
+    sockets: Iterable[Socket], owners: Iterable[Owner], blind_spots: Sequence[BlindSpot]
+) -> dict[str, Any]:
+    """What `list --json` prints; the owners' indexes are into `sockets`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": not blind_spots,
+        "blind_spots": json_value(tuple(blind_spots)),
+        "sockets": [_socket(socket) for socket in sockets],
+        "owners": [owner(entry) for entry in owners],
+    }
+
+
+def result(diagnosis: Diagnosis) -> dict[str, Any]:
+    """One element of `results`: the fields of a diagnosis, in their order."""
+    told: dict[str, Any] = json_value(diagnosis._replace(binds=(), sockets=(), owners=()))
+    told["binds"] = [_row(row) for row in diagnosis.binds]
+    told["sockets"] = [_socket(socket) for socket in diagnosis.sockets]
+    told["owners"] = [owner(entry) for entry in diagnosis.owners]
+    return told
+
+
+def owner(owner: Owner) -> dict[str, Any]:
+    """Who holds something.  `started_at` is ISO 8601 in UTC; the start ticks stay inside."""
+    process = owner.process
+    told: dict[str, Any] = {
+        "pid": owner.pid,
+        "name": process.name,
+        "user": process.user,
+        "command": process.command,
+        "cwd": process.cwd,
+        "started_at": utc(process.started_at),
+        "parent_pid": process.parent_pid,
+        "role": process.role,
+        "service": process.service,
+        "container": process.container,
+        "sockets": owner.sockets,
+        "uid": process.uid,
+        "executable": process.executable,
+        "script": process.script,
+        "cgroup": process.cgroup,
+        "service_manager": process.service_manager,
+        "activation": process.activation,
+        "supervisor": process.supervisor,
+        "session": process.session,
+        "project": process.project,
+        "project_dir": process.project_dir,
+        "forwards": process.forwards,
+        "condition": process.condition,
+    }
+    return {key: json_value(field) for key, field in told.items()}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """A row, with its bind's fields in place."""
+    told = {
+        "address": row.bind.address,
+        "interface": row.bind.interface,
+        "family": row.bind.family,
+        "v6only": row.bind.v6only,
+        **row._asdict(),
+    }
+    del told["bind"]
+    return {key: json_value(field) for key, field in told.items()}
+
+
+def _socket(socket: Socket) -> dict[str, Any]:
+    told = socket._asdict()
+    return {key: json_value(field) for key, field in told.items() if key not in UNTOLD_OF_A_SOCKET}
+
+
+def json_value(value: Any) -> Any:
+    """Any value of the model as JSON has it: named tuples are objects, and all text can be encoded."""
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, float):
+        return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {utf8(key): json_value(field) for key, field in value.items()}
+    return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """The document on one line, in ASCII.
+
+    ASCII is valid UTF-8 in every locale and code page, and nothing in it steers a terminal (as C1 controls
+    and bidi marks would).  One line, because `json` indents in Python code, ten times slower.
+    """
+    import json
+
+    return json.dumps(document)

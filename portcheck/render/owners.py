@@ -1,0 +1,108 @@
+"""Who holds sockets, in words: a process by its name and PID, or what else is known of somebody unseen."""
+
+from __future__ import annotations
+
+from portcheck.render.clock import local
+from portcheck.render.words import NAME_WIDTH, identity, listed, shortened, user
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from portcheck.model import Diagnosis, Owner, Socket
+
+SHOWN_PIDS = 1  # the rest is for -v and JSON
+SHOWN_OWNERS = 8
+COMMAND_WIDTH = 100  # enough to know it by; a JVM's has thousands of characters
+
+
+class OwnerLine(NamedTuple):
+    """One line about owners that differ in nothing but their PIDs; None is not known."""
+
+    name: str
+    pids: str | None
+    user: str | None
+    since: str | None
+    command: str
+    identity: str
+
+
+def name(owner: Owner) -> str:
+    """The best name there is for somebody of whom perhaps only a service, a container or a user is known."""
+    process = owner.process
+    container = process.container
+    known = process.name or process.service or (container and (container.name or container.id))
+    if known:
+        return shortened(known, NAME_WIDTH)
+    who = user(process)
+    return f"a process of {who}" if who else "an unknown process"
+
+
+def pids(owners: Iterable[Owner], shown: int | None = SHOWN_PIDS) -> str | None:
+    """`382`, or `382 and 9 more`; None where none can be seen."""
+    return listed([str(owner.pid) for owner in owners if owner.pid is not None], shown) or None
+
+
+def holders(owners: Iterable[Owner]) -> str:
+    """`node (PID 812), httpd (PID 382 and 9 more)`."""
+    named: dict[str, list[Owner]] = {}
+    for owner in owners:
+        named.setdefault(name(owner), []).append(owner)
+    return ", ".join(
+        f"{who} (PID {numbers})" if (numbers := pids(group)) else who for who, group in named.items()
+    )
+
+
+def unowned(sockets: Iterable[Socket]) -> str:
+    """Sockets without an owner: `3 TIME-WAIT sockets (55 s left)`."""
+    kinds: dict[str, list[Socket]] = {}
+    for socket in sockets:
+        kinds.setdefault(socket.state or socket.protocol.upper(), []).append(socket)
+    return ", ".join(_several(kind, group) for kind, group in kinds.items())
+
+
+def _several(kind: str, sockets: Sequence[Socket]) -> str:
+    left = max((socket.expires_in or 0 for socket in sockets), default=0)
+    several = "s" if len(sockets) > 1 else ""
+    return f"{len(sockets)} {kind} socket{several}" + (f" ({left:.0f} s left)" if left else "")
+
+
+def behind(diagnosis: Diagnosis, sockets: Sequence[int]) -> str:
+    """Who stands behind some of a diagnosis' sockets; empty for no sockets."""
+    wanted = set(sockets)
+    owners = [owner for owner in diagnosis.owners if not wanted.isdisjoint(owner.sockets)]
+    owned = {index for owner in owners for index in owner.sockets}
+    rest = unowned(diagnosis.sockets[index] for index in sockets if index not in owned)
+    return ", ".join(filter(None, (holders(owners), rest)))
+
+
+def owner_lines(diagnosis: Diagnosis, *, verbose: bool) -> list[OwnerLine]:
+    """Everyone who holds one of the sockets; unless `verbose`, workers in one line, and few lines."""
+    if verbose:
+        return [_line([owner], None) for owner in diagnosis.owners]
+    groups: dict[object, list[Owner]] = {}
+    for owner in diagnosis.owners:
+        groups.setdefault(_kind(owner), []).append(owner)
+    lines = [_line(group, COMMAND_WIDTH) for group in groups.values()]
+    if len(lines) <= SHOWN_OWNERS:
+        return lines
+    more = f"and {len(lines) - SHOWN_OWNERS} more (-v shows all)"
+    return [*lines[:SHOWN_OWNERS], OwnerLine(more, None, None, None, "", "")]
+
+
+def _kind(owner: Owner) -> object:
+    """Equal for the workers of one server."""
+    process = owner.process
+    return owner.sockets, name(owner), user(process), process.command, identity(process)
+
+
+def _line(group: Sequence[Owner], command_width: int | None) -> OwnerLine:
+    process = group[0].process
+    return OwnerLine(
+        name(group[0]),
+        pids(group),
+        user(process),
+        local(process.started_at),
+        shortened(" ".join(process.command or ()), command_width),
+        identity(process),
+    )

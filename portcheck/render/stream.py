@@ -1,0 +1,107 @@
+"""Writing that never fails by its own fault, and what may be written where: colour, width, a terminal."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import os
+import sys
+
+from portcheck.render.escape import visible
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import TextIO
+
+# Our own signs where the encoding has none; everything else is escaped.
+SPELLED_OUT = {"→": "->", "…": "..."}
+ERRORS = "portcheck"
+USUAL_WIDTH = 80
+
+
+def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
+    """Writes lines to `stream` (stdout) and flushes it; False when nobody reads there any more.
+
+    That is a closed pipe, or a stdout closed from the start; nothing more is written there then, at exit
+    neither.  A full disk and the like raise OSError.
+    """
+    stream = stream or sys.stdout
+    if not stream:  # None is Python's word for a standard stream that was closed before the start
+        return False
+    try:
+        _tolerate_every_character(stream)
+        stream.writelines(f"{line}\n" for line in lines)
+        stream.flush()
+    except OSError as error:
+        if not _is_closed_pipe(error):
+            raise
+        _silence(stream)
+        return False
+    return True
+
+
+def _is_closed_pipe(error: OSError) -> bool:
+    # Windows' C library reports EINVAL (https://github.com/python/cpython/issues/79935)
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def complain(cause: str, remedy: str | None = None) -> None:
+    """One line on stderr, and one with what to do about it."""
+    write([f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])], sys.stderr)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads there (None is a closed standard stream)."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # it has been closed
+        return False
+
+
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str], *, allowed: bool = True) -> bool:
+    """--no-color, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
+
+    no-color.org, force-color.org and bixense.com/clicolors: a variable counts unless it is empty.
+    """
+    if not allowed or environ.get("NO_COLOR"):
+        return False
+    if any(environ.get(name, "0") not in ("", "0") for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
+        return True
+    return is_terminal(stream) and environ.get("TERM") != "dumb" and environ.get("CLICOLOR") != "0"
+
+
+def width(stream: TextIO | None, environ: Mapping[str, str]) -> int:
+    """Columns: COLUMNS, else the terminal's own number, else 80 (shutil has this too, but imports slowly)."""
+    columns = environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return (os.get_terminal_size(stream.fileno()).columns if stream else 0) or USUAL_WIDTH
+    except (OSError, ValueError):  # no terminal; no file behind it, or a closed one
+        return USUAL_WIDTH
+
+
+def _tolerate_every_character(stream: TextIO) -> None:
+    """What the stream's encoding lacks is spelled out; a StringIO has no encoding and takes everything."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None and stream.errors != ERRORS:
+        codecs.register_error(ERRORS, _spell_out)
+        reconfigure(errors=ERRORS)
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    escaped = character.encode("ascii", "backslashreplace").decode("ascii")
+    return SPELLED_OUT.get(character, escaped), error.start + 1
+
+
+def _silence(stream: TextIO) -> None:
+    """What is still buffered goes nowhere: flushed at exit it would fail again and exit with 120."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    finally:
+        os.close(nowhere)

@@ -1,0 +1,87 @@
+"""The rows of a listing, as text: one socket each, whatever its number of holders."""
+
+from __future__ import annotations
+
+from portcheck.render.escape import visible
+from portcheck.render.owners import COMMAND_WIDTH
+from portcheck.render.words import shortened, user
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from portcheck.model import Process, Socket
+
+NONE = "-"  # there is none: UDP has no state, no process holds it
+UNSEEN = "?"  # there may be one, and it cannot be seen
+
+
+class Holders(NamedTuple):
+    """The processes that hold a socket, in a cell each."""
+
+    pids: str
+    names: str
+    user: str | None
+    command: str
+
+
+class Listed(NamedTuple):
+    """One socket; the fields are the columns, and `remote` is one of `list --all` only."""
+
+    proto: str
+    address: str
+    port: str
+    state: str
+    pid: str
+    name: str
+    user: str
+    remote: str
+    command: str
+
+
+def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterator[Listed]:
+    """In the order given; nothing is kept of a row but its holders, once for each set of PIDs."""
+    known: dict[tuple[int, ...] | None, Holders] = {
+        None: Holders(UNSEEN, UNSEEN, None, ""),
+        (): Holders(NONE, NONE, None, ""),
+    }
+    for socket in sockets:
+        holders = known.get(socket.pids)
+        if holders is None:
+            holders = known[socket.pids] = _holders(socket.pids or (), processes)
+        yield Listed(
+            socket.protocol,
+            _scoped(socket),
+            str(socket.local_port),
+            socket.state or NONE,
+            holders.pids,
+            holders.names,
+            user(socket) or holders.user or UNSEEN,
+            _remote(socket),
+            holders.command,
+        )
+
+
+def _holders(pids: tuple[int, ...], processes: Mapping[int, Process]) -> Holders:
+    found = [processes[pid] for pid in pids if pid in processes]
+    names = dict.fromkeys(visible(process.name) for process in found if process.name)
+    commands = (" ".join(process.command) for process in found if process.command)
+    users = (user(process) for process in found)
+    return Holders(
+        ",".join(map(str, pids)),
+        ",".join(names) or UNSEEN,
+        next(filter(None, users), None),
+        shortened(next(commands, ""), COMMAND_WIDTH),
+    )
+
+
+def _scoped(socket: Socket) -> str:
+    address = visible(socket.local_address)
+    return f"{address}%{visible(socket.interface)}" if socket.interface else address
+
+
+def _remote(socket: Socket) -> str:
+    if socket.remote_address is None:
+        return NONE
+    address = visible(socket.remote_address)
+    return f"[{address}]:{socket.remote_port}" if ":" in address else f"{address}:{socket.remote_port}"

@@ -1,0 +1,108 @@
+"""The small phrases that both faces are made of.  What is returned has been through `escape.visible`."""
+
+from __future__ import annotations
+
+import os
+
+from portcheck.render.escape import visible
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcheck.model import Bind, BlindSpot, Container, Diagnosis, Process, Socket
+
+NAME_WIDTH = 40
+# What every shell takes as it stands.  Most advice is made of nothing else, and importing shlex (it takes re)
+# lasts two thirds of `python3 -c pass`.
+UNQUOTED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ@+:,./_-")
+
+
+def shortened(text: str, width: int | None) -> str:
+    """Visible, and cut after `width` characters; None takes all."""
+    if width is None or len(text) <= width:
+        return visible(text)
+    return visible(text[: width - 1]) + "…"
+
+
+def listed(items: Sequence[str], shown: int | None) -> str:
+    """`382, 390 and 7 more`; None shows all."""
+    if shown is None or len(items) <= shown + 1:
+        return ", ".join(items)
+    return f"{', '.join(items[:shown])} and {len(items) - shown} more"
+
+
+def user(of: Process | Socket) -> str | None:
+    """The user's name, or `uid 1000` where that has none here."""
+    if of.user:
+        return shortened(of.user, NAME_WIDTH)
+    return None if of.uid is None else f"uid {of.uid}"
+
+
+def address(bind: Bind) -> str:
+    """`0.0.0.0`, `:: (IPv6 only)`, `:: (dual-stack)`, `fe80::1%eth0`."""
+    wildcard = bind.address == "::"
+    kind = {True: " (IPv6 only)", False: " (dual-stack)", None: ""}[bind.v6only] if wildcard else ""
+    return visible(bind.address) + kind
+
+
+def container(container: Container) -> str:
+    """`container web (docker, nginx:1.25, compose shop/web)`."""
+    compose = "/".join(filter(None, (container.compose_project, container.compose_service)))
+    told = (
+        container.engine,
+        container.image,
+        compose and f"compose {compose}",
+        container.pod and f"pod {container.pod}",
+    )
+    return visible(f"container {container.name or container.id or '?'} ({', '.join(filter(None, told))})")
+
+
+def identity(process: Process) -> str:
+    """Who it is beyond its name, in one line: role, service, container, session, project, condition."""
+    told = [
+        process.role,
+        process.service and f"service {process.service}",
+        process.activation and f"activated by {process.activation}",
+        process.container and container(process.container),
+        process.supervisor and f"kept running by {process.supervisor}",
+        process.session and f"session {process.session}",
+        process.forwards and f"forwards to {process.forwards}",
+        _place(process),
+        *(word.replace("-", " ") for word in process.condition),
+    ]
+    return visible("; ".join(filter(None, told)))
+
+
+def _place(process: Process) -> str:
+    where = process.project_dir or process.cwd
+    place = f"in {where}" if where and where != "/" else None
+    return " ".join(filter(None, (process.project and f"project {process.project}", place)))
+
+
+def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
+    """What is true besides the verdict: notes, what was not seen, and (if `verbose`) further sockets."""
+    for note in diagnosis.notes:
+        yield f"note: {visible(note.message)}"
+    yield from map(not_seen, diagnosis.blind_spots)
+    if verbose and diagnosis.connections:
+        more = (f"{count} {visible(state)}" for state, count in diagnosis.connections.items())
+        yield f"more sockets of this port: {', '.join(more)}"
+
+
+def not_seen(spot: BlindSpot) -> str:
+    """A blind spot, and what would open it."""
+    return f"not seen: {visible(spot.message)}" + (f" → {visible(spot.remedy)}" if spot.remedy else "")
+
+
+def quoted(command: Sequence[str]) -> str:
+    """As it can be pasted: for a POSIX shell, on Windows by the C library's argv rules."""
+    if all(word and UNQUOTED.issuperset(word) for word in command):
+        return " ".join(command)
+    if os.name == "nt":
+        from subprocess import list2cmdline
+
+        return visible(list2cmdline(command))
+    from shlex import join
+
+    return visible(join(command))

