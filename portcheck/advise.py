@@ -19,6 +19,12 @@ PROGRAMS: dict[str, Kind] = {"apache2": "apache", "httpd": "apache", "nginx": "n
 SUPERVISORS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit"}
 ENGINES: dict[str, Kind] = {"lxc": "lxc", "systemd-nspawn": "nspawn"}
 
+# Kinds of owners that something else manages and would bring back: its own command stops them.
+MANAGED: tuple[Kind, ...] = (
+    "socket-unit", "user-socket-unit", "compose", "container", "lxc", "nspawn", "service", "user-service", "launchd",
+    "windows-service", "supervisord", "pm2", "runit",
+)  # fmt: skip
+
 
 def advise(finding: Diagnosis, scene: Scene) -> Diagnosis:
     """The finding with its remedies, the best first."""
@@ -39,6 +45,32 @@ def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
 def remedies_for(owner: Owner, finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     """What frees the port from this owner."""
     yield from _filled(BY_KIND[kind_of(owner, scene.uid)], owner, finding, scene)
+
+
+def managed_stop(owner: Owner, uid: int | None) -> tuple[str, ...] | None:
+    """The command by which what manages this owner stops it; None where nothing does, or its name is not known."""
+    kind = kind_of(owner, uid)
+    if kind not in MANAGED:
+        return None
+    kind = "container" if kind == "compose" else kind  # works without the compose files and plugin
+    try:
+        return _argv(BY_KIND[kind][0], _known(_process_fields(owner.process)), owner, uid)
+    except KeyError:
+        return None
+
+
+def _argv(remedy: Remedy, fields: Mapping[str, object], owner: Owner | None, uid: int | None) -> tuple[str, ...]:
+    """The remedy's command; raises KeyError where a field is not known."""
+    # a socket unit whose service is not known is named once, not twice
+    command = tuple(dict.fromkeys(word.format_map(fields) for word in remedy.command or ()))
+    if "--user" in command and uid == 0 and owner and owner.process.uid:
+        # root reaches a user's systemd by name only
+        return ("systemctl", "--user", f"--machine={owner.process.user}@", *command[2:])
+    return command
+
+
+def _known(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def leaders(finding: Diagnosis) -> tuple[Owner, ...]:
@@ -93,7 +125,7 @@ def _filled(
     for remedy in remedies:
         try:
             text = remedy.text.format_map(fields)
-            command = tuple(word.format_map(fields) for word in remedy.command or ())
+            command = _argv(remedy, fields, owner, scene.uid)
         except KeyError:
             continue
         sudo = ("sudo",) if command and _needs_sudo(remedy, owner, scene) else ()
@@ -121,7 +153,7 @@ def _fields(process: Process | None, finding: Diagnosis, scene: Scene) -> Mappin
     }
     if process is not None:
         known |= _process_fields(process)
-    return {name: value for name, value in known.items() if value is not None}
+    return _known(known)
 
 
 def _process_fields(process: Process) -> dict[str, object]:

@@ -9,7 +9,7 @@ import typer
 
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.quick import COMMANDS
-from portcheck.request import CheckRequest, ListRequest, PickRequest
+from portcheck.request import CheckRequest, ListRequest, PickRequest, StopRequest
 from portcheck.target import ACCEPTED
 
 app = typer.Typer(
@@ -143,6 +143,40 @@ def pick(
         not no_probe,
         profile,
         json,
+    )
+
+
+@app.command()
+def stop(
+    targets: Targets,
+    hosts: Hosts = None,
+    udp: Udp = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan only.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="SIGKILL what has not ended in time.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Stop every holder, even unrelated ones.")] = False,
+    pid: Annotated[int | None, typer.Option("--pid", min=1, help="Stop only this holder.")] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long it may take to end.")
+    ] = 10.0,
+    settle: Annotated[
+        float, typer.Option("--settle", min=0, metavar="SECONDS", help="How long to watch whether it comes back.")
+    ] = 2.0,
+    json: Json = False,
+) -> StopRequest:
+    """Free the port safely, and say truly whether it is free now."""
+    return StopRequest(
+        tuple(targets),
+        tuple(hosts or ()),
+        udp=udp,
+        yes=yes,
+        dry_run=dry_run,
+        force=force,
+        all=everything,
+        pid=pid,
+        timeout=timeout,
+        settle=settle,
+        json=json,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from portcheck.addresses import family_of
+from portcheck.addresses import is_wildcard
 from portcheck.blindness import blind_spots
 from portcheck.message import message
-from portcheck.model import Answer, Diagnosis, Owner, Process
+from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process
 from portcheck.notes import notes
 from portcheck.rules.answers import answering
 from portcheck.value import TYPE_CHECKING
@@ -13,6 +13,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from portcheck.addresses import Address
     from portcheck.model import Cause, Outcome, Row, Scene, Socket, State, Verdict
     from portcheck.servers import Server
     from portcheck.target import Endpoint
@@ -37,7 +38,7 @@ def diagnose(
 ) -> Diagnosis:
     """The whole answer for one port but the advice.  `rows` refer to `on_port`, the port's sockets in the table."""
     asked = relevant(endpoint, rows)
-    shown = _shown(asked, on_port, scene)
+    shown = _shown(endpoint, asked, on_port, scene)
     sockets = tuple(on_port[index] for index in shown)
     table = scene.tables[endpoint.protocol]
     verdict = _verdict(asked, on_port)
@@ -64,9 +65,15 @@ def diagnose(
 
 def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """The rows that count: an address that cannot be had here only where the user named it, or nothing else is left."""
-    named = all(host.kind == "addresses" for host in endpoint.hosts)
     possible = tuple(row for row in rows if row.outcome not in ("not-available", "unsupported"))
-    return rows if named else possible or rows
+    return rows if named_addresses(endpoint) else possible or rows
+
+
+def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
+    """The addresses that the question is about, where it names nothing else; () where it is about more."""
+    if any(host.kind != "addresses" for host in endpoint.hosts):
+        return ()
+    return tuple(address for host in endpoint.hosts for address in host.addresses)
 
 
 def _verdict(rows: Iterable[Row], on_port: Sequence[Socket]) -> Verdict:
@@ -111,9 +118,16 @@ def _cause(
     return next((cause for cause in CAUSES if cause in causes), None)
 
 
-def _shown(rows: Iterable[Row], on_port: Sequence[Socket], scene: Scene) -> list[int]:
-    """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice."""
-    shown = {index for index, socket in enumerate(on_port) if _holds(socket)}
+def _shown(
+    endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene
+) -> list[int]:
+    """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice.
+
+    Where an address was named, what stands beside it on another one does not matter.
+    """
+    concern = {index for row in rows for index in (*row.conflicts, *row.shadows)}
+    everywhere = not named_addresses(endpoint)
+    shown = {index for index, socket in enumerate(on_port) if _holds(socket) and (everywhere or index in concern)}
     for row in rows:
         if shown.isdisjoint(row.conflicts):
             shown.update(row.conflicts)
@@ -171,22 +185,35 @@ def _owners(sockets: Sequence[Socket], scene: Scene) -> tuple[Owner, ...]:
 
 def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tuple[Answer, ...]:
     """Whom a client on this host reaches at each of its addresses, and at `localhost` in the resolver's order."""
+    named = named_addresses(endpoint)
+    places = [
+        LocalAddress(address.text, address.family, address.zone or "")
+        for address in named
+        if not is_wildcard(address.text) and str(address) not in scene.absent
+    ]
     reached = {
-        str(local): _answer(str(local), local.address, local.interface, endpoint, sockets, scene)
-        for local in scene.addresses
+        str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else scene.addresses)
     }
     tried = [reached[address] for address in scene.localhost if address in reached]
-    if tried:
+    if not sockets:
+        tried = [Answer("localhost")]  # its addresses need not be looked up where nobody answers at any
+    if tried and not named:
         first = next((answer for answer in tried if answer.sockets), tried[0])
         reached["localhost"] = first._replace(address="localhost")
     return tuple(reached.values())
 
 
-def _answer(
-    label: str, address: str, interface: str, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene
-) -> Answer:
-    found = answering(address, family_of(address), interface, endpoint.protocol, endpoint.port, sockets, scene.platform)
+def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Answer:
+    found = answering(
+        local.address,
+        local.family,
+        local.interface or None,
+        endpoint.protocol,
+        endpoint.port,
+        sockets,
+        scene.platform,
+    )
     holders = [sockets[index].pids for index in found]
     if any(pids is None for pids in holders):
-        return Answer(label, found, None)
-    return Answer(label, found, tuple(sorted({pid for pids in holders for pid in pids or ()})))
+        return Answer(str(local), found, None)
+    return Answer(str(local), found, tuple(sorted({pid for pids in holders for pid in pids or ()})))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.advise import advise
 from portcheck.diagnose import diagnose
 from portcheck.examine import examine, explained
 from portcheck.observe.look import look
@@ -59,7 +58,12 @@ class _View:
         return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 
     def diagnosis(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
-        return advise(diagnose(endpoint, rows, self.on_port(endpoint), self.scene, self.server), self.scene)
+        finding = diagnose(endpoint, rows, self.on_port(endpoint), self.scene, self.server)
+        if finding.cause is None:
+            return finding  # nothing is in the way of any server: no advice
+        from portcheck.advise import advise
+
+        return advise(finding, self.scene)
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
         return self.sockets.get(_key(endpoint), [])

@@ -37,7 +37,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "socket-unit": (
         Remedy(
             "systemd itself holds the port for {service}: stop the socket unit, or the service starts again",
-            ("systemctl", "stop", "{activation}"),
+            ("systemctl", "stop", "{activation}", "{service}"),
             "root",
         ),
         Remedy("and keep it from coming back at boot", ("systemctl", "disable", "{activation}"), "root", frees=False),
@@ -45,7 +45,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "user-socket-unit": (
         Remedy(
             "{user}'s systemd holds the port for {service}: stop the socket unit, or the service starts again",
-            ("systemctl", "--user", "stop", "{activation}"),
+            ("systemctl", "--user", "stop", "{activation}", "{service}"),
             "owner",
         ),
     ),

@@ -55,3 +55,59 @@ class ListRequest(NamedTuple):
     pids: bool = False
     face: Face = "auto"
     color: bool = True
+
+
+class StopRequest(NamedTuple):
+    """portcheck stop TARGET..."""
+
+    targets: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    yes: bool = False
+    dry_run: bool = False
+    force: bool = False
+    all: bool = False
+    pid: int | None = None
+    timeout: float = 10.0
+    settle: float = 2.0
+    json: bool = False
+
+
+class WaitRequest(NamedTuple):
+    """portcheck wait TARGET..."""
+
+    targets: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    free: bool = False
+    any: bool = False
+    connect: bool = False
+    timeout: float = 30.0
+    stable: float = 0.0
+    fail_fast: bool = False
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None
+    json: bool = False
+    quiet: bool = False
+
+
+class RunRequest(NamedTuple):
+    """portcheck run CANDIDATE... -- CMD"""
+
+    candidates: tuple[str, ...]
+    command: tuple[str, ...]
+    host: str = "127.0.0.1"
+    everywhere: bool = True  # no host was named: the port has to be free on every address
+    env: str = "PORT"
+    listen: bool = False
+    strict: bool = False
+    retries: int = 0
+    wait_ready: bool = False
+    timeout: float = 60.0
+    print_port: bool = False
+    port_file: str | None = None
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None
+    quiet: bool = False

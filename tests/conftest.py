@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from rigs.docker_engine import docker_engine
 from rigs.systemd_host import systemd_host, systemd_root
 
 __all__ = ["docker_engine", "systemd_host", "systemd_root"]
+
+_REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="compare everything with the kernel, not a seeded part")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_REPORT] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What was compared with the kernel, in numbers, at the end of every run."""
+    lines = config.stash[_REPORT]
+    if lines:
+        terminalreporter.section("compared")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def long(pytestconfig: pytest.Config) -> bool:
+    """Whether everything is compared."""
+    return bool(pytestconfig.getoption("--long"))
+
+
+@pytest.fixture
+def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Takes a line for the summary of what was compared."""
+    return pytestconfig.stash[_REPORT].append

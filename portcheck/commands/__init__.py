@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.request import CheckRequest, ListRequest, PickRequest
+from portcheck.request import CheckRequest, ListRequest, PickRequest, StopRequest
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,4 +23,8 @@ def execute(request: Any) -> int:
         from portcheck.commands import listing
 
         return listing.run(request)
+    if isinstance(request, StopRequest):
+        from portcheck.commands import stop
+
+        return stop.run(request)
     raise TypeError(f"no command for {request!r}")

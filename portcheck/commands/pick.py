@@ -9,6 +9,8 @@ from portcheck.errors import NoFreePort
 from portcheck.observe.names import SystemNames
 from portcheck.observe.platform import policy
 from portcheck.render import stream
+from portcheck.render.escape import visible
+from portcheck.render.owners import holders
 from portcheck.servers import server_for
 from portcheck.target import EVERY, parse_host, parse_ports
 from portcheck.value import TYPE_CHECKING
@@ -61,13 +63,12 @@ def _print(choice: Choice, request: PickRequest) -> None:
 
 
 def _skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
-    """`20000: in use: Service.exe (PID 5444) listens on every IPv4 address`"""
+    """`20000: in use by Service.exe (PID 5444)`"""
     for diagnosis in diagnoses:
         if diagnosis.verdict != "free":
-            reason = diagnosis.message
-            for subject in (f"Port {diagnosis.port} is ", f"UDP port {diagnosis.port} is "):
-                reason = reason.removeprefix(subject)
-            yield f"{diagnosis.port}: {reason.rstrip('.')}"
+            owners = holders(diagnosis.owners)
+            by = f"in use by {owners}" if diagnosis.verdict == "in-use" and owners else visible(diagnosis.message)
+            yield f"{diagnosis.port}: {by}"
 
 
 def _warnings(ports: Iterable[int]) -> Iterator[str]:

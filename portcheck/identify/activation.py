@@ -6,7 +6,7 @@ from portcheck.addresses import is_wildcard, parse_address, unmapped
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from portcheck.model import Protocol, Socket
 
@@ -24,7 +24,7 @@ class Listening(NamedTuple):
 
 
 class SocketUnit(NamedTuple):
-    """A unit that listens on behalf of a service; `triggers` is empty for Accept=yes (one instance a connection)."""
+    """A unit that listens on behalf of a service; `triggers` is None with Accept=yes (one instance each)."""
 
     name: str
     triggers: str | None
@@ -54,11 +54,9 @@ def _listening(value: str) -> Listening | None:
     return Listening(KINDS[kind], address.text, int(port))
 
 
-def unit_of(sockets: Sequence[Socket], units: Iterable[SocketUnit]) -> SocketUnit | None:
-    """The unit that listens where one of these sockets does; `[::]` of a unit is a dual-stack wildcard."""
-    return next(
-        (unit for unit in units for socket in sockets for one in unit.listening if _is(socket, one)), None
-    )
+def unit_of(socket: Socket, units: Iterable[SocketUnit]) -> SocketUnit | None:
+    """The unit that listens where this socket does; `[::]` of a unit is a dual-stack wildcard."""
+    return next((unit for unit in units if any(_is(socket, one) for one in unit.listening)), None)
 
 
 def _is(socket: Socket, one: Listening) -> bool:
@@ -69,6 +67,6 @@ def _is(socket: Socket, one: Listening) -> bool:
 
 
 def from_environment(names: str | None) -> str | None:
-    """$LISTEN_FDNAMES (sd_listen_fds(3)) as a service was started with it: by default the .socket unit's name."""
+    """$LISTEN_FDNAMES (sd_listen_fds(3)) of a service as it started: by default the .socket unit's name."""
     units = dict.fromkeys(name for name in (names or "").split(":") if name.endswith(".socket"))
     return next(iter(units)) if len(units) == 1 else None

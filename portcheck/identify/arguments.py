@@ -19,6 +19,7 @@ class Arguments(NamedTuple):
         return tuple(value for option, value in self.options if option in options and value is not None)
 
     def has(self, *options: str) -> bool:
+        """Whether any of these options was given."""
         return any(option in options for option, _ in self.options)
 
 
@@ -27,8 +28,8 @@ def parse(
 ) -> Arguments:
     """Reads options up to the first operand or `--`.
 
-    `short` names the letters that take a value (`-Lx`, `-L x`, `-NfL x`), `long` the words that take one as an
-    argument of its own (every word takes `--word=value`), `end` those among the letters that end the options (`-c`).
+    `short` names the letters that take a value (`-Lx`, `-L x`, `-NfL x`), `long` the words that take one as
+    an argument of its own (every word takes `--word=value`), `end` those letters that end the options.
     """
     found: list[tuple[str, str | None]] = []
     at = 0
@@ -36,25 +37,27 @@ def parse(
         word, at = arguments[at], at + 1
         if word == "--":
             break
-        # Java, PHP and Perl spell words with one dash.
-        if word.startswith("--") or word.partition("=")[0] in long:
-            name, equals, value = word.partition("=")
-            given = value if equals else None
-            options: list[tuple[str, str | None]] = [(name, given)]
-            wants = not equals and name in long
-        else:
-            options, wants = _letters(word[1:], short)
+        options, wants = _options(word, short, long)
         if wants:
-            value = arguments[at] if at < len(arguments) else ""
-            options[-1], at = (options[-1][0], value), at + 1
+            options[-1] = (options[-1][0], arguments[at] if at < len(arguments) else "")
+            at += 1
         found += options
-        if end and options[-1][0].removeprefix("-") in end:
+        if end and options[-1][0][1:] in end:
             break
     return Arguments(tuple(found), tuple(arguments[at:]))
 
 
+def _options(word: str, short: str, long: frozenset[str]) -> tuple[list[tuple[str, str | None]], bool]:
+    """What one argument holds; True where the value of its last option is the next argument."""
+    name, equals, value = word.partition("=")
+    # Java, PHP and .NET spell words with one dash.
+    if word.startswith("--") or name in long:
+        return [(name, value if equals else None)], not equals and name in long
+    return _letters(word[1:], short)
+
+
 def _letters(letters: str, short: str) -> tuple[list[tuple[str, str | None]], bool]:
-    """`NfL8080:db:5432` → -N, -f, -L with its value; the second is True where the value is the next argument."""
+    """`NfL8080:db:5432` → -N, -f, -L with its value."""
     options: list[tuple[str, str | None]] = []
     for at, letter in enumerate(letters, 1):
         if letter in short:

@@ -13,6 +13,8 @@ The path alone tells it, on cgroup v1 and v2 and with either cgroup driver of an
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from portcheck.identify.container_names import container_at, pod_of
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
@@ -35,8 +37,9 @@ class Placement(NamedTuple):
     container: Container | None = None
 
 
+@lru_cache(maxsize=1024)  # thousands of hidden connections are in a handful of cgroups
 def placement(path: str | None, own: Container | None = None) -> Placement:
-    """Where `path` is; `own` is the container that portcheck itself runs in, which tells nothing of the others in it."""
+    """Where `path` is; `own` is the container that portcheck runs in: it tells nothing of others."""
     parts = [_unescaped(part) for part in (path or "").split("/") if part not in ("", "..", ".")]
     at, container = _innermost(parts)
     if container is not None and container == own:
@@ -83,7 +86,7 @@ def _units(parts: Sequence[str]) -> Placement:
         name, _, kind = part.rpartition(".")
         user = name.removeprefix("user@")
         if kind == "service" and name != user and user.isdecimal():
-            place = Placement(part, SYSTEM, user_id=int(user))
+            place = Placement(user_id=int(user))
         elif kind == "service":
             place = place._replace(
                 service=part, service_manager=USER if place.user_id is not None else SYSTEM, scope=None

@@ -35,8 +35,8 @@ def _conditions(facts: Facts, *, service: bool) -> Iterator[str]:
 def is_orphaned(facts: Facts) -> bool:
     """Whether another process than its present parent started it, which has ended since.
 
-    A child is born into its parent's session.  One that is in neither its parent's nor a session of its own (a daemon
-    by choice is in its own) was given to this parent when its first one died.
+    A child is born into its parent's session.  One that is in neither its parent's nor its own (as a daemon
+    by choice is) was given to this parent when its first one died.
     """
     if facts.session_id is None or facts.parent_session_id is None:
         return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from portcheck.model import Container
 from portcheck.value import TYPE_CHECKING
 
@@ -45,7 +43,7 @@ def _is_id(text: str, shortest: int = SHORTEST_ID) -> bool:
 
 
 def _prefixed(part: str) -> Container | None:
-    """`docker-ID.scope`, `libpod-ID`, `libpod-payload-ID`, and `...slice:cri-containerd:ID` of mixed up drivers."""
+    """`docker-ID.scope`, `libpod-ID`, `libpod-payload-ID`; `....slice:cri-containerd:ID`."""
     word, _, identifier = part.removesuffix(".scope").replace(":", "-").rpartition("-")
     word = word.rpartition(".slice-")[2]
     return Container(ENGINES[word], identifier) if word in ENGINES and _is_id(identifier) else None
@@ -69,7 +67,7 @@ def _lxc(part: str, above: str) -> Container | None:
 
 
 def _machine(part: str, above: str) -> Container | None:
-    r"""`/machine.slice/machine-NAME.scope`, `/machine.slice/systemd-nspawn@NAME.service`; a VM's QEMU is no container."""
+    r"""`machine.slice/machine-NAME.scope`, `machine.slice/systemd-nspawn@NAME.service`; no VM."""
     if above != "machine.slice":
         return None
     if part.startswith("systemd-nspawn@"):
@@ -107,12 +105,12 @@ def unescape(name: str) -> str:
     r"""systemd-escape(1) undone: `a\x2db` → `a-b`."""
     head, *rest = name.split("\\x")
     escaped = b"".join(_bytes(code) for code in rest)
-    return head + os.fsdecode(escaped)
+    return head + escaped.decode(errors="surrogateescape")
 
 
 def _bytes(code: str) -> bytes:
     """What `2db`, the text after a `\\x`, stands for."""
-    digits, text = code[:2], os.fsencode(code[2:])
+    digits, text = code[:2], code[2:].encode(errors="surrogateescape")
     if len(digits) == 2 and set(digits) <= set("0123456789abcdefABCDEF"):
         return bytes.fromhex(digits) + text
-    return b"\\x" + os.fsencode(code)
+    return b"\\x" + code.encode(errors="surrogateescape")

@@ -23,7 +23,7 @@ ROLES = {"main": "main process ", "worker": "worker "}
 
 
 def who(process: Process, now: float) -> str:
-    """`apache2.service, main process apache2 (PID 382, root, since 09:00)`; `now` is seconds since the epoch."""
+    """`apache2.service, main process apache2 (PID 382, root, since 09:00)`; `now`: seconds since epoch."""
     details = ", ".join(_details(process, now))
     place = _place(process)
     if process.pid:
@@ -58,7 +58,7 @@ def container(container: Container) -> str:
 def _program(process: Process) -> str:
     """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
     name = called(process) or "a process"
-    told = f"{name} {process.script}" if process.script else name
+    told = f"{name} {process.script}" if process.script and process.script != "-c" else name
     if process.forwards:
         told = f"{told} to {process.forwards}"
     return ROLES.get(process.role or "", "") + told

@@ -1,4 +1,4 @@
-"""What a container engine's command line tool says of its containers (`docker container inspect`, podman's likewise)."""
+"""What a container engine says of its containers, by `docker container inspect` or podman's likewise."""
 
 from __future__ import annotations
 

@@ -9,13 +9,11 @@ if TYPE_CHECKING:
 
     from portcheck.model import Container, Process, Socket
 
-# The only variables that are ever taken from a process's environment.  They decide; they are never shown themselves.
+# The only variables that are ever taken from a process's environment.  They decide; they are not shown.
 ENVIRONMENT = frozenset((
-    "HOME",
-    "INSIDE_EMACS", "NVIM", "SSH_CONNECTION", "SSH_TTY", "STY", "TERMINAL_EMULATOR", "TERM_PROGRAM", "TMUX", "TMUX_PANE",
-    "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM",
-    "LISTEN_FDNAMES", "LISTEN_PID",
-    "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "name",
+    "HOME", "INSIDE_EMACS", "NVIM", "SSH_CONNECTION", "SSH_TTY", "STY", "TERMINAL_EMULATOR", "TERM_PROGRAM",
+    "TMUX", "TMUX_PANE", "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM", "LISTEN_FDNAMES",
+    "LISTEN_PID", "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "name",
     "npm_config_user_agent", "npm_lifecycle_event",
 ))  # fmt: skip
 

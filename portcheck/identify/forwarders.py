@@ -45,9 +45,9 @@ def _ssh(command: Sequence[str], ports: Collection[int]) -> str | None:
 
 
 KUBECTL_VALUES = frozenset((
-    "--address", "--as", "--as-group", "--cache-dir", "--certificate-authority", "--client-certificate", "--client-key",
-    "--cluster", "--context", "--kubeconfig", "--namespace", "--pod-running-timeout", "--request-timeout", "--server",
-    "--tls-server-name", "--token", "--user",
+    "--address", "--as", "--as-group", "--cache-dir", "--certificate-authority", "--client-certificate",
+    "--client-key", "--cluster", "--context", "--kubeconfig", "--namespace", "--pod-running-timeout",
+    "--request-timeout", "--server", "--tls-server-name", "--token", "--user",
 ))  # fmt: skip
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from portcheck.identify.activation import unit_of
+from portcheck.identify.cgroup import SYSTEM, USER, placement
 from portcheck.identify.engines import by_id, publishers
 from portcheck.identify.proxies import proxy
-from portcheck.identify.services import is_manager
+from portcheck.identify.services import is_host, is_manager
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,36 +16,46 @@ if TYPE_CHECKING:
     from portcheck.identify.engines import Inspected
     from portcheck.model import Container, Process, Socket
 
-# Whose containers the tools of docker and podman know.
-ASKABLE = ("docker", "podman")
-ENGINE_UNITS = {"docker.service": "docker", "snap.docker.dockerd.service": "docker"}
-
 
 class Subject(NamedTuple):
-    """Somebody and the sockets of the question that he holds; one for each process, one for each hidden socket."""
+    """Somebody and the sockets of the question that he holds: a process, or who is behind a hidden socket."""
 
     process: Process
     sockets: tuple[Socket, ...]
+    activator: Process | None = None  # the service manager that holds one of them too
 
 
-def engines_of(subject: Subject) -> tuple[str, ...]:
-    """The engines that may know more of him; usually none."""
-    container = subject.process.container
+class Manager(NamedTuple):
+    """A service manager: the system's, or that of a user."""
+
+    user_id: int | None = None
+
+
+def engine_of(process: Process, uid: int | None) -> str | None:
+    """The engine whose tool may know more of him, as user `uid` runs it; usually None.
+
+    Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's
+    makes its directories when a user calls it for the first time.
+    """
+    container = process.container or _may_publish(process)
     if container is None:
-        return _publisher_engines(subject)
-    if container.engine == "unknown":
-        return ASKABLE if container.id else ()
-    return (container.engine,) if container.engine in ASKABLE else ()
+        return None
+    owner = _owner(process)
+    if container.engine == "podman":
+        return "podman" if owner == uid else None
+    return "docker" if container.engine in ("docker", "unknown") and owner in (0, uid, None) else None
 
 
-def _publisher_engines(subject: Subject) -> tuple[str, ...]:
-    """Of a process that may listen for containers, or of a hidden one in an engine's own unit."""
-    found = proxy(subject.process)
-    if found:
-        return (found.container.engine,)
-    hidden = subject.process.pid == 0
-    engine = ENGINE_UNITS.get(subject.process.service or "") if hidden else None
-    return (engine,) if engine else ()
+def _may_publish(process: Process) -> Container | None:
+    found = proxy(process)
+    return found.container if found else None
+
+
+def _owner(process: Process) -> int | None:
+    """Whose engine it is: a rootless one lives below its user's manager, its proxies are his processes."""
+    if process.role != "proxy" and process.container:
+        return placement(process.cgroup).user_id or 0
+    return process.uid
 
 
 def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
@@ -57,7 +68,8 @@ def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
     found = publishers(inspected, subject.sockets)
     if len(found) != 1:
         return process
-    return process._replace(role="proxy", service=None, service_manager=None, container=found[0].container)
+    process = process._replace(role="proxy", container=found[0].container)
+    return process._replace(service=None, service_manager=None) if is_host(process.service or "") else process
 
 
 def _merged(seen: Container, known: Container) -> Container:
@@ -65,22 +77,27 @@ def _merged(seen: Container, known: Container) -> Container:
     return known._replace(pod=seen.pod or known.pod)
 
 
-def manager_of(subject: Subject, activator: Process | None) -> Process | None:
-    """The service manager that knows his .socket unit; None where he has none, or it cannot be asked from here."""
+def manager_of(subject: Subject) -> Manager | None:
+    """The service manager to ask for his .socket unit; None where there is none to ask, or all is known."""
     process = subject.process
-    manager = process if is_manager(process) else activator
-    if manager is None or manager.container or process.container:
+    if process.container or (process.activation and process.service):
         return None
-    return manager
+    if process.pid == 0:
+        held = process.activation or process.role == "service manager"
+        return Manager(placement(process.cgroup).user_id) if held else None
+    holder = process if is_manager(process) else subject.activator
+    return None if holder is None else Manager(None if holder.pid == 1 else holder.uid)
 
 
-def with_activation(subject: Subject, units: Iterable[SocketUnit], service_manager: str) -> Process:
+def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
     """With the one .socket unit that listens for him; a manager is there for the service that it starts."""
     process = subject.process
-    units = tuple(units)
-    found = {unit for socket in subject.sockets if (unit := unit_of((socket,), units))}
-    if len(found) != 1:
+    found = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
+    known = [unit for unit in found if unit is not None]
+    if len(known) != 1:
         return process
-    unit = found.pop()
-    service = process.service or unit.triggers
-    return process._replace(activation=unit.name, service=service, service_manager=service_manager)
+    return process._replace(
+        activation=known[0].name,
+        service=process.service or known[0].triggers,
+        service_manager=SYSTEM if manager.user_id is None else USER,
+    )

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 DELETED = " (deleted)"  # what the kernel appends to the path of a removed file
 
+# What Node calls its main thread since version 20, and the kernel therefore the process.
+THREAD_NAMES = frozenset(("MainThread", "node-MainThread"))
+
 
 def base(path: str) -> str:
     """The last part of a path of either kind, without `.exe`."""
@@ -29,6 +32,7 @@ def title(process: Process) -> str:
 
 
 def called(process: Process) -> str | None:
-    """The name that its user started it by: argv[0] where it is one, else the kernel's name."""
+    """Its name as lsof and netstat print it: the kernel's, unless the program gave that to its main thread only."""
     first = base(process.command[0]).removeprefix("-") if process.command else ""
-    return first if first and " " not in first and ":" not in first else process.name
+    named_its_thread = process.name is None or process.name in THREAD_NAMES
+    return first if named_its_thread and first and " " not in first and ":" not in first else process.name

@@ -1,4 +1,4 @@
-"""The project that a process was started in: what the nearest project file above its working directory says."""
+"""The project that a process was started in, as the nearest project file above its working directory says."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class Proxy(NamedTuple):
     certain: bool
 
 
-# dockerd itself listens for swarm services and with userland-proxy=false; rootlesskit, slirp4netns and pasta are used
-# apart from containers too.
+# dockerd itself listens for swarm services and with userland-proxy=false; rootlesskit, slirp4netns and pasta
+# are used apart from containers too.
 ENGINES: Mapping[str, tuple[str, bool]] = {
     "docker-proxy": ("docker", True),
     "rootlesskit-docker-proxy": ("docker", True),
@@ -56,7 +56,7 @@ def proxy(process: Process) -> Proxy | None:
 
 
 def _conmon(process: Process) -> Proxy:
-    """podman lets a container's monitor hold its ports, CRI-O does not; its arguments name the container (conmon(8))."""
+    """podman lets a container's monitor hold its ports; the arguments name the container (conmon(8))."""
     found = parse((process.command or ())[1:], "bceklLnopPrTu", _CONMON_WORDS)
     identifier = next(iter(found.values("-c", "--cid")), None)
     name = next(iter(found.values("-n", "--name")), None)
@@ -64,7 +64,8 @@ def _conmon(process: Process) -> Proxy:
 
 
 _CONMON_WORDS = frozenset((
-    "--api-version", "--bundle", "--cid", "--conmon-pidfile", "--container-pidfile", "--cuuid", "--exit-command",
-    "--exit-command-arg", "--exit-dir", "--log-level", "--log-path", "--log-size-max", "--log-tag", "--name", "--persist-dir",
-    "--pidfile", "--runtime", "--runtime-arg", "--runtime-opt", "--sdnotify-socket", "--socket-dir-path",
+    "--api-version", "--bundle", "--cid", "--conmon-pidfile", "--container-pidfile", "--cuuid",
+    "--exit-command", "--exit-command-arg", "--exit-dir", "--log-level", "--log-path", "--log-size-max",
+    "--log-tag", "--name", "--persist-dir", "--pidfile", "--runtime", "--runtime-arg", "--runtime-opt",
+    "--sdnotify-socket", "--socket-dir-path",
 ))  # fmt: skip

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from portcheck.model import Process, Socket
 
 # What prefork servers write over their command lines (setproctitle): `nginx: master process /usr/sbin/nginx`,
-# `gunicorn: worker [app]`, `php-fpm: pool www`, `unicorn master -c ...`, `puma: cluster worker 0: 12 [shop]`, `uWSGI worker 1`.
+# `gunicorn: worker [app]`, `php-fpm: pool www`, `unicorn master -c ...`, `puma: cluster worker 0: 12 [shop]`,
+# `uWSGI worker 1`.
 SERVERS = ("nginx:", "gunicorn:", "php-fpm:", "unicorn ", "puma: ", "uWSGI ")
 MAIN_WORDS = frozenset(("master", "main", "Master"))
 WORKER_WORDS = frozenset(("worker", "pool", "Worker"))
@@ -45,7 +46,7 @@ def by_title(process: Process) -> str | None:
 
 
 def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]]) -> dict[int, Process]:
-    """Whom each process has a socket from: its nearest ancestor that holds it too, if that is no service manager."""
+    """Whom each process has a socket from: its nearest ancestor that holds it too, but no service manager."""
     found: dict[int, Process] = {}
     for socket in sockets:
         holders = set(socket.pids or ())

@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 from portcheck.identify.arguments import Arguments, parse
+from portcheck.identify.grammars import ALIASES, GRAMMARS
 from portcheck.identify.names import base, names
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from portcheck.model import Process
 
 
-class Grammar(NamedTuple):
-    """How an interpreter reads its command line, by its manual page."""
-
-    short: str = ""  # letters that take a value
-    long: frozenset[str] = frozenset()  # words that take one as an argument of its own
-    end: str = ""  # letters after whose value the program's own arguments begin
-    named: tuple[str, ...] = ()  # options whose value is what runs
-    inline: tuple[str, ...] = ()  # options that bring the program's text with them
-    subcommands: frozenset[str] = frozenset()  # words that may come before the script
-
-
-NODE = Grammar(
-    short="rC",
-    long=frozenset((
-        "--conditions", "--diagnostic-dir", "--dns-result-order", "--env-file", "--env-file-if-exists", "--eval",
-        "--experimental-loader", "--icu-data-dir", "--import", "--input-type", "--loader", "--openssl-config", "--print",
-        "--redirect-warnings", "--require", "--title", "--watch-path",
-    )),
-    inline=("-e", "--eval", "-p", "--print"),
-)  # fmt: skip
-SHELL = Grammar(short="oO", long=frozenset(("--rcfile", "--init-file")), inline=("-c",))
-JAVA_PATHS = (
-    "-cp",
-    "-classpath",
-    "--class-path",
-    "-p",
-    "--module-path",
-    "--add-modules",
-    "--add-opens",
-    "--add-exports",
-)
-GRAMMARS: Mapping[str, Grammar] = {
-    "python": Grammar(short="cmWX", long=frozenset(("--check-hash-based-pycs",)), end="cm", named=("-m",), inline=("-c",)),
-    "node": NODE,
-    "ruby": Grammar(short="CEIer", inline=("-e",)),
-    "perl": Grammar(short="eEIMm", inline=("-e", "-E")),
-    "php": Grammar(short="BcdEfFRrStz", named=("-S", "-f"), inline=("-r", "-B", "-R")),
-    "java": Grammar(long=frozenset((*JAVA_PATHS, "-jar", "-m", "--module")), named=("-jar", "-m", "--module")),
-    "deno": Grammar(short="c", long=frozenset(("--config", "--import-map", "--port", "--host")),
-                    subcommands=frozenset(("run", "serve", "task"))),
-    "bun": Grammar(short="ecrp", long=frozenset(("--config", "--cwd", "--port", "--preload")), inline=("-e",),
-                   subcommands=frozenset(("run",))),
-    "dotnet": Grammar(long=frozenset(("--project", "--runtimeconfig", "--depsfile")), named=("--project",),
-                      subcommands=frozenset(("exec", "run", "watch"))),
-    "sh": SHELL,
-}  # fmt: skip
-ALIASES = {
-    "pypy": "python", "nodejs": "node", "node-MainThread": "node", "jruby": "ruby", "php-cgi": "php", "ash": "sh",
-    "bash": "sh", "dash": "sh", "ksh": "sh", "mksh": "sh", "zsh": "sh",
-}  # fmt: skip
 # Programs that are told by their first argument (`next dev`) or their application (`uvicorn shop:app`).
 TOOLS = frozenset((
-    "artisan", "daphne", "flask", "granian", "gunicorn", "hypercorn", "manage", "next", "ng", "nuxt", "rails", "streamlit",
-    "uvicorn", "vite", "waitress-serve", "webpack", "wrangler",
+    "artisan", "daphne", "flask", "granian", "gunicorn", "hypercorn", "manage", "next", "ng", "nuxt",
+    "rails", "streamlit", "uvicorn", "vite", "waitress-serve", "webpack", "wrangler",
 ))  # fmt: skip
 PROGRAM_FOLDERS = frozenset(("bin", "sbin", ".bin", "Scripts", "shims"))
 
@@ -81,7 +32,7 @@ def interpreter(process: Process) -> str | None:
 
 
 def arguments(process: Process) -> Arguments | None:
-    """The command line as its interpreter reads it; None where it is none, or has overwritten its arguments."""
+    """The command line as its interpreter reads it; None where it is none, or overwrote its arguments."""
     kind, command = interpreter(process), process.command or ()
     if kind is None or len(command) < 2:
         return None
@@ -94,7 +45,7 @@ def arguments(process: Process) -> Arguments | None:
 
 
 def script(process: Process) -> str | None:
-    """`-m http.server`, `server.js`, `shop.jar`, `vite dev`, `-c` for text on the command line; None for no interpreter."""
+    """`-m http.server`, `server.js`, `shop.jar`, `vite dev`, `-c` for inline text; None: no interpreter."""
     found = arguments(process)
     if found is None:
         return None

@@ -1,8 +1,8 @@
 """The unit that really is a process's own: not everything in a service's cgroup is that service.
 
-`cron.service` or a terminal's unit merely started what runs in their cgroup: stopping them would end the wrong thing,
-or (KillMode=process) nothing.  There, only the unit's own first process counts: started by a service manager, and
-leader of the session that the manager gives to every service.
+`cron.service` or a terminal's unit merely started what runs in their cgroup: stopping them would end the
+wrong thing, or (KillMode=process) nothing.  There, only the unit's own first process counts: started by a
+service manager, and leader of the session that the manager gives to every service.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 # Units whose business is to start programs of others.
 HOSTS = frozenset((
-    "atd", "cron", "crond", "cronie", "containerd", "crio", "docker", "dropbear", "emacs", "gnome-terminal-server", "incus",
-    "k3s", "kubelet", "lxd", "podman", "rke2-server", "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "tmux", "xrdp-sesman",
+    "atd", "cron", "crond", "cronie", "containerd", "crio", "docker", "dropbear", "emacs",
+    "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "podman", "rke2-server",
+    "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "tmux", "xrdp-sesman",
 ))  # fmt: skip
 MANAGERS = frozenset(("systemd", "init", "launchd"))
 
 
 def is_manager(process: Process | None) -> bool:
-    """PID 1, a user's systemd, or that of a container: what starts services and holds sockets on their behalf."""
+    """PID 1, a user's systemd, or a container's: what starts services and holds sockets on their behalf."""
     if process is None or not MANAGERS & names(process):
         return False
     return (
@@ -35,7 +36,7 @@ def is_manager(process: Process | None) -> bool:
 
 
 def is_host(unit: str) -> bool:
-    """True of units that start programs of others; `app-NAME@RANDOM.service` is a desktop application's (XDG)."""
+    """True of units that start programs of others; `app-NAME@RANDOM.service` is a desktop application's."""
     name = unit.removesuffix(".service")
     template, at, _ = name.partition("@")
     return template in HOSTS or (bool(at) and template.startswith("app-"))

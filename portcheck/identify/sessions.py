@@ -1,4 +1,4 @@
-"""The terminal, multiplexer, ssh or IDE session that a process belongs to: where to look for the one who started it."""
+"""The terminal, multiplexer, ssh or IDE session that a process belongs to: where to look for its user."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     from portcheck.model import Process
 
 IDES = {
-    "code": "VS Code", "code-insiders": "VS Code", "code-server": "VS Code", "Code Helper": "VS Code", "codium": "VSCodium",
-    "cursor": "Cursor", "windsurf": "Windsurf", "zed": "Zed", "zed-editor": "Zed", "emacs": "Emacs", "idea": "IntelliJ IDEA",
-    "pycharm": "PyCharm", "webstorm": "WebStorm", "goland": "GoLand", "phpstorm": "PhpStorm", "rubymine": "RubyMine",
-    "clion": "CLion", "rider": "Rider", "studio": "Android Studio",
+    "code": "VS Code", "code-insiders": "VS Code", "code-server": "VS Code", "Code Helper": "VS Code",
+    "codium": "VSCodium", "cursor": "Cursor", "windsurf": "Windsurf", "zed": "Zed", "zed-editor": "Zed",
+    "emacs": "Emacs", "idea": "IntelliJ IDEA", "pycharm": "PyCharm", "webstorm": "WebStorm",
+    "goland": "GoLand", "phpstorm": "PhpStorm", "rubymine": "RubyMine", "clion": "CLion", "rider": "Rider",
+    "studio": "Android Studio",
 }  # fmt: skip
 # IDEs whose process is a plain node or java: told by a folder in its command line.
 IDE_FOLDERS = {".vscode-server/": "VS Code", ".cursor-server/": "Cursor", "/JetBrains/": "a JetBrains IDE"}
 # What they set for the programs in their terminals.
-MARKS = {"VSCODE_PID": "VS Code", "VSCODE_IPC_HOOK_CLI": "VS Code", "ZED_TERM": "Zed", "INSIDE_EMACS": "Emacs",
-         "NVIM": "Neovim", "VIM_TERMINAL": "Vim"}  # fmt: skip
+MARKS = {
+    "VSCODE_PID": "VS Code",
+    "VSCODE_IPC_HOOK_CLI": "VS Code",
+    "ZED_TERM": "Zed",
+    "INSIDE_EMACS": "Emacs",
+    "NVIM": "Neovim",
+    "VIM_TERMINAL": "Vim",
+}
 
 
 def ide(process: Process) -> str | None:
@@ -37,7 +44,7 @@ def ide(process: Process) -> str | None:
 def session(facts: Facts) -> str | None:
     """`tmux pane %3`, `VS Code (pts/3)`, `ssh (pts/0)`, `terminal pts/1`; None for a daemon.
 
-    What only the environment tells of is where it was started, which it may have left since: `detached from ssh`.
+    What only the environment tells of is where it was started, which it may have left: `detached from ssh`.
     """
     by_ancestry = _by_ancestry(facts)
     if facts.terminal is None and by_ancestry is None and facts.session_id == facts.process.pid:

@@ -21,7 +21,7 @@ class LocalForward(NamedTuple):
 
 
 def forwards(command: Sequence[str], ports: Collection[int]) -> str:
-    """`db:5432 through bastion`, of those local ports; what comes from ssh_config(5) is told by the host alone."""
+    """`db:5432 through bastion`, for these local ports; what ssh_config(5) forwards is only `a port`."""
     arguments = read(command)
     through = arguments.rest[0] if arguments.rest else None
     targets = dict.fromkeys(_told(forward) for forward in local_forwards(arguments) if forward.port in ports)

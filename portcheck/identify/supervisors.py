@@ -1,4 +1,4 @@
-"""What brings a process back when it ends, by its ancestors; and, where nothing is known to, who started it."""
+"""What brings a process back when it ends, by its ancestors; where nothing is known to, who started it."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ if TYPE_CHECKING:
     from portcheck.identify.facts import Facts
     from portcheck.model import Process
 
-# Programs that start their child again, on exit or on change; by program name or by the script of an interpreter.
+# Programs that start their child again, on exit or on change: names of programs and of interpreters' scripts.
 SUPERVISORS: Mapping[str, str] = {
-    "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit", "entr": "entr",
-    "forever": "forever", "god": "god", "node-dev": "node-dev", "nodemon": "nodemon", "pm2": "pm2", "pm2-runtime": "pm2", "reflex": "reflex",
-    "runsv": "runit", "s6-supervise": "s6", "supervise": "daemontools", "supervise-daemon": "OpenRC",
-    "supervisord": "supervisord", "ts-node-dev": "ts-node-dev", "watchexec": "watchexec", "watchmedo": "watchmedo",
+    "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit",
+    "entr": "entr", "forever": "forever", "god": "god", "node-dev": "node-dev", "nodemon": "nodemon",
+    "pm2": "pm2", "pm2-runtime": "pm2", "reflex": "reflex", "runsv": "runit", "s6-supervise": "s6",
+    "supervise": "daemontools", "supervise-daemon": "OpenRC", "supervisord": "supervisord",
+    "ts-node-dev": "ts-node-dev",
+    "watchexec": "watchexec", "watchmedo": "watchmedo",
 }  # fmt: skip
 # Those whose first argument is the name under which they know their child.
 NAMING = frozenset(("runsv", "s6-supervise", "supervise", "supervise-daemon"))
 # Programs that start another and end with it.
 LAUNCHERS = frozenset((
-    "bunx", "cargo", "chrt", "corepack", "doas", "env", "go", "ionice", "make", "nice", "nohup", "npm", "npx", "pnpm", "poetry",
-    "runuser", "script", "setpriv", "setsid", "stdbuf", "strace", "su", "sudo", "taskset", "time", "timeout", "turbo", "uv",
-    "xargs", "yarn",
+    "bunx", "cargo", "chrt", "corepack", "doas", "env", "go", "ionice", "make", "nice", "nohup", "npm",
+    "npx", "pnpm", "poetry", "runuser", "script", "setpriv", "setsid", "stdbuf", "strace", "su", "sudo",
+    "taskset", "time", "timeout", "turbo", "uv", "xargs", "yarn",
 ))  # fmt: skip
-# Where a chain of launchers ends: what hosts sessions, services and containers starts everything, and restarts nothing
-# by itself.
+# Where a chain of launchers ends: what hosts sessions, services and containers starts everything, and
+# restarts nothing by itself.
 HOSTS = frozenset((
-    "SCREEN", "alacritty", "atd", "catatonit", "conmon", "containerd", "cron", "crond", "docker-init", "dockerd", "dumb-init",
-    "explorer", "foot", "ghostty", "gnome-shell", "gnome-terminal-server", "kitty", "konsole", "login", "plasmashell",
-    "runsvdir", "s6-svscan", "screen", "services", "sshd", "sshd-session", "svchost", "svscan", "terminator", "tilix", "tini",
-    "tmux", "tmux: server", "wezterm-gui", "xfce4-session", "xfce4-terminal", "xterm",
+    "SCREEN", "alacritty", "atd", "catatonit", "conmon", "containerd", "cron", "crond", "docker-init",
+    "dockerd", "dumb-init", "explorer", "foot", "ghostty", "gnome-shell", "gnome-terminal-server", "kitty",
+    "konsole", "login", "plasmashell", "runsvdir", "s6-svscan", "screen", "services", "sshd",
+    "sshd-session", "svchost", "svscan", "terminator", "tilix", "tini", "tmux", "wezterm-gui",
+    "xfce4-session", "xfce4-terminal", "xterm", "tmux: server",
 ))  # fmt: skip
 LOOPS = frozenset(("while", "until", "for"))
 

@@ -13,7 +13,7 @@ from portcheck.identify.runtime import script
 from portcheck.identify.services import is_host, is_manager, own_service
 from portcheck.identify.sessions import session
 from portcheck.identify.supervisors import supervision
-from portcheck.model import Process
+from portcheck.model import Container, Process
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from portcheck.identify.cgroup import Placement
     from portcheck.identify.facts import Facts
-    from portcheck.model import Container, Socket
+    from portcheck.model import Socket
+
+ENGINE_UNITS = {"docker.service": "docker", "snap.docker.dockerd.service": "docker"}
+DOCKER_PORTS = frozenset((2375, 2376, 2377, 4789, 7946, 9323))  # API, swarm, metrics
 
 
 def who_is(facts: Facts) -> Process:
@@ -55,23 +58,36 @@ def who_is(facts: Facts) -> Process:
 
 
 def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
-    """Who holds a socket whose process cannot be seen: user, unit, container of the cgroup that it was made in.
-
-    Its PID is 0.
-    """
+    """Who holds a socket whose process cannot be seen, by the cgroup that it was made in; the PID is 0."""
     place = placement(socket.cgroup, own)
+    container = place.container or engine_behind(place, socket)
     session_scope = (place.scope or "").removesuffix(".scope").partition("session-")[2]
+    manages = (socket.cgroup or "").endswith("/init.scope")
+    merely_near = manages or container != place.container or _merely_hosts(place, socket)
+    service = None if merely_near else place.service
     return Process(
         0,
         uid=socket.uid,
         user=socket.user,
         cgroup=socket.cgroup,
-        service=place.service,
-        service_manager=place.service_manager,
+        role="service manager" if manages else "proxy" if container != place.container else None,
+        service=service,
+        service_manager=place.service_manager if service or place.socket_unit else None,
         activation=place.socket_unit,
-        container=place.container,
+        container=container,
         session=f"login session {session_scope}" if session_scope else None,
     )
+
+
+def engine_behind(place: Placement, socket: Socket) -> Container | None:
+    """An engine listens in its own unit for its containers, but for the ports of its own API."""
+    engine = ENGINE_UNITS.get(place.service or "")
+    return Container(engine) if engine and socket.local_port not in DOCKER_PORTS else None
+
+
+def _merely_hosts(place: Placement, socket: Socket) -> bool:
+    """A user's process in a unit that starts programs of others (cron, a terminal) is not that unit."""
+    return is_host(place.service or "") and socket.uid != 0
 
 
 def _published(process: Process) -> Container | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
 from socket import AF_INET, AF_INET6
 
 from portcheck.addresses import is_mapped, is_wildcard, parse_address, unmapped
 from portcheck.model import LocalAddress
+from portcheck.observe import procfs
+from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
     from portcheck.model import Family
 
-# How a route lookup says that no route leads to an address, or only one that refuses (unreachable, prohibit ...).
+# How a route lookup says that no route leads to an address, or only one that refuses (unreachable, prohibit).
 _NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL)
 
 
 def local_addresses() -> tuple[LocalAddress, ...]:
     """Every address of every interface, loopback included, in the kernel's order."""
-    if sys.platform == "linux":
+    if PLATFORM == "linux":
         from portcheck.observe import rtnetlink
 
         try:
@@ -44,8 +45,8 @@ def _addresses_by_psutil() -> Iterator[LocalAddress]:
 def is_local(address: str) -> bool | None:
     """Whether a socket here can have this address (`fe80::1%eth0` too); None where that cannot be told.
 
-    True also of what no interface lists: 127.0.0.0/8, AnyIP routes, broadcast and multicast, and of everything where
-    ip_nonlocal_bind is set.  A tentative address is local, though it cannot be bound yet.
+    True also of what no interface lists: 127.0.0.0/8, AnyIP routes, broadcast, multicast, and of everything
+    where ip_nonlocal_bind is set.  A tentative address is local, though it cannot be bound yet.
     """
     parsed = parse_address(address)
     if parsed is None:
@@ -56,7 +57,7 @@ def is_local(address: str) -> bool | None:
     ):
         return True
     family: Family = "ipv4" if is_mapped(parsed.text) else parsed.family
-    if sys.platform == "linux":
+    if PLATFORM == "linux":
         return _binds_without_interface(family, text)
     return None if text.startswith("127.") else False
 
@@ -72,11 +73,7 @@ def _binds_without_interface(family: Family, address: str) -> bool | None:
 
 
 def _nonlocal_bind(family: Family) -> bool:
-    try:
-        with open(f"/proc/sys/net/{family}/ip_nonlocal_bind", "rb") as setting:  # noqa: PTH123
-            return setting.read().strip() == b"1"
-    except OSError:
-        return False
+    return procfs.read(f"sys/net/{family}/ip_nonlocal_bind") == b"1\n"
 
 
 def _has_local_route(address: str) -> bool | None:

@@ -1,11 +1,11 @@
-"""Ports that the kernel itself holds, by positive evidence only: a tunnel device, or a kernel service's own list.
+"""Ports that the kernel itself holds, on positive evidence: a tunnel device, a kernel service's own list.
 
-A socket without a process is not evidence: root in a PID namespace sees listeners whose processes it cannot see.
+A socket without a process is no evidence: root in a PID namespace sees listeners whose process it cannot see.
 """
 
 from __future__ import annotations
 
-from portcheck.observe import rtnetlink, wireguard
+from portcheck.observe import procfs, rtnetlink, wireguard
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
     from portcheck.observe.rtnetlink import Link
 
-# The kinds of tunnel that keep their UDP port (network order) in a setting: IFLA_VXLAN_PORT and its like.
-_TUNNEL_PORTS = {"vxlan": 15, "geneve": 5, "bareudp": 1}
-_TITLES = {"vxlan": "VXLAN", "geneve": "GENEVE", "bareudp": "bareudp"}
-_NFSD_PORTS = "/proc/fs/nfsd/portlist"
+# What the kinds of tunnels are called, and the setting with their UDP port (IFLA_VXLAN_PORT and its like).
+_TUNNELS = {"vxlan": ("VXLAN", 15), "geneve": ("GENEVE", 5), "bareudp": ("bareudp", 1)}
 
 
 def kernel_owned() -> dict[tuple[Protocol, int], str]:
@@ -37,26 +35,23 @@ def _tunnels() -> Iterator[tuple[Protocol, int, str]]:
     except OSError:
         return
     for link in links:
-        port = tunnel_port(link)
+        title, port = tunnel(link)
         if port:
-            yield "udp", port, f"{_TITLES.get(link.kind, link.kind)} interface {link.name}"
+            yield "udp", port, f"{title} interface {link.name}"
 
 
-def tunnel_port(link: Link) -> int | None:
-    """The local UDP port of a tunnel device; None where it has none, or does not say."""
+def tunnel(link: Link) -> tuple[str, int | None]:
+    """(what it is called, its local UDP port) of a device; no port where it has none, or does not say."""
     if link.kind == "wireguard":
-        return wireguard.listen_port(link.name)
-    port = link.settings.get(_TUNNEL_PORTS.get(link.kind, 0))
-    return int.from_bytes(port, "big") if port else None
+        return "WireGuard", wireguard.listen_port(link.name)
+    title, setting = _TUNNELS.get(link.kind, ("", None))
+    port = None if setting is None else link.settings.get(setting)
+    return title, int.from_bytes(port, "big") if port else None
 
 
 def _nfsd() -> Iterator[tuple[Protocol, int, str]]:
     """The NFS server's own list: lines such as `tcp 2049`, `udp 2049`, `rdma 20049`."""
-    try:
-        with open(_NFSD_PORTS, "rb") as lines:  # noqa: PTH123
-            for line in lines:
-                transport, _, port = line.decode("ascii", "replace").strip().partition(" ")
-                if transport in ("tcp", "udp") and port.isdecimal():
-                    yield ("tcp" if transport == "tcp" else "udp"), int(port), "NFS server (nfsd)"
-    except OSError:
-        return
+    for line in (procfs.read("fs/nfsd/portlist") or b"").splitlines():
+        transport, _, port = line.partition(b" ")
+        if transport in (b"tcp", b"udp") and port.isdigit():
+            yield ("tcp" if transport == b"tcp" else "udp"), int(port), "NFS server (nfsd)"

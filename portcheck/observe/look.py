@@ -7,8 +7,6 @@ import time
 
 from portcheck.model import PortPolicy, PortRange, Scene
 from portcheck.observe import interfaces, platform, probe, sockets
-from portcheck.observe.namespaces import listeners_elsewhere
-from portcheck.observe.people import with_holders
 from portcheck.observe.redirects import redirected
 from portcheck.value import TYPE_CHECKING
 
@@ -58,9 +56,20 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         }
         scene = scene._replace(tables={**scene.tables, **tables})
     if platform.PLATFORM == "linux":
-        scene = scene._replace(
-            redirected=redirected(asked), elsewhere=listeners_elsewhere(asked) if verbose else ()
-        )
+        scene = scene._replace(redirected=redirected(asked))
+        if verbose:
+            from portcheck.observe.namespaces import listeners_elsewhere
+
+            scene = scene._replace(elsewhere=listeners_elsewhere(asked))
+    return _with_holders(scene)
+
+
+def _with_holders(scene: Scene) -> Scene:
+    """On an idle host there is nobody to look for, and nothing to import for it."""
+    if not scene.elsewhere and not any(table.sockets for table in scene.tables.values()):
+        return scene
+    from portcheck.observe.people import with_holders
+
     return with_holders(scene)
 
 
@@ -92,7 +101,7 @@ def survey(
         policy=PortPolicy(),
         now=time.time(),
     )
-    return with_holders(scene)
+    return _with_holders(scene)
 
 
 def _uid() -> int | None:

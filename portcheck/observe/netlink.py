@@ -1,7 +1,6 @@
-"""Netlink, the kernel's own question and answer protocol: the little of it that looking needs (RFC 3549).
+"""Netlink, the kernel's protocol of questions and answers: the little of it that looking needs (RFC 3549).
 
-Shared by sock_diag (sockets), rtnetlink (addresses, routes, links) and generic netlink (WireGuard).  Nothing here
-changes anything: only requests and dumps are sent.
+Shared by sock_diag (sockets), rtnetlink (addresses, routes, links) and generic netlink (WireGuard).
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ import os
 import socket
 import sys
 from struct import Struct
-from struct import error as StructError
 
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
-    from typing import TypeVar
+    from typing import Self, TypeVar
 
     T = TypeVar("T")
 
@@ -37,7 +34,7 @@ _ERRNO = Struct("=i")
 # Flags in the upper bits of an attribute's type: nested, network byte order.
 _ATTRIBUTE_TYPE = 0x3FFF
 
-# Dumps come in pieces of at most 32 KiB (netlink_dump: the reader's buffer, capped); this never truncates one.
+# Dumps come in pieces of at most 32 KiB (netlink_dump, the reader's buffer capped): none is cut.
 _BUFFER_SIZE = 65536
 # The kernel answers while it is being asked, so this only ends a wait that would never end.
 _TIMEOUT_SECONDS = 10.0
@@ -51,30 +48,27 @@ class Netlink:
         """Raises OSError where the protocol does not exist or is refused (seccomp, other kernels)."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self._socket.settimeout(_TIMEOUT_SECONDS)
-        self._buffer = bytearray(_BUFFER_SIZE)
         self._sequence = 0
 
-    def __enter__(self) -> Netlink:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._socket.close()
 
     def request(self, kind: int, payload: bytes) -> bytes:
         """Asks for one thing: the payload of the one message that answers."""
         self._send(kind, _NLM_F_REQUEST, payload)
-        for kind_of_answer, _, answer in self._receive():
-            if kind_of_answer in (_NLMSG_ERROR, _NLMSG_DONE):
-                _raise_errno(answer)
-            return answer
-        raise OSError(errno.EBADMSG, "the kernel sent an empty answer")
+        while True:
+            for answers, _, answer in self._receive():
+                if answers in (_NLMSG_ERROR, _NLMSG_DONE):
+                    _raise_errno(answer)
+                return answer
 
     def dump(self, kind: int, payload: bytes, parse: Callable[[bytes], T]) -> list[T]:
         """Asks for a whole table: `parse` of each message's payload, in the kernel's order.
 
-        A dump during which the table changed (NLM_F_DUMP_INTR: some entries may be missing) is asked for again.
+        A dump during which the table changed (NLM_F_DUMP_INTR: entries may be missing) is asked for again.
         """
         for _ in range(_ATTEMPTS):
             self._send(kind, _NLM_F_REQUEST | _NLM_F_DUMP, payload)
@@ -100,11 +94,10 @@ class Netlink:
         self._socket.send(header + payload)
 
     def _receive(self) -> Iterator[tuple[int, int, bytes]]:
-        # With MSG_TRUNC the real length is told even where the buffer was too small.
-        length = self._socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
-        if length > _BUFFER_SIZE:
-            raise OSError(errno.EMSGSIZE, f"a netlink answer of {length} bytes does not fit")
-        return messages(bytes(memoryview(self._buffer)[:length]), self._sequence)
+        data, _, flags, _ = self._socket.recvmsg(_BUFFER_SIZE)
+        if flags & socket.MSG_TRUNC:
+            raise OSError(errno.EMSGSIZE, f"a netlink answer is longer than {_BUFFER_SIZE} bytes")
+        return messages(data, self._sequence)
 
 
 def messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:
@@ -113,16 +106,15 @@ def messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:
     Raises OSError (EBADMSG) where the data are no netlink messages.
     """
     offset = 0
-    try:
-        while offset < len(data):
-            length, kind, flags, answers, _ = _HEADER.unpack_from(data, offset)
-            if not _HEADER.size <= length <= len(data) - offset:
-                raise StructError
-            if answers == sequence:
-                yield kind, flags, data[offset + _HEADER.size : offset + length]
-            offset += (length + 3) & ~3
-    except StructError:
-        raise OSError(errno.EBADMSG, "a netlink message is cut short") from None
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, answers, _ = _HEADER.unpack_from(data, offset)
+        if not _HEADER.size <= length <= len(data) - offset:
+            break
+        if answers == sequence:
+            yield kind, flags, data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+    if offset < len(data):
+        raise OSError(errno.EBADMSG, "a netlink message is cut short")
 
 
 def attributes(data: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -141,12 +133,12 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def number(value: bytes) -> int:
-    """An attribute's unsigned integer in the machine's byte order (ports in network order are not for this)."""
+    """An attribute's unsigned integer, in the machine's byte order."""
     return int.from_bytes(value, sys.byteorder)
 
 
 def _raise_errno(payload: bytes) -> None:
-    """NLMSG_ERROR and the end of a dump both begin with 0 or a negative errno."""
+    """An error message and the end of a dump both begin with 0 or a negative errno."""
     code = -_ERRNO.unpack_from(payload)[0] if len(payload) >= _ERRNO.size else 0
     if code > 0:
         raise OSError(code, os.strerror(code))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portcheck.observe import owners, processes
-from portcheck.observe.kernel_owned import kernel_owned
 from portcheck.observe.names import SystemNames
 from portcheck.value import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ def with_holders(scene: Scene) -> Scene:
     if found or scene.elsewhere:
         scene = _with_processes(scene)
     if any(socket.pids == () and socket.inode for socket in _sockets(scene)):
+        from portcheck.observe.kernel_owned import kernel_owned
+
         scene = scene._replace(kernel_owned=kernel_owned())
     return scene
 
@@ -58,3 +59,8 @@ def _with_processes(scene: Scene) -> Scene:
 
 def _localhost() -> tuple[str, ...]:
     return tuple(str(address) for address in SystemNames().resolve("localhost"))
+
+
+def process_now(pid: int) -> Process | None:
+    """A process as it is at this moment; None if there is none."""
+    return processes.process(pid)

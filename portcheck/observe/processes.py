@@ -70,7 +70,7 @@ def read_command(cmdline: bytes | None) -> tuple[str, ...] | None:
 
 
 def full_name(name: str, paths: Iterable[str]) -> str:
-    """The kernel's name, which it cuts after 15 bytes, completed by the file name of a path that begins with it."""
+    """The kernel's name, which it cuts after 15 bytes, completed by a path whose file name begins with it."""
     if len(os.fsencode(name)) == _NAME_LENGTH:
         for path in paths:
             if basename(path).startswith(name):
@@ -79,7 +79,7 @@ def full_name(name: str, paths: Iterable[str]) -> str:
 
 
 def read_cgroup(text: bytes | None) -> str | None:
-    """The path in the unified hierarchy; where that is the root, a path that says more in another one (cgroup v1)."""
+    """The path in the unified hierarchy; where that is the root, one that says more (cgroup v1)."""
     if not text:
         return None
     # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.

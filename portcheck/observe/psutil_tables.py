@@ -1,18 +1,18 @@
 """Sockets as psutil lists them: works everywhere, and sees less.
 
-It names no user, hides whether an IPv6 socket is v6only, does not list TCP sockets that are bound without listening,
-and on Linux gives one process per socket.  There its file descriptor leads to the inode, by which `observe.owners`
-finds all holders; a socket whose first process is hidden stays without.
+It names no user, hides whether an IPv6 socket is v6only, does not list TCP sockets that are bound without
+listening, and on Linux gives one process per socket.  There that process's descriptor leads to the inode, by
+which `observe.owners` finds all holders; a socket whose first process is hidden stays without.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 from socket import AF_INET6
 
 from portcheck.addresses import parse_address
 from portcheck.model import BlindSpot, Socket, SocketTable
+from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ _STATES: dict[str, State] = {
 
 
 _BOUND_NOT_VISIBLE = BlindSpot(
-    "bound-not-visible", "TCP sockets that are bound without listening do not show in this system's socket list"
+    "bound-not-visible",
+    "TCP sockets that are bound without listening do not show in this system's socket list",
 )
 _V6ONLY_HIDDEN = BlindSpot(
     "v6only-hidden", "whether an IPv6 wildcard socket takes IPv4 too (dual-stack) does not show here"
@@ -77,7 +78,7 @@ def table(
     )
     if protocol == "tcp":
         spots.append(_BOUND_NOT_VISIBLE)
-    if sys.platform == "linux":
+    if PLATFORM == "linux":
         spots.extend(_hidden_details(sockets))
     return SocketTable(
         protocol,
@@ -115,7 +116,11 @@ def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]
     if not hidden:
         return found, []
     return found, [
-        BlindSpot("processes-hidden", f"the sockets of {hidden} other users' processes cannot be seen", "run as root")
+        BlindSpot(
+            "processes-hidden",
+            f"the sockets of {hidden} other users' processes cannot be seen",
+            "run as root",
+        )
     ]
 
 
@@ -147,7 +152,7 @@ def _address(text: str) -> tuple[str, str | None]:
 
 def _inode(connection: Any) -> int | None:
     """The socket's inode on Linux, read from the one file descriptor that psutil names."""
-    if sys.platform != "linux":
+    if PLATFORM != "linux":
         return None
     if connection.status == "TIME_WAIT":
         return 0

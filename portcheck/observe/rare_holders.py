@@ -1,10 +1,10 @@
 """Where a socket can be held that no process has among its ordinary descriptors.
 
-- A thread may have descriptors of its own (unshare(2) with CLONE_FILES): they show in /proc/PID/task/TID/fd only.
-- A socket may be registered with an io_uring and its descriptor closed: the ring's fdinfo lists it ("UserFiles").
+- A thread may have descriptors of its own (unshare(2), CLONE_FILES): they show in /proc/PID/task/TID/fd only.
+- A socket may be registered with an io_uring, its descriptor closed: the ring's fdinfo lists it (UserFiles).
 
-Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of every look
-(the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
+Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of each
+look (the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ from portcheck.observe.owners import RING, held_links
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping
 
     Compare = Callable[[int, int], bool]
 
-# kcmp(2) has no wrapper in the C library; its number by architecture (64 bit only, where a wrong guess is excluded).
-_KCMP_NUMBERS = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
+# kcmp(2) has no wrapper in the C library: its number by architecture, 64 bit only.
+_KCMP_NUMBERS = {
+    "x86_64": 312,
+    "aarch64": 272,
+    "riscv64": 272,
+    "ppc64le": 354,
+    "s390x": 343,
+}
 _KCMP_FILES = 2
 _RING_LOOKS = 3
 
 
-def search(pids: Iterable[int], rings: Iterable[int], found: Mapping[str, set[int]]) -> None:
+def search(pids: Iterable[int], rings: Iterable[int], found: MutableMapping[str, tuple[int, ...]]) -> None:
     """Adds to `found` (socket link → PIDs) what threads and io_urings hold of the links that have no PID yet.
 
     `rings`: the processes that are known to have an io_uring among their ordinary descriptors.
@@ -42,10 +48,10 @@ def search(pids: Iterable[int], rings: Iterable[int], found: Mapping[str, set[in
         if RING in held:
             tables_with_rings.append((pid, table))
         for link in held - {RING}:
-            found[link].add(pid)
+            found[link] += (pid,)
     for pid, table in tables_with_rings:
         for link in wanted.intersection(_registered(table)):
-            found[link].add(pid)
+            found[link] += (pid,)
 
 
 def _tables_of_threads(pids: Iterable[int]) -> Iterator[tuple[int, str]]:
@@ -61,15 +67,18 @@ def _tables_of_threads(pids: Iterable[int]) -> Iterator[tuple[int, str]]:
 
 def _threads(pid: int) -> list[int]:
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208
+        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
     except OSError:
         return []  # it has ended
 
 
 def _comparison() -> Compare:
-    """Whether two threads share their descriptors, by kcmp(2); where that cannot be asked they may not."""
+    """Whether two threads share their descriptors, by kcmp(2); where that cannot be asked they may not.
+
+    (Not if /proc is another PID namespace's: its numbers are not ours.)
+    """
     number = _KCMP_NUMBERS.get(os.uname().machine) if sys.maxsize > 2**32 else None
-    if number is None:
+    if number is None or procfs.link("self") != str(os.getpid()):
         return lambda _one, _other: False
     import ctypes
 
@@ -88,14 +97,14 @@ def _registered(table: str) -> Iterator[str]:
 
 def _rings(table: str) -> list[str]:
     try:
-        names = os.listdir(f"/proc/{table}")  # noqa: PTH208
+        names = os.listdir(f"/proc/{table}")
     except OSError:
         return []
     return [name for name in names if procfs.link(f"{table}/{name}") == RING]
 
 
 def _ring_info(path: str) -> bytes:
-    """What the kernel tells of an io_uring; it leaves the list out while the ring is locked, so it is asked again."""
+    """What the kernel tells of an io_uring; asked again where it left out the list, the ring being busy."""
     text = b""
     for _ in range(_RING_LOOKS):
         text = procfs.read(path) or b""

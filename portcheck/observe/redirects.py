@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from portcheck.observe.netlink import Netlink
-from portcheck.packetfilter import from_iptables, from_nft
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,9 +35,12 @@ def redirected(wanted: Mapping[Protocol, Collection[PortRange]]) -> dict[tuple[P
 
 def _rules() -> Iterator[Redirect]:
     has_nft = _has_nft_tables()
-    if has_nft or _has_legacy_nat():
-        for tool in ("iptables-save", "iptables-legacy-save", "ip6tables-save"):
-            yield from from_iptables(_run(tool, "-t", "nat").splitlines())
+    if not has_nft and not _has_legacy_nat():
+        return
+    from portcheck.packetfilter import from_iptables, from_nft
+
+    for tool in ("iptables-save", "iptables-legacy-save", "ip6tables-save"):
+        yield from from_iptables(_run(tool, "-t", "nat").splitlines())
     if has_nft:
         import json
 

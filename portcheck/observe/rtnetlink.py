@@ -1,4 +1,4 @@
-"""Addresses, routes and links as the Linux kernel lists them by rtnetlink(7).  Every function raises OSError."""
+"""Addresses, routes and links as the Linux kernel lists them by rtnetlink(7).  All here may raise OSError."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _IFA_F_OPTIMISTIC, _IFA_F_TENTATIVE = 0x04, 0x40  # an address that failed the detection stays tentative
 
 _RTM_GETROUTE = 26
-_RTMSG = Struct("=BBBBBBBBI")  # family, destination and source length, tos, table, protocol, scope, type, flags
+# family, destination and source length, tos, table, protocol, scope, type, flags
+_RTMSG = Struct("=BBBBBBBBI")
 _RTA_DST = 1
 ROUTE_LOCAL, ROUTE_BROADCAST = 2, 3
 
 
 class Link(NamedTuple):
-    """A virtual device: `kind` as `ip link` names it (vxlan, wireguard), and its settings by attribute type."""
+    """A virtual device: its kind as `ip link` names it (vxlan), and its settings by attribute type."""
 
     name: str
     kind: str

@@ -1,7 +1,7 @@
-"""Sockets as the Linux kernel lists them by sock_diag (netlink; see sock_diag(7) and linux/inet_diag.h).
+"""Sockets as the Linux kernel lists them by sock_diag (netlink; sock_diag(7), linux/inet_diag.h).
 
-Needs no privilege, sees every socket of this network namespace whoever holds it, and with them what /proc/net never
-shows: TCP sockets that are bound without listening (kernel 6.8 and later).
+Needs no privilege, sees every socket of this network namespace whoever holds it, and with them what /proc/net
+never shows: TCP sockets that are bound without listening (Linux 6.8 and later).
 """
 
 from __future__ import annotations
@@ -53,23 +53,26 @@ _REQUEST = Struct("=BBBxI48x")  # inet_diag_req_v2
 _REQ_BYTECODE = 1
 _REQ_PROTOCOL = 3
 _IPPROTO_MPTCP = 262
-# inet_diag_msg: family, state, timer, retrans | sport, dport, src, dst, if, cookie | expires, queues, uid, inode
+# inet_diag_msg: family, state, timer, retransmits; ports, addresses, interface, cookie;
+# expires, receive and send queue, uid, inode.  Ports are in network order.
 _MESSAGE = Struct("=BBBxHH16s16sI8xIIIII")
 _SKV6ONLY = 11
 _CGROUP_ID = 21
 
 _OPERATION = Struct("=BBH")  # inet_diag_bc_op: code, how far to go on where it holds, and where not
 _JUMP, _PORT_AT_LEAST, _PORT_AT_MOST = 1, 2, 3
-# Checking such a program takes the kernel quadratic time (256 ranges 0.3 ms, 1,000 ranges 5 ms, on Linux 6.18).
+# The kernel checks such a program in quadratic time (256 ranges 0.3 ms, 1,000 ranges 5 ms): instead of more,
+# the range that covers them all is asked for.
 _MOST_RANGES = 256
 
 _FIRST_WITH_BOUND_ONLY = (6, 8)
 
 
 def dump(protocol: Protocol, ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -> list[Socket]:
-    """The sockets of both families in `states` (UDP has none: all) whose local port is in `ports` (None: any).
+    """The sockets of both families in `states` (UDP: in any) whose local port is in `ports` (None: any).
 
-    Holders (`pids`) and `cgroup` stay unknown.  Raises OSError where the kernel refuses to tell.
+    Holders and `cgroup` stay unknown: `observe.owners` finds them by inode, `observe.cgroups` by cgroup_id.
+    Raises OSError where the kernel refuses to tell.
     """
     port_filter = _port_filter(ports)
     read = reader(protocol)
@@ -84,9 +87,10 @@ def dump(protocol: Protocol, ports: Sequence[PortRange] | None, states: int = EV
 
 
 def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -> frozenset[int]:
-    """The inodes of multipath TCP sockets: the same that `dump` shows for their TCP sockets, which are what binds.
+    """The inodes of multipath TCP sockets.  Raises OSError.
 
-    The kernel lists nothing here that `dump` does not show: it only tells which of those sockets are multipath.
+    This list has nothing that `dump` does not show: the TCP sockets below, which are what binds, have the
+    same inodes.  Multipath sockets that are only bound are missing in it.
     """
     options = attribute(_REQ_PROTOCOL, _IPPROTO_MPTCP.to_bytes(4, sys.byteorder)) + _port_filter(ports)
     with Netlink(NETLINK_SOCK_DIAG) as link:
@@ -117,9 +121,9 @@ def _port_filter(ports: Sequence[PortRange] | None) -> bytes:
 def port_program(ports: Sequence[PortRange]) -> bytes:
     """Byte code that accepts a socket whose local port is in one of the ranges.
 
-    Of each range: port >= first, port <= last, jump to the end.  Where a test fails the next range is tried; after
-    the last one this leads beyond the end, which refuses the socket.  (INET_DIAG_BC_S_EQ would save one test, but
-    nothing that can be measured, and is younger.)
+    Of each range: port >= first, port <= last, jump to the end.  Where a test fails the next range is tried;
+    after the last one this leads beyond the end, which refuses the socket.  (INET_DIAG_BC_S_EQ would save one
+    test, but nothing that can be measured, and only younger kernels have it.)
     """
     program = b""
     for first, last in reversed(ports):
@@ -136,7 +140,8 @@ def port_program(ports: Sequence[PortRange]) -> bytes:
 def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
     """What makes a Socket of an inet_diag_msg and its attributes.
 
-    Addresses, attributes and devices repeat from socket to socket, so each is read once.
+    Addresses, attributes and devices repeat from socket to socket, so each is read once.  A socket without an
+    inode (TIME_WAIT, left behind by a process, not accepted yet) is held by no process.
     """
     unpack, size, ntohs = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
     address, details, device = cache(_address), cache(_details), cache(_device)
@@ -154,9 +159,9 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
         return Socket(
             protocol, _FAMILIES[family], address(family, local), ntohs(port),
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
-            state, device(interface), v6only, None, uid, None,
+            state, device(interface), v6only, None, uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
-            inode, None, cgroup_id, minisocket=timed,
+            inode, None, cgroup_id, minisocket=timed and state == "FIN-WAIT-2",
         )
         # fmt: on
 
@@ -171,11 +176,11 @@ def _details(data: bytes) -> tuple[bool | None, int | None]:
     """v6only and the cgroup's id of a message's attributes."""
     found = dict(attributes(data))
     v6only, cgroup = found.get(_SKV6ONLY), found.get(_CGROUP_ID)
-    return v6only and v6only != b"\0", cgroup and number(cgroup)
+    return None if v6only is None else bool(number(v6only)), None if cgroup is None else number(cgroup)
 
 
 def _device(index: int) -> str | None:
-    """The name of the device a socket is bound to; one that is gone or in another namespace still counts as one."""
+    """The name of the device that a socket is bound to; one that is gone still counts as one."""
     if not index:
         return None
     try:
@@ -193,7 +198,8 @@ def _inode(message: bytes) -> int:
 def sees_bound_only(*, may_bind: bool) -> bool:
     """Whether this kernel lists TCP sockets that are bound without listening.
 
-    With `may_bind` a socket of our own (loopback, port 0, closed at once) shows it; else the kernel's release tells.
+    With `may_bind` a socket of our own (loopback, port 0, closed at once) shows it; else the kernel's release
+    tells.  Raises OSError.
     """
     seen = _finds_own_socket() if may_bind else None
     return _release() >= _FIRST_WITH_BOUND_ONLY if seen is None else seen

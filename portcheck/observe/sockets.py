@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from portcheck.model import BlindSpot, SocketTable
+from portcheck.observe import procfs
+from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,16 +21,16 @@ def look(
 ) -> SocketTable:
     """The sockets of a protocol whose local port is in `ports` (None: all of them).
 
-    Depth "listeners" leaves out TCP connections: enough where a listener explains everything.  UDP is always whole.
-    With `may_bind` a socket of our own may be bound (loopback, port 0) to find out whether bound-only ones show.
+    Depth "listeners" leaves out TCP connections: enough where a listener explains everything.  UDP is whole.
+    With `may_bind` a socket of our own may be bound (loopback, port 0) to see whether bound-only ones show.
     """
-    if sys.platform == "linux":
+    if PLATFORM == "linux":
         try:
             return _by_netlink(protocol, ports, depth, may_bind=may_bind)
         except OSError as refusal:
             refused = BlindSpot(
                 "netlink-refused",
-                f"the kernel's socket list (netlink sock_diag) is refused here: {refusal.strerror or refusal}",
+                f"the kernel's own socket list (sock_diag) is refused here: {refusal.strerror or refusal}",
                 "run portcheck outside of the sandbox or container",
             )
             table = _by_psutil(protocol, ports, depth)
@@ -76,8 +75,8 @@ def _with_multipath(
 ) -> tuple[Socket, ...]:
     from portcheck.observe import sock_diag
 
-    # Asking a kernel without MPTCP would make it look for a module to load.
-    if not any(socket.inode for socket in sockets) or not os.path.exists("/proc/sys/net/mptcp"):  # noqa: PTH110
+    # A kernel without MPTCP would look for a module to load if it was asked.
+    if not any(socket.inode for socket in sockets) or procfs.read("sys/net/mptcp/enabled") is None:
         return tuple(sockets)
     multipath = sock_diag.mptcp_inodes(ports, states)
     return tuple(s._replace(mptcp=True) if s.inode in multipath else s for s in sockets)

@@ -20,8 +20,8 @@ HOST_OPTIONS = ("--host", "--hostname")
 SHELLS = {"sh", "bash", "dash", "zsh"}
 # Programs whose -p and --port are where another one listens, or no port at all.
 NOT_SERVERS = {
-    "autossh", "mkdir", "mysql", "mysqladmin", "mysqldump", "nc", "ncat", "node", "pg_dump", "pg_isready", "psql",
-    "redis-cli", "scp", "ssh", "telnet",
+    "autossh", "mkdir", "mysql", "mysqladmin", "mysqldump", "nc", "ncat", "node", "pg_dump", "pg_isready",
+    "psql", "redis-cli", "scp", "ssh", "telnet",
 }  # fmt: skip
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.ASCII | re.DOTALL)
 _SCHEME = re.compile(r"^(tcp|http)://")

@@ -1,4 +1,4 @@
-"""Compose files → declarations: resolved by Compose itself where it is there, else by us; lines from the YAML."""
+"""Compose files → declarations: resolved by Compose where it is there, else by us; lines from the YAML."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from portcheck.preflight.text import Allowance
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from portcheck.preflight.declare import Code
@@ -37,7 +37,7 @@ def read_compose(files: tuple[Path, ...], environment: Mapping[str, str], *, doc
         except ComposeFailedError as failure:
             message = f"docker compose config failed, read without it: {failure}"
             remarks.append(Unresolved("compose", message, str(files[0]), 1))
-    services = _services(model, files, variables, needed=answer is None)
+    services = list(_ours(model, files, variables, only_lines=answer is not None))
     remarks += [each for each in model.unresolved if answer is None or each.code not in SETTLED_BY_COMPOSE]
     if answer is not None:
         services = _as_resolved(answer, services, str(files[0]))
@@ -54,18 +54,24 @@ def _variables(directory: Path, environment: Mapping[str, str]) -> dict[str, str
     return found
 
 
-def _services(
-    model: Model, files: tuple[Path, ...], variables: Mapping[str, str], *, needed: bool
-) -> list[Service]:
-    """Our own reading.  Where Compose has answered it only gives the lines, and may fail."""
+def _ours(
+    model: Model, files: tuple[Path, ...], variables: Mapping[str, str], *, only_lines: bool
+) -> Iterator[Service]:
+    """Our own reading.  Where Compose has answered it only gives lines, and may fail."""
     allowance = Allowance()
     try:
-        parts = model.project(files, files[0].parent, variables)
-        return [from_parts(name, parts[name], allowance) for name in parts]
+        found = model.project(files, files[0].parent, variables)
     except PreflightError:
-        if needed:
+        if not only_lines:
             raise
-        return []
+        return
+    for name, parts in found.items():
+        try:
+            yield from_parts(name, parts, allowance)
+        except PreflightError:
+            if not only_lines:
+                raise
+            yield Service(name, parts[-1].file, parts[-1].line, (), host_network=False, entries=())
 
 
 def _as_resolved(answer: Mapping[str, object], ours: list[Service], file: str) -> list[Service]:

@@ -1,6 +1,6 @@
-"""What `docker compose config` makes of the files, where it is there: Compose's own resolving, nothing started.
+"""What `docker compose config` makes of the files, where it is there: Compose's own resolving.
 
-It is kept from the network: remote includes are switched off, and `config` does not talk to the engine.
+Nothing is started or fetched: `config` does not talk to the engine, and remote includes are switched off.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def resolved(files: tuple[Path, ...], environment: Mapping[str, str]) -> dict[st
         raise ComposeFailedError(_last_line(found.stderr) or f"it ended with status {found.returncode}")
     try:
         services = json.loads(found.stdout)["services"]
-    except (ValueError, LookupError, TypeError):
+        return {name: dict(service) for name, service in services.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ComposeFailedError("its answer is not the JSON that was asked for") from None
-    return services if isinstance(services, dict) else {}
 
 
 def _run(command: list[str], directory: Path, environment: Mapping[str, str]) -> CompletedProcess[bytes]:

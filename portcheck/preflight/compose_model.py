@@ -1,4 +1,4 @@
-"""Compose files → services: which parts of which files make up a service, with local `include` and `extends`."""
+"""Compose files → services: the parts of files that make up each, with local `include` and `extends`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Services = dict[str, tuple[Part, ...]]  # later parts are merged over earlier on
 
 
 class Scope(NamedTuple):
-    """The services that one file names, among which `extends` looks; `built` are those put together already."""
+    """The services of one file, among which `extends` looks; `built` are those put together already."""
 
     place: Place
     found: Mapping[str, Field]
@@ -123,7 +123,7 @@ class Model:
             base: tuple[Part, ...] = ()
             if "extends" in part.fields:
                 if (place.file, name) in chain or len(chain) > MAX_EXTENDS:
-                    cause = f"the service {shown(name)} extends itself, or more than {MAX_EXTENDS} others in a chain"
+                    cause = f"{shown(name)} extends itself, or more than {MAX_EXTENDS} others in a chain"
                     raise PreflightError(part.file, field.line, cause)
                 base = self._base(scope, part, (*chain, (place.file, name)))
             scope.built[name] = (*base, part)

@@ -1,6 +1,6 @@
-"""The `ports` syntax of the Compose specification, short and long.  Pure: text → what is published on this host.
+"""The `ports` syntax of the Compose specification, short and long.  Pure: text → what is published.
 
-Read as Compose does (docker/go-connections `nat.ParsePortSpec`), which the tests compare with the real binary.
+Read as Compose does (`nat.ParsePortSpec` of docker/go-connections); tests compare it with the real binary.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def short(text: str) -> list[Published]:
 def mapping(host: str, published: str, target: str, protocol: str) -> list[Published]:
     """The four parts of an entry, as the long syntax names them; empty text where one is left out.
 
-    A range of targets publishes each on a port of its own; one target takes any one port of a published range.
+    A range of targets publishes each on its own port; one target takes any one port of a published range.
     Raises PortSyntaxError.
     """
     protocol = protocol.lower() or "tcp"

@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
     Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
-    # Why something was left open.  "include" and "extends" are settled where Compose itself resolves the files.
+    # Why something was left open.  "include" and "extends" are settled where Compose itself resolves them.
     Code = Literal[
-        "variable", "include", "extends", "host-network", "protocol", "compose", "syntax", "process", "forwarded",
-    ]  # fmt: skip
+        "variable",
+        "include",
+        "extends",
+        "host-network",
+        "protocol",
+        "compose",
+        "syntax",
+        "process",
+        "forwarded",
+    ]
 
 
 class Declaration(NamedTuple):
@@ -23,7 +31,7 @@ class Declaration(NamedTuple):
 
     `host` is as written (`127.0.0.1`, `::1`, `*`, a name), None where the file names none: every address.
     `fallback` are the ports that will do as well, in order, if `port` is taken.
-    `compose_profiles` are those that switch the service on (none: always on); `enabled` says whether it is on.
+    `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
     """
 
@@ -42,7 +50,7 @@ class Declaration(NamedTuple):
 
 
 class Unresolved(NamedTuple):
-    """Something in a file that may declare a port and could not be established: a blind spot with its place."""
+    """What may declare a port and could not be established: a blind spot with its place."""
 
     code: Code
     message: str
@@ -60,7 +68,7 @@ class Reading(NamedTuple):
 
 
 class PreflightError(PortcheckError):
-    """A file that cannot be read as what it should be; the cause starts with `file:line:` where a line is known."""
+    """A file that cannot be read as what it should be; the cause starts with `file:line:`, or `file:`."""
 
     def __init__(self, file: str, line: int | None, cause: str, remedy: str | None = None) -> None:
         super().__init__(f"{file}:{line}: {cause}" if line else f"{file}: {cause}", remedy)

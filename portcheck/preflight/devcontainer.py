@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # The Dev Containers CLI publishes a number as 127.0.0.1:N:N, and editors forward to the loopback address.
 LOOPBACK = "127.0.0.1"
-_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
+_WORD = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
 
 
 class Place(NamedTuple):
@@ -39,8 +39,7 @@ def read_devcontainer(path: Path, known: frozenset[Path] = frozenset()) -> Readi
     text = read_text(path)
     config = _parse(text, file)
     found: list[Declaration | Unresolved] = []
-    for place in _places(config, "forwardPorts", text):
-        found.append(_forwarded(place, file, config))
+    found += [_forwarded(place, file, config) for place in _places(config, "forwardPorts", text)]
     for place in _places(config, "appPort", text):
         found += _published(place, file, config)
     found += _opened_by_arguments(_places(config, "runArgs", text), file)
@@ -79,25 +78,25 @@ def _lines(text: str, key: str) -> list[int]:
     """The lines of the plain values of a top-level property, in order."""
     depth, inside = 0, False
     lines: list[int] = []
-    tokens = _tokens(text)
-    for (token, line), (following, _) in zip(tokens, [*tokens[1:], ("", 0)], strict=True):
-        depth += (token in "{[") - (token in "}]")
+    words = _words(text)
+    for (word, line), (following, _) in zip(words, [*words[1:], ("", 0)], strict=True):
+        depth += (word in "{[") - (word in "}]")
         if depth == 1 and following == ":":
-            inside = token == f'"{key}"'
-        elif inside and token not in "[]{},:":
+            inside = word == f'"{key}"'
+        elif inside and word not in "[]{},:":
             lines.append(line)
     return lines
 
 
-def _tokens(text: str) -> list[tuple[str, int]]:
+def _words(text: str) -> list[tuple[str, int]]:
     """The words of JSON that was parsed before, comments left out, with their lines."""
-    tokens: list[tuple[str, int]] = []
+    words: list[tuple[str, int]] = []
     line, counted = 1, 0
-    for found in _TOKEN.finditer(text):
+    for found in _WORD.finditer(text):
         line, counted = line + text.count("\n", counted, found.start()), found.start()
         if found[0][:2] not in ("//", "/*"):
-            tokens.append((found[0], line))
-    return tokens
+            words.append((found[0], line))
+    return words
 
 
 def _forwarded(place: Place, file: str, config: Mapping[str, Any]) -> Declaration | Unresolved:

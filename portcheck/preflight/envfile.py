@@ -1,6 +1,6 @@
 """`.env`: variables for others, and `PORT` as a declaration of its own.
 
-Read with python-dotenv's parser, which keeps line numbers; variables are filled in by the same rules as everywhere.
+Read with python-dotenv's parser, which keeps line numbers; variables are filled in by the rules of Compose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Variable(NamedTuple):
-    """One assignment; `name` is None where the line is no assignment at all."""
+    """One assignment; `name` is None where a line that speaks of PORT is no assignment."""
 
     name: str | None
     value: Filled
@@ -36,7 +36,7 @@ def variables(path: Path, environment: Mapping[str, str]) -> Iterator[Variable]:
         from dotenv.parser import parse_stream
     before: dict[str, str] = {}
     for binding in parse_stream(StringIO(read_text(path))):
-        if binding.error:
+        if binding.error and "PORT" in binding.original.string:
             yield Variable(None, Filled(""), _line(binding))
         elif binding.key and binding.value is not None:
             value = _filled(binding, {**before, **environment})
@@ -68,7 +68,7 @@ def read_env(path: Path, environment: Mapping[str, str]) -> Reading:
             unresolved.append(Unresolved("syntax", "this line is no NAME=value", file, each.line))
         elif each.name == "PORT":
             declared = _declared(each, file)
-            if each.value.text and not declared:
+            if each.value.text and not declared and not each.value.problems:
                 unresolved.append(_no_port(each, file))
             unresolved += [
                 Unresolved("variable", problem, file, each.line) for problem in each.value.problems
@@ -82,7 +82,7 @@ def read_env(path: Path, environment: Mapping[str, str]) -> Reading:
 
 
 def _declared(variable: Variable, file: str) -> Declaration | None:
-    port = port_number(variable.value.text)
+    port = None if variable.value.problems else port_number(variable.value.text)
     return Declaration(port, "tcp", None, file, variable.line, "env") if port else None
 
 

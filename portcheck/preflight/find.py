@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 # In the order in which Compose prefers them; it reads the first one and the first override.
 COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (
-    "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml",
-)  # fmt: skip
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
 SINGLE: tuple[tuple[Kind, str], ...] = (
     ("env", ".env"),
     ("procfile", "Procfile"),

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_DEPTH = 16
-_START = re.compile(r"\$(?:(?P<named>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)|(?P<plain>\$|(?!\{)))", re.ASCII)
+_START = re.compile(
+    r"\$ (?: (?P<named>[A-Za-z_]\w*) | \{(?P<braced>[A-Za-z_]\w*) | (?P<plain>\$ | (?!\{)) )",
+    re.ASCII | re.VERBOSE,
+)
 _OPERATOR = re.compile(r":?[-?+]")
 _BRACE = re.compile(r"\$\{|\}")
 
@@ -27,9 +30,9 @@ class BadTemplateError(ValueError):
 
 
 def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Filled:
-    """Fills in `$V`, `${V}`, `${V-d}`, `${V:-d}`, `${V?e}`, `${V:?e}`, `${V+a}`, `${V:+a}`, nested; `$$` is a `$`.
+    """Fills in `$V`, `${V}`, `${V-d}`, `${V:-d}`, `${V?e}`, `${V:?e}`, `${V+a}`, `${V:+a}`, nested.
 
-    A `$` before anything else stays, as it does for Compose.  A default that is not needed is not looked at.
+    `$$` is a `$`; a `$` before anything else stays, as for Compose.  A default is read where needed.
 
     Raises BadTemplateError where Compose refuses the text too, or where defaults nest deeper than MAX_DEPTH.
     """

@@ -1,4 +1,4 @@
-"""One name of portcheck's own declaration → the ports that it declares.  Pure but for the services database."""
+"""One name of portcheck's own declaration → its ports.  Pure but for the services database."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`Procfile`: the ports that its processes name for certain.
 
-`$PORT` is what foreman, honcho, overmind and hivemind give: the PORT of `.env` or of the environment, else 5000, and
-100 more for each process before this one (foreman's `Engine#port_for` and `#base_port`).
+`$PORT` is what foreman, honcho, overmind and hivemind give: the PORT of `.env` or the environment, else 5000,
+and 100 more for each process before this one (foreman's `Engine#port_for` and `#base_port`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Process(NamedTuple):
 
 
 def read_procfile(path: Path, environment: Mapping[str, str]) -> Reading:
-    """The ports of every process, `$PORT` and other variables from `.env` beside it.  Raises PreflightError."""
+    """The ports of every process, `$PORT` and the variables of `.env` filled in.  Raises PreflightError."""
     file, text = str(path), read_text(path)
     variables = {**environment, **assignments(path.parent / ".env", environment)}  # foreman: the file wins
     found: list[Declaration | Unresolved] = []

@@ -20,13 +20,13 @@ def read(
     environment: Mapping[str, str] | None = None,
     docker: bool = True,
 ) -> Reading:
-    """What the files declare: those of `paths` (files or directories), or without any those found in `directory`.
+    """What files declare: those of `paths` (files or directories), or without any those found in `directory`.
 
     `environment`: the variables that hold beside `.env` (the process's own by default).  `docker`: let
-    `docker compose config` resolve Compose files where it is installed.  Changes nothing and connects to nothing.
+    `docker compose config` resolve Compose files where it is installed.  Nothing is changed or connected to.
 
-    Raises PreflightError for a file that cannot be read (`file:line: why`, or a library that is missing), UsageError
-    for a path that does not exist or is no kind of file that declares ports.
+    Raises PreflightError for a file that cannot be read (`file:line: why`, or which library is missing),
+    UsageError for a path that does not exist or is no kind of file that declares ports.
     """
     from os import environ
 
@@ -65,7 +65,7 @@ def _read(source: Source, environment: Mapping[str, str], known: frozenset[Path]
 def _without_echoes(reading: Reading) -> Reading:
     """Without the PORT of a `.env` where a service of another file, switched on, declares the same port.
 
-    `PORT` names no server of its own: it is where `ports: ["${PORT}:80"]` or `--port $PORT` took the number from.
+    `PORT` names no server of its own: it is where `"${PORT}:80"` or `--port $PORT` took the number from.
     """
     services = {(each.port, each.protocol) for each in reading.declarations if each.service and each.enabled}
     kept = [

@@ -1,4 +1,4 @@
-"""The lines of a TOML document's keys, which tomllib does not give: each statement is parsed once more by itself."""
+"""The lines of a TOML document's keys, which tomllib does not give: each statement is parsed by itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lines_of(text: str, prefix: tuple[str, ...]) -> dict[tuple[str, ...], int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Line, text and value of each statement: a header or an assignment, which ends where it can be parsed."""
+    """Line, text and value of each statement (header or assignment), which ends where it can be parsed."""
     work = 0
     start, lines = 0, list[str]()
     for number, line in enumerate(text.split("\n"), 1):

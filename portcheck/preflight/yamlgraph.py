@@ -1,7 +1,7 @@
 """YAML as a graph of nodes: text with line numbers, nothing constructed from it.
 
-PyYAML's node graph and not ruamel.yaml's objects: a node keeps its line and the text as written (`22:22` is not
-yet the sexagesimal number 1342 of YAML 1.1), anchors stay shared, and no tag can construct anything.
+PyYAML's node graph and not ruamel.yaml's objects: a node keeps its line and its text (`22:22` is not yet the
+sexagesimal number 1342 of YAML 1.1), anchors stay shared, and no tag can construct anything.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def documents(path: Path) -> list[Node]:
         return [node for node in yaml.compose_all(text, loader) if node]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # libyaml may place the end of the text one line beyond it
-        line = min(mark.line, text.count("\n")) + 1 if mark else None
+        # the end of the text is placed on the line after its last one
+        line = min(mark.line + 1, len(text.splitlines())) if mark else None
         raise PreflightError(file, line, f"broken YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -74,6 +74,7 @@ def _check_bounds(file: str, events: Iterable[Event]) -> None:
         if isinstance(event, CollectionStartEvent):
             weights.pop(event.anchor or "", None)
             stack.append(_Open(event.anchor))
+            _refuse_beyond(file, event, 0, len(stack) - 1)
             continue
         if isinstance(event, CollectionEndEvent):
             done = stack.pop()
@@ -89,7 +90,7 @@ def _check_bounds(file: str, events: Iterable[Event]) -> None:
         top = stack[-1]
         top.size += weight[0]
         top.depth = max(top.depth, weight[1])
-        _refuse_beyond(file, event, top.size, len(stack) + top.depth)
+        _refuse_beyond(file, event, top.size, len(stack) - 1 + top.depth)
 
 
 def _weight_of_alias(file: str, event: Event, weights: dict[str, tuple[int, int]]) -> tuple[int, int]:

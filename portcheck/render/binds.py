@@ -53,7 +53,7 @@ def _every_detail(row: Row, diagnosis: Diagnosis) -> BindLine:
         told.append(f"{row.with_reuseaddr} with SO_REUSEADDR")
         others = behind(diagnosis, row.conflicts)
         told.append(f"{row.without_reuseaddr} without" + (f" by {others}" if others else ""))
-    how = ", ".join(filter(None, told))
+    how = visible(", ".join(filter(None, told)))
     return BindLine(address(row.bind), row.outcome, _in_the_way(row, diagnosis), how)
 
 

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from portcheck.commands.stop import Report
     from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
 
 SCHEMA_VERSION = 1
 INFINITY = float("inf")
-# Flags that only tests can know, and the kind of a FIN_WAIT_2: the rules' business, nobody else's.
-UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket")
+OWNER_KEYS = (
+    *("pid", "name", "user", "command", "cwd", "started_at", "parent_pid", "role", "service", "container"),
+    "sockets",
+)
+# Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
 
 
 def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
@@ -56,6 +62,58 @@ def list_document(
     }
 
 
+def stop_document(reports: Iterable[Report]) -> dict[str, Any]:
+    """How it went with each port: what was planned, what was there before and after."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "results": [
+            {
+                "target": report.before.target,
+                "protocol": report.before.protocol,
+                "port": report.before.port,
+                "outcome": report.outcome,
+                "message": utf8(report.message),
+                "plan": [
+                    {"pid": step.owner.pid, "text": utf8(step.text), "command": json_value(step.command)}
+                    for step in report.plan.steps
+                ],
+                "refusal": json_value(report.plan.refusal),
+                "before": result(report.before),
+                "after": report.after and result(report.after),
+            }
+            for report in reports
+        ],
+    }
+
+
+def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
+    """`result` is null for a target that was connected to: there is no table of another machine's sockets."""
+    diagnoses = [standing.diagnosis for standing in waited.standings]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": all(found.complete for found in diagnoses if found),
+        "condition": condition,
+        "outcome": waited.outcome,
+        "seconds": round(waited.seconds, 3),
+        "targets": [_standing(standing) for standing in waited.standings],
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    endpoint, found = standing.endpoint, standing.diagnosis
+    told: dict[str, Any] = {
+        "target": endpoint.target,
+        "protocol": endpoint.protocol,
+        "port": endpoint.port,
+        "host": endpoint.host,
+        "met": standing.met,
+        "message": standing.message,
+        "seconds_left": standing.seconds_left,
+        "result": result(found) if found else None,
+    }
+    return {key: json_value(field) for key, field in told.items()}
+
+
 def result(diagnosis: Diagnosis) -> dict[str, Any]:
     """One element of `results`: the fields of a diagnosis, in their order."""
     told: dict[str, Any] = json_value(diagnosis._replace(binds=(), sockets=(), owners=()))
@@ -66,34 +124,12 @@ def result(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def owner(owner: Owner) -> dict[str, Any]:
-    """Who holds something.  `started_at` is ISO 8601 in UTC; the start ticks stay inside."""
+    """Who holds something: the contract's keys, then what else is known of the process."""
     process = owner.process
-    told: dict[str, Any] = {
-        "pid": owner.pid,
-        "name": process.name,
-        "user": process.user,
-        "command": process.command,
-        "cwd": process.cwd,
-        "started_at": utc(process.started_at),
-        "parent_pid": process.parent_pid,
-        "role": process.role,
-        "service": process.service,
-        "container": process.container,
-        "sockets": owner.sockets,
-        "uid": process.uid,
-        "executable": process.executable,
-        "script": process.script,
-        "cgroup": process.cgroup,
-        "service_manager": process.service_manager,
-        "activation": process.activation,
-        "supervisor": process.supervisor,
-        "session": process.session,
-        "project": process.project,
-        "project_dir": process.project_dir,
-        "forwards": process.forwards,
-        "condition": process.condition,
-    }
-    return {key: json_value(field) for key, field in told.items()}
+    known = process._asdict()
+    known.update(pid=owner.pid, started_at=utc(process.started_at), sockets=owner.sockets)
+    keys = dict.fromkeys((*OWNER_KEYS, *known))
+    return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
 
 
 def _row(row: Row) -> dict[str, Any]:

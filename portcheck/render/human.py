@@ -84,8 +84,9 @@ def listing(
 
 
 def _tables(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Table]:
-    if owners := owner_lines(diagnosis, verbose=verbose):
-        yield _owners(owners)
+    owners, more = owner_lines(diagnosis, verbose=verbose)
+    if owners:
+        yield _owners(owners, more)
     if binds := bind_lines(diagnosis, verbose=verbose):
         table = _table("ADDRESS", "OUTCOME", "BLOCKED BY", *(["HOW"] * verbose))
         for line in binds:
@@ -99,7 +100,7 @@ def _tables(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Table]:
         yield table
 
 
-def _owners(lines: Iterable[OwnerLine]) -> Table:
+def _owners(lines: Iterable[OwnerLine], more: int) -> Table:
     table = _table("PID", "NAME", "USER", "SINCE", "COMMAND")
     for line in lines:
         command = _text(line.command)
@@ -107,6 +108,8 @@ def _owners(lines: Iterable[OwnerLine]) -> Table:
             command.append(("\n" if line.command else "") + line.identity, "cyan")
         known = (line.pids or "?", line.name, line.user or "?", line.since or "?")
         table.add_row(*map(_text, known), command)
+    if more:
+        table.add_row("...", _text(f"{more} more"), "", "", "-v shows all")
     return table
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Owner, Socket
 
 SHOWN_PIDS = 1  # the rest is for -v and JSON
+SHOWN_NAMES = 3
 SHOWN_OWNERS = 8
 COMMAND_WIDTH = 100  # enough to know it by; a JVM's has thousands of characters
 
@@ -23,15 +24,17 @@ class OwnerLine(NamedTuple):
     pids: str | None
     user: str | None
     since: str | None
-    command: str
-    identity: str
+    command: str  # or the program's path, where that is all there is
+    identity: str  # empty where it is not wanted, or nothing is known
 
 
 def name(owner: Owner) -> str:
     """The best name there is for somebody of whom perhaps only a service, a container or a user is known."""
+    from portcheck.identify.names import called
+
     process = owner.process
     container = process.container
-    known = process.name or process.service or (container and (container.name or container.id))
+    known = called(process) or process.service or (container and (container.name or container.id))
     if known:
         return shortened(known, NAME_WIDTH)
     who = user(process)
@@ -48,9 +51,8 @@ def holders(owners: Iterable[Owner]) -> str:
     named: dict[str, list[Owner]] = {}
     for owner in owners:
         named.setdefault(name(owner), []).append(owner)
-    return ", ".join(
-        f"{who} (PID {numbers})" if (numbers := pids(group)) else who for who, group in named.items()
-    )
+    said = [f"{who} (PID {numbers})" if (numbers := pids(group)) else who for who, group in named.items()]
+    return listed(said, SHOWN_NAMES)
 
 
 def unowned(sockets: Iterable[Socket]) -> str:
@@ -76,33 +78,37 @@ def behind(diagnosis: Diagnosis, sockets: Sequence[int]) -> str:
     return ", ".join(filter(None, (holders(owners), rest)))
 
 
-def owner_lines(diagnosis: Diagnosis, *, verbose: bool) -> list[OwnerLine]:
-    """Everyone who holds one of the sockets; unless `verbose`, workers in one line, and few lines."""
+def owner_lines(diagnosis: Diagnosis, *, verbose: bool) -> tuple[list[OwnerLine], int]:
+    """Who holds one of the sockets, and how many more do.
+
+    Unless `verbose`, the workers of a server share a line, there are at most eight, and somebody who cannot
+    be seen has none: the message and the blind spot have said it.
+    """
     if verbose:
-        return [_line([owner], None) for owner in diagnosis.owners]
+        return [_line([owner], identity(owner.process)) for owner in diagnosis.owners], 0
     groups: dict[object, list[Owner]] = {}
     for owner in diagnosis.owners:
-        groups.setdefault(_kind(owner), []).append(owner)
-    lines = [_line(group, COMMAND_WIDTH) for group in groups.values()]
-    if len(lines) <= SHOWN_OWNERS:
-        return lines
-    more = f"and {len(lines) - SHOWN_OWNERS} more (-v shows all)"
-    return [*lines[:SHOWN_OWNERS], OwnerLine(more, None, None, None, "", "")]
+        if owner.pid is not None:
+            groups.setdefault(_kind(owner), []).append(owner)
+    shown, more = list(groups.values())[:SHOWN_OWNERS], list(groups.values())[SHOWN_OWNERS:]
+    return [_line(group) for group in shown], sum(map(len, more))
 
 
 def _kind(owner: Owner) -> object:
     """Equal for the workers of one server."""
     process = owner.process
-    return owner.sockets, name(owner), user(process), process.command, identity(process)
+    return owner.sockets, name(owner), user(process), process.command, process.service, process.container
 
 
-def _line(group: Sequence[Owner], command_width: int | None) -> OwnerLine:
+def _line(group: Sequence[Owner], identity: str | None = None) -> OwnerLine:
+    """With an identity in every detail, without in short."""
     process = group[0].process
+    command = " ".join(process.command or ()) or process.executable or ""
     return OwnerLine(
         name(group[0]),
         pids(group),
         user(process),
         local(process.started_at),
-        shortened(" ".join(process.command or ()), command_width),
-        identity(process),
+        shortened(command, COMMAND_WIDTH if identity is None else None),
+        identity or "",
     )

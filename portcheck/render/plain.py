@@ -43,14 +43,17 @@ def _details(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
     from portcheck.render.owners import owner_lines
     from portcheck.render.words import remarks
 
-    yield from map(_owner, owner_lines(diagnosis, verbose=verbose))
+    owners, more = owner_lines(diagnosis, verbose=verbose)
+    yield from map(_owner, owners)
+    if more:
+        yield f"  and {more} more owners (-v shows all)"
     yield from map(_bind, bind_lines(diagnosis, verbose=verbose))
     for addresses, who in answer_lines(diagnosis, verbose=verbose):
         yield f"  clients of {addresses} reach {who}"
     for remark in remarks(diagnosis, verbose=verbose):
         yield f"  {remark}"
     for advice in diagnosis.advice:
-        yield from _advice(advice)
+        yield from advice_lines(advice)
 
 
 def _owner(line: OwnerLine) -> str:
@@ -67,7 +70,8 @@ def _bind(line: BindLine) -> str:
     return f"  {line.outcome} on {line.addresses}{by}{how}"
 
 
-def _advice(advice: Advice) -> Iterator[str]:
+def advice_lines(advice: Advice) -> Iterator[str]:
+    """One way out, and its command as a shell takes it."""
     yield f"  → {visible(advice.text)}"
     if advice.command:
         from portcheck.render.words import quoted

@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 
+from portcheck.errors import PortcheckError
 from portcheck.render.escape import visible
 from portcheck.value import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
     """Writes lines to `stream` (stdout) and flushes it; False when nobody reads there any more.
 
     That is a closed pipe, or a stdout closed from the start; nothing more is written there then, at exit
-    neither.  A full disk and the like raise OSError.
+    neither.  Raises PortcheckError for a full disk and the like.
     """
     stream = stream or sys.stdout
     if not stream:  # None is Python's word for a standard stream that was closed before the start
@@ -34,10 +35,10 @@ def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
         stream.writelines(f"{line}\n" for line in lines)
         stream.flush()
     except OSError as error:
-        if not _is_closed_pipe(error):
-            raise
         _silence(stream)
-        return False
+        if _is_closed_pipe(error):
+            return False
+        raise PortcheckError(f"the answer cannot be written: {error.strerror}") from error
     return True
 
 
@@ -47,8 +48,12 @@ def _is_closed_pipe(error: OSError) -> bool:
 
 
 def complain(cause: str, remedy: str | None = None) -> None:
-    """One line on stderr, and one with what to do about it."""
-    write([f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])], sys.stderr)
+    """One line on stderr, and one with what to do about it; where even that fails, the exit code is left."""
+    lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
+    try:
+        write(lines, sys.stderr)
+    except PortcheckError:
+        return
 
 
 def is_terminal(stream: TextIO | None) -> bool:

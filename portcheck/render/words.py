@@ -10,7 +10,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcheck.model import Bind, BlindSpot, Container, Diagnosis, Process, Socket
+    from portcheck.model import Bind, BlindSpot, Diagnosis, Process, Socket
 
 NAME_WIDTH = 40
 # What every shell takes as it stands.  Most advice is made of nothing else, and importing shlex (it takes re)
@@ -46,38 +46,26 @@ def address(bind: Bind) -> str:
     return visible(bind.address) + kind
 
 
-def container(container: Container) -> str:
-    """`container web (docker, nginx:1.25, compose shop/web)`."""
-    compose = "/".join(filter(None, (container.compose_project, container.compose_service)))
-    told = (
-        container.engine,
-        container.image,
-        compose and f"compose {compose}",
-        container.pod and f"pod {container.pod}",
-    )
-    return visible(f"container {container.name or container.id or '?'} ({', '.join(filter(None, told))})")
-
-
 def identity(process: Process) -> str:
     """Who it is beyond its name, in one line: role, service, container, session, project, condition."""
+    from portcheck.identify.describe import CONDITIONS, container
+
+    where = process.project_dir or process.cwd
     told = [
         process.role,
         process.service and f"service {process.service}",
         process.activation and f"activated by {process.activation}",
         process.container and container(process.container),
+        process.project and f"project {process.project}",
+        where and where != "/" and f"in {where}",
+        process.task and f"started by {process.task}",
+        process.session,
         process.supervisor and f"kept running by {process.supervisor}",
-        process.session and f"session {process.session}",
+        process.started_by and f"child of {process.started_by}",
         process.forwards and f"forwards to {process.forwards}",
-        _place(process),
-        *(word.replace("-", " ") for word in process.condition),
+        *(CONDITIONS.get(word, word) for word in process.condition),
     ]
-    return visible("; ".join(filter(None, told)))
-
-
-def _place(process: Process) -> str:
-    where = process.project_dir or process.cwd
-    place = f"in {where}" if where and where != "/" else None
-    return " ".join(filter(None, (process.project and f"project {process.project}", place)))
+    return visible("; ".join(part for part in told if part))
 
 
 def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
@@ -95,14 +83,16 @@ def not_seen(spot: BlindSpot) -> str:
     return f"not seen: {visible(spot.message)}" + (f" → {visible(spot.remedy)}" if spot.remedy else "")
 
 
-def quoted(command: Sequence[str]) -> str:
-    """As it can be pasted: for a POSIX shell, on Windows by the C library's argv rules."""
-    if all(word and UNQUOTED.issuperset(word) for word in command):
+def quoted(command: Sequence[str], *, windows: bool = os.name == "nt") -> str:
+    """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
+    if all(map(_is_plain, command)):
         return " ".join(command)
-    if os.name == "nt":
-        from subprocess import list2cmdline
-
-        return visible(list2cmdline(command))
+    if windows:  # no path and no service there has a double quote in its name
+        return visible(" ".join(word if _is_plain(word) else f'"{word}"' for word in command))
     from shlex import join
 
     return visible(join(command))
+
+
+def _is_plain(word: str) -> bool:
+    return bool(word) and UNQUOTED.issuperset(word)

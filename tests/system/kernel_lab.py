@@ -8,21 +8,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import itertools
 import os
 import pickle
+import re
 import socket
-import struct
 import subprocess
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TypeVar
 
 import pytest
+from rigs.sandbox import wait_for
 
+from portcheck.addresses import is_link_local
 from portcheck.model import BindRequest
 
 if TYPE_CHECKING:
@@ -33,16 +33,17 @@ Transport = Literal["tcp", "mptcp", "udp"]
 
 IPPROTO_MPTCP = 262
 CLONE_NEWNET = 0x40000000
-DEVICE = "v0"
+DEVICES = (None, "lo", "v0")
 OTHER_USER = 65534
-# Listeners that every namespace has, for clients to connect to: one that accepts, one whose queue is full.
-OPEN_PORT, FULL_PORT = 901, 902
+SEED = int(os.environ.get("PORTCHECK_TEST_SEED", "3"))
+EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 STATES: dict[int, State] = dict(
     enumerate(
         ("ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED",
          "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING"), 1,
     )
 )  # fmt: skip
+_TENTATIVE = r"(?m)^(\w+ ){4}[4-7c-f]"  # IFA_F_TENTATIVE is 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,6 +52,15 @@ def why_not() -> str | None:
     if not sys.platform.startswith("linux"):
         return "needs Linux"
     return "needs root" if os.geteuid() else None
+
+
+def mptcp_exists() -> bool:
+    """Whether this kernel makes MPTCP sockets, as Go's servers do."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP).close()
+    except OSError:
+        return False
+    return True
 
 
 needs_lab = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -87,15 +97,21 @@ def _work(writer: int, task: Callable[..., object], arguments: tuple[object, ...
 def _enter_namespace() -> None:
     if _libc.unshare(CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
-    commands = f"""
-        link set lo up
-        link add {DEVICE} type veth peer name v1
-        link set {DEVICE} up
-        link set v1 up
-        addr add fd00::1/128 dev lo nodad
-    """
-    subprocess.run(["ip", "-batch", "-"], input=commands, text=True, check=True)
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("60001 65535")
+    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
+    run_ip(
+        "link set lo up",
+        "link add v0 type veth peer name v1",
+        "link set v0 up",
+        "link set v1 up",
+        "addr add fd00::1/128 dev lo nodad",
+    )
+    EPHEMERAL_PORTS.write_text("60001 65535")
+
+
+def run_ip(*commands: str) -> None:
+    """Runs `ip` commands; returns when every address is usable, which even with nodad takes a moment."""
+    subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
+    wait_for(lambda: not re.search(_TENTATIVE, Path("/proc/net/if_inet6").read_text()), "tentative addresses")
 
 
 @contextlib.contextmanager
@@ -146,7 +162,7 @@ class Way(NamedTuple):
         made = socket.socket(socket.AF_INET6 if self.family == "ipv6" else socket.AF_INET, kind, protocol)
         if self.family == "ipv6":
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, self.v6only)
-        if self.device:
+        if self.device and not is_link_local(self.address):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.device.encode())
         if self.reuseaddr:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,10 +170,16 @@ class Way(NamedTuple):
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return made
 
+    def endpoint(self, port: int) -> tuple[str, int] | tuple[str, int, int, int]:
+        """What bind() is given: a link-local address names its device itself."""
+        if self.device and is_link_local(self.address):
+            return self.address, port, 0, socket.if_nametoindex(self.device)
+        return self.address, port
+
     def bind(self, port: int) -> socket.socket:
         made = self.open()
         try:
-            made.bind((self.address, port))
+            made.bind(self.endpoint(port))
         except OSError:
             made.close()
             raise
@@ -178,7 +200,7 @@ class Way(NamedTuple):
             made = self.open()
             step = "bind"
             try:
-                made.bind((self.address, port))
+                made.bind(self.endpoint(port))
                 step = "listen"
                 if self.transport != "udp":
                     made.listen(8)

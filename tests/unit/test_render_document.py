@@ -7,7 +7,15 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from examples import EXAMPLES, HOSTILE, STARTED, diagnosis, httpd_everywhere, listener, time_wait, unknown_owner
+from examples import (
+    EXAMPLES,
+    HOSTILE,
+    STARTED,
+    diagnosis,
+    httpd_everywhere,
+    listener,
+    unknown_owner,
+)
 from generated import diagnoses, vocabulary
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,11 +26,12 @@ from portcheck.render.document import check_document, dumps, list_document, owne
 
 SCHEMA: dict[str, Any] = json.loads(files("portcheck").joinpath("schema.json").read_text())
 # The contract's keys, in its order: what a reader of the JSON may count on.
-RESULT = """target protocol port host verdict cause message complete blind_spots binds sockets connections owners
-    notes answers advice"""
-BIND = "address interface family v6only outcome with_reuseaddr without_reuseaddr error method blocked_by shadows"
-SOCKET = """protocol family local_address local_port remote_address remote_port state interface v6only user uid pids
-    queue backlog expires_in"""
+RESULT = """target protocol port host verdict cause message complete blind_spots binds sockets connections
+    owners notes answers advice"""
+BIND = """address interface family v6only outcome with_reuseaddr without_reuseaddr error method blocked_by
+    shadows"""
+SOCKET = """protocol family local_address local_port remote_address remote_port state interface v6only user
+    uid pids queue backlog expires_in"""
 OWNER = "pid name user command cwd started_at parent_pid role service container sockets"
 
 
@@ -53,10 +62,23 @@ def test_keys_are_the_contracts_in_its_order() -> None:
     assert list(told["owners"][0])[: len(OWNER.split())] == OWNER.split()
 
 
-@pytest.mark.parametrize("definition", ["check", "pick", "list", "result", "bind", "socket", "owner", "answer"])
+@pytest.mark.parametrize(
+    "definition", ["check", "pick", "list", "result", "bind", "socket", "owner", "answer"]
+)
 def test_every_key_is_required(definition: str) -> None:
     entry = SCHEMA["$defs"][definition]
     assert entry["required"] == list(entry["properties"])
+
+
+def test_the_schema_has_every_key_that_is_told() -> None:
+    properties = {name: list(entry.get("properties", ())) for name, entry in SCHEMA["$defs"].items()}
+    told = result(EXAMPLES["two_owners"]())
+    assert properties["result"] == list(told)
+    assert properties["bind"] == list(told["binds"][0])
+    assert properties["socket"] == list(told["sockets"][0])
+    assert properties["owner"] == list(told["owners"][0])
+    assert properties["container"] == list(told["owners"][1]["container"])
+    assert properties["answer"] == list(told["answers"][0])
 
 
 @pytest.mark.parametrize(
@@ -148,11 +170,16 @@ def test_a_time_that_no_calendar_has_is_null(impossible: float) -> None:
 
 def test_a_container_is_an_object() -> None:
     told = result(EXAMPLES["two_owners"]())["owners"][1]["container"]
-    assert (told["engine"], told["name"], told["compose_service"], told["pod"]) == ("docker", "web", "web", None)
+    assert (told["engine"], told["name"], told["compose_service"], told["pod"]) == (
+        "docker",
+        "web",
+        "web",
+        None,
+    )
 
 
 def test_unreadable_flags_are_not_told() -> None:
-    told = result(time_wait())["sockets"][0]
+    told = result(EXAMPLES["time_wait"]())["sockets"][0]
     assert told["expires_in"] == 42.6
     assert told.keys().isdisjoint({"reuseaddr", "reuseport", "minisocket"})
 

@@ -54,10 +54,8 @@ def test_free_is_one_line() -> None:
 
 def test_one_server_everywhere() -> None:
     assert after_the_message(httpd_everywhere()) == [
-        f"  owner: httpd (PID 382, root, since {SINCE}): /usr/sbin/httpd -k start"
-        " [main; service apache2.service]",
-        f"  owner: httpd (PID 390 and 9 more, www-data, since {SINCE}): /usr/sbin/httpd -k start"
-        " [worker; service apache2.service]",
+        f"  owner: httpd (PID 382, root, since {SINCE}): /usr/sbin/httpd -k start",
+        f"  owner: httpd (PID 390 and 9 more, www-data, since {SINCE}): /usr/sbin/httpd -k start",
         "  → Stop the service.",
         "      sudo systemctl stop apache2.service",
     ]
@@ -65,8 +63,7 @@ def test_one_server_everywhere() -> None:
 
 def test_rows_that_differ_are_told_by_their_fate() -> None:
     assert after_the_message(node_on_loopback()) == [
-        f"  owner: node (PID 812, bo, since {SINCE}): node server.js"
-        " [session tmux 0; project shop in /home/bo/shop]",
+        f"  owner: node (PID 812, bo, since {SINCE}): node server.js",
         "  in-use on 0.0.0.0, :: (dual-stack), 127.0.0.1: node (PID 812)",
         "  free on :: (IPv6 only), ::1, 192.0.2.7, fe80::1%eth0",
         "  → Stop it where it runs (tmux 0) with Ctrl-C, or end it.",
@@ -76,8 +73,8 @@ def test_rows_that_differ_are_told_by_their_fate() -> None:
 
 def test_two_owners_and_who_answers_where() -> None:
     assert after_the_message(two_owners()) == [
-        r"  owner: Service.exe (PID 5444, SYSTEM): C:\Program Files\S\Service.exe",
-        "  owner: docker-proxy (PID 6001, root) [proxy; container web (docker, nginx:1.25, compose shop/web)]",
+        r"  owner: Service.exe (PID 5444, SYSTEM): C:\S\Service.exe",
+        "  owner: docker-proxy (PID 6001, root)",
         "  in-use on 0.0.0.0, 127.0.0.1: Service.exe (PID 5444)",
         "  in-use on :: (IPv6 only), ::1: docker-proxy (PID 6001)",
         "  in-use on :: (dual-stack): Service.exe (PID 5444), docker-proxy (PID 6001)",
@@ -92,17 +89,17 @@ def test_time_wait() -> None:
 
 
 def test_an_owner_that_cannot_be_seen() -> None:
+    unseen = "the process of root that holds 0.0.0.0:443 cannot be seen from here"
     assert after_the_message(unknown_owner()) == [
-        "  owner: nginx.service (PID not visible, root) [service nginx.service]",
-        "  not seen: the process of root that holds 0.0.0.0:443 cannot be seen from here"
-        " → run portcheck with sudo",
+        f"  not seen: {unseen} → run portcheck with sudo",
     ]
 
 
 def test_an_owner_of_whom_only_the_user_is_known() -> None:
     unseen = unknown_owner()
     unseen = unseen._replace(owners=(Owner(None, Process(0, uid=1000), (0,)),))
-    assert after_the_message(unseen)[0] == "  owner: a process of uid 1000 (PID not visible, uid 1000)"
+    lines = after_the_message(unseen, verbose=True)
+    assert lines[0] == "  owner: a process of uid 1000 (PID not visible, uid 1000)"
 
 
 def test_notes() -> None:
@@ -114,6 +111,7 @@ def test_notes() -> None:
 def test_verbose_tells_every_row_and_owner() -> None:
     lines = after_the_message(httpd_everywhere(), verbose=True)
     assert sum(line.startswith("  owner: httpd (PID 39") for line in lines) == 10
+    assert lines[0].endswith(": /usr/sbin/httpd -k start [main; service apache2.service]")
     assert lines[11:] == [
         *(
             f"  in-use on {where}: httpd (PID 382 and 10 more) [probe, EADDRINUSE]"
@@ -128,8 +126,9 @@ def test_verbose_tells_every_row_and_owner() -> None:
 
 
 def test_verbose_tells_both_answers_where_they_differ() -> None:
+    left = "2 TIME-WAIT sockets (55 s left)"
     assert after_the_message(time_wait(), verbose=True)[:2] == [
-        f"  free on {where} [probe, free with SO_REUSEADDR, in-use without by 2 TIME-WAIT sockets (55 s left)]"
+        f"  free on {where} [probe, free with SO_REUSEADDR, in-use without by {left}]"
         for where in ("0.0.0.0", ":: (dual-stack)")
     ]
 
@@ -162,9 +161,10 @@ def test_many_owners_and_addresses_are_cut_short() -> None:
     lines = after_the_message(busy)
     assert lines[7:10] == [
         "  owner: server8 (PID 8)",
-        "  owner: and 22 more (-v shows all)",
+        "  and 22 more owners (-v shows all)",
         "  free on " + ", ".join(f"192.0.2.{n}" for n in range(1, 9)) + " and 12 more",
     ]
+    assert lines[10] == "  in-use on 0.0.0.0: server1 (PID 1), server2 (PID 2), server3 (PID 3) and 27 more"
     assert len(after_the_message(busy, verbose=True)) > 50
 
 
@@ -212,7 +212,9 @@ def test_no_diagnosis_can_break_a_line(found: Diagnosis) -> None:
 @given(diagnoses())
 def test_what_is_told_in_one_line_has_nothing_more_to_tell(found: Diagnosis) -> None:
     """The short way for a free port leaves nothing out."""
-    short = found._replace(verdict="free", sockets=(), owners=(), notes=(), blind_spots=(), advice=(), answers=())
+    short = found._replace(
+        verdict="free", sockets=(), owners=(), notes=(), blind_spots=(), advice=(), answers=()
+    )
     short = short._replace(binds=tuple(map(free, EVERY_BIND)))
     assert list(plain._details(short, verbose=False)) == []
     assert len(list(plain.check(short))) == 1
@@ -251,7 +253,7 @@ def test_listing() -> None:
 
 def test_listing_of_connections() -> None:
     lines = list(plain.listing(sockets(), PROCESSES, remote=True))
-    assert lines[0].split() == "PROTO ADDRESS PORT STATE PID NAME USER REMOTE COMMAND".split()
+    assert lines[0].endswith(" USER       REMOTE                COMMAND")
     assert [line.split()[7] for line in lines[1:]] == ["-", "-", "-", "[::1]:40001", "127.0.0.1:40002", "-"]
 
 
@@ -284,4 +286,6 @@ def test_pids() -> None:
 
 def test_dual_stack_is_told_from_ipv6_only() -> None:
     rows = (taken(DUAL, 0), free(LOOPBACK6))
-    assert "  in-use on :: (dual-stack): node (PID 812)" in after_the_message(node_on_loopback()._replace(binds=rows))
+    assert "  in-use on :: (dual-stack): node (PID 812)" in after_the_message(
+        node_on_loopback()._replace(binds=rows)
+    )

@@ -1,7 +1,7 @@
 """Machines for the tests, and what their result means.
 
-These tests drive programs in the prefix that PORTCHECK_WINE_PREFIX names, inside fresh network and PID namespaces:
-scripts/test-windows-on-wine makes both.  Without it nothing here is collected.
+These tests drive programs in the prefix that PORTCHECK_WINE_PREFIX names, inside fresh network and PID
+namespaces: scripts/test-windows-on-wine makes both.  Without it nothing here is collected.
 """
 
 from __future__ import annotations

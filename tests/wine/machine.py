@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DEADLINE = 120  # seconds; far beyond what any program here needs
 
@@ -41,12 +41,22 @@ class Machine:
 
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
-        self.environment = {**os.environ, "WINEPREFIX": str(prefix)}
+        self.environment = {**os.environ, "WINEPREFIX": str(prefix), "PORTCHECK_TRACEBACK": "1"}
+        self.home = prefix / "drive_c"  # not this checkout, from which Python would import portcheck
 
     def run(self, *argv: str, env: Mapping[str, str] | None = None, check: bool = False) -> Result:
-        """Run a Windows program to its end.  Wine's Python takes nothing but pipes for standard streams (WinError 6)."""
+        """Run a Windows program to its end.
+
+        Its standard streams are pipes: Python there refuses files and /dev/null (WinError 6).
+        """
         done = subprocess.run(
-            ["wine", *argv], env={**self.environment, **(env or {})}, input=b"", capture_output=True, timeout=DEADLINE
+            ["wine", *argv],
+            env={**self.environment, **(env or {})},
+            cwd=self.home,
+            input=b"",
+            capture_output=True,
+            timeout=DEADLINE,
+            check=False,
         )
         assert not check or done.returncode == 0, (argv, done)
         return Result(done.returncode, done.stdout, done.stderr)
@@ -61,28 +71,30 @@ class Machine:
     ) -> Iterator[Holder]:
         r"""A process of C:\holders\PROGRAM listens there; for the options see rig/service.c."""
         command = ["wine", rf"C:\holders\{program}", address, str(port), option]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, env=self.environment, stdin=pipe, stdout=pipe) as process:
-            assert process.stdin is not None
+        with subprocess.Popen(
+            command, env=self.environment, cwd=self.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:  # which at its end closes that stdin, and so ends the holder
             assert process.stdout is not None
             yield Holder(*map(int, process.stdout.readline().split()))
-            process.stdin.close()
-            process.wait(DEADLINE)
 
     @contextmanager
     def serving(self, name: str, port: int) -> Iterator[None]:
-        """The Windows service NAME, in a process called svchost.exe, listens on 0.0.0.0 as it does on Windows."""
-        self.run(
-            *("sc", "create", name, "type=", "own", "start=", "demand"),
-            *("DisplayName=", f"The {name} service", "binPath=", rf"C:\holders\svchost.exe --service {port} {name}"),
-            check=True,
-        )
+        """The Windows service NAME listens on 0.0.0.0, in a process called svchost.exe."""
+        command = rf"C:\holders\svchost.exe --service {port} {name}"
+        # psutil crashes on a service that Wine knows without a display name
+        named = ("DisplayName=", f"The {name} service")
+        self.run("sc", "create", name, "start=", "demand", *named, "binPath=", command, check=True)
         self.run("sc", "start", name, check=True)
         try:
             yield
         finally:
             self.run("sc", "stop", name)
             self.run("sc", "delete", name, check=True)
+
+    def wines_own(self, program: str) -> dict[str, str]:
+        """The environment in which Wine's own stub of a program runs instead of the rig's."""
+        overrides = self.environment["WINEDLLOVERRIDES"]
+        return {"WINEDLLOVERRIDES": overrides.replace(f"{program}=n", f"{program}=b")}
 
     def path(self, path: Path) -> str:
         r"""A file of this machine as Windows programs name it: Z:\..."""
@@ -93,17 +105,15 @@ class Machine:
 def booted(prefix: Path, wrapper: Sequence[str] = ()) -> Iterator[Machine]:
     """A machine whose Wine server lives until the context ends.
 
-    The server owns every socket there, so a `wrapper` (setpriv and its arguments) around it decides what may be bound.
+    The server owns every socket there, so a `wrapper` around it, such as setpriv, decides what may be bound.
     """
     machine = Machine(prefix)
 
     def quietly(*command: str) -> None:
-        # What Wine starts in the background inherits these streams and keeps them: never a pipe that somebody reads
-        null = subprocess.DEVNULL
-        subprocess.run(
-            command, env=machine.environment, stdin=null, stdout=null, stderr=null, timeout=DEADLINE, check=True
-        )
+        # What Wine starts in the background keeps these streams open: no pipe whose end somebody waits for
+        subprocess.run(command, env=machine.environment, **silent, timeout=DEADLINE, check=True)
 
+    silent: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     quietly(*wrapper, "wineserver", "--persistent")
     try:
         quietly("wine", "cmd", "/c", "exit")

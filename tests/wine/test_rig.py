@@ -12,9 +12,9 @@ from .machine import Machine
 
 ROWS = """
 import json, psutil
-def name(pid):
-    return psutil.Process(pid).name() if pid else None
-print(json.dumps([[c.laddr.ip, c.laddr.port, c.status, c.pid, name(c.pid)] for c in psutil.net_connections("tcp")]))
+def row(c):
+    return [c.laddr.ip, c.laddr.port, c.status, c.pid, psutil.Process(c.pid).name() if c.pid else None]
+print(json.dumps([row(c) for c in psutil.net_connections("tcp")]))
 """
 
 BIND = """
@@ -46,8 +46,8 @@ def bind(machine: Machine, address: str, port: int, option: str = "pass") -> str
 
 
 def test_python_is_windows_own_with_a_legacy_code_page(windows: Machine) -> None:
-    done = windows.python("import sys; print(sys.platform, sys.version_info[:3], sys.stdout.encoding, sys.flags.utf8_mode)")
-    assert done.lines() == ["win32 (3, 11, 9) cp1252 0"]
+    asked = "sys.platform, sys.version_info[:3], sys.stdout.encoding, sys.flags.utf8_mode"
+    assert windows.python(f"import sys; print({asked})").lines() == ["win32 (3, 11, 9) cp1252 0"]
 
 
 def test_a_character_that_the_code_page_lacks_is_an_error(windows: Machine) -> None:
@@ -131,5 +131,5 @@ def test_netsh_prints_the_recorded_bytes(windows: Machine, tmp_path: Path) -> No
 
 
 def test_wines_own_netsh_says_nothing_and_exits_0(windows: Machine) -> None:
-    overrides = windows.environment["WINEDLLOVERRIDES"].replace("netsh.exe=n", "netsh.exe=b")
-    assert windows.run("netsh", "http", "show", "servicestate", env={"WINEDLLOVERRIDES": overrides}) == (0, b"", b"")
+    done = windows.run("netsh", "http", "show", "servicestate", env=windows.wines_own("netsh.exe"))
+    assert done == (0, b"", b"")

@@ -4,7 +4,7 @@
     pe_exports.py python311.dll --forward-from python3.dll
                                                     a DLL that forwards each of them (what python3.dll is)
 
-mingw's own `gendef` is not in Debian bookworm.  Offsets: Microsoft, "PE Format", optional header and export directory.
+Debian's mingw has no gendef.  Offsets: Microsoft, "PE Format", optional header and export directory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Windows Python under Wine 8, imported by site at start-up: let psutil name processes.
 
-psutil's Process.exe() and .name() ask NtQuerySystemInformation(SystemProcessIdInformation), which Wine has only
-since 9.8 (giampaolo/psutil#2492): error 87 until then.  Emulated with QueryFullProcessImageNameW, as psutil did before.
+psutil's Process.exe() and .name() ask NtQuerySystemInformation(SystemProcessIdInformation), which Wine has
+only since 9.8 (giampaolo/psutil#2492): error 87 until then.  Emulated with QueryFullProcessImageNameW.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NATIVE_NAME = 1  # \Device\HarddiskVolume1\..., the form that psutil converts it
 
 
 def image_name(pid: int) -> str:
-    """The native path of a process's program; ProcessLookupError or another OSError when there is none to be had."""
+    """The native path of a process's program.  Raises ProcessLookupError, or OSError with the refusal."""
     import ctypes
     from ctypes import wintypes
 
@@ -32,7 +32,9 @@ def image_name(pid: int) -> str:
     handle = wintypes.HANDLE(kernel32.OpenProcess(QUERY_LIMITED_INFORMATION, False, pid))
     if not handle:
         error = ctypes.get_last_error()
-        raise ProcessLookupError(3, "no such process") if error == INVALID_PARAMETER else ctypes.WinError(error)
+        if error == INVALID_PARAMETER:
+            raise ProcessLookupError(3, "no such process")
+        raise ctypes.WinError(error)
     try:
         size = wintypes.DWORD(32768)
         buffer = ctypes.create_unicode_buffer(size.value)

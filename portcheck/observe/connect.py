@@ -1,0 +1,49 @@
+"""Connecting to a port: the one look that the other side notices, taken only where the user asked for it.
+
+`portcheck wait` does it for the ports of other machines, and for local ones with `--connect`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+
+from portcheck.addresses import is_wildcard, unmapped
+from portcheck.observe.interfaces import local_addresses
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from portcheck.addresses import Address
+
+
+def refusal(host: str, port: int, timeout: float) -> str | None:
+    """None where `host` (a name or an address) accepts a TCP connection, which is closed at once; else why not.
+
+    Every address of a name is tried, as a client would, each for `timeout` seconds.
+    """
+    try:
+        with socket.create_connection((host, port), timeout) as connection:
+            # A local port that nobody listens on can connect to itself, if the kernel happens to choose it for our end.
+            return "ECONNREFUSED" if connection.getsockname() == connection.getpeername() else None
+    except TimeoutError:
+        return f"no answer within {timeout:.1f} s"
+    except socket.gaierror as error:
+        return f"the name does not resolve: {error.strerror}"
+    except OSError as error:
+        return errno.errorcode.get(error.errno or 0, str(error))
+
+
+def is_delivered_here(address: Address) -> bool:
+    """Whether a client of this host that connects to the address reaches a socket of this host."""
+    text = unmapped(address.text)
+    if is_wildcard(text) or any(own.address == text for own in local_addresses()):
+        return True
+    if sys.platform != "linux" or ":" in text:
+        return text.startswith("127.")
+    from portcheck.observe import rtnetlink
+
+    try:
+        return rtnetlink.route_type(text) == rtnetlink.ROUTE_LOCAL
+    except OSError:  # no route at all, or a sandbox that does not tell
+        return text.startswith("127.")

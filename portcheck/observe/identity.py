@@ -1,0 +1,102 @@
+"""Looks around the holders of sockets and says who they really are."""
+
+from __future__ import annotations
+
+import os
+
+from portcheck.identify.cgroup import placement
+from portcheck.identify.facts import Facts
+from portcheck.identify.lookups import Subject
+from portcheck.identify.roles import activators, leaders
+from portcheck.identify.services import is_manager
+from portcheck.identify.who import who_is, who_is_hidden
+from portcheck.observe.lookups import ask_engines, ask_managers
+from portcheck.observe.processes import process
+from portcheck.observe.surroundings import Ancestry, environment, project_files, session
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from portcheck.model import BlindSpot, Container, Process, Socket
+
+
+class Identities(NamedTuple):
+    """Who everybody is: processes by PID, the unseen holders of sockets by the sockets' inodes."""
+
+    processes: dict[int, Process]
+    hidden: dict[int, Process]
+    blind_spots: tuple[BlindSpot, ...]
+
+
+def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> Identities:
+    """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
+    own = _own_container()
+    seen = [
+        Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)
+    ]
+    inodes = {socket.inode: socket for socket in sockets if socket.pids is None and socket.inode}
+    unseen = [Subject(who_is_hidden(socket, own), (socket,)) for socket in inodes.values()]
+    engines = ask_engines([*seen, *unseen])
+    managers = ask_managers(engines.subjects)
+    known = [subject.process for subject in managers.subjects]
+    return Identities(
+        dict(zip(processes, known, strict=False)),
+        dict(zip(inodes, known[len(seen) :], strict=True)),
+        engines.blind_spots + managers.blind_spots,
+    )
+
+
+def identify(
+    processes: Mapping[int, Process], sockets: Sequence[Socket]
+) -> tuple[dict[int, Process], tuple[BlindSpot, ...]]:
+    """The processes with everything filled in that tells who they are, and what could not be found out."""
+    found = identities(processes, [socket for socket in sockets if socket.pids is not None])
+    return found.processes, found.blind_spots
+
+
+def identify_hidden(socket: Socket) -> Process:
+    """Who holds a socket whose process cannot be seen, by its cgroup alone; the PID is 0."""
+    return who_is_hidden(socket, _own_container())
+
+
+def _facts(
+    processes: Mapping[int, Process], sockets: Sequence[Socket], own: Container | None
+) -> Iterator[Facts]:
+    ancestry = Ancestry(processes)
+    ancestors = {pid: ancestry.of(one) for pid, one in processes.items()}
+    managers = {pid: one for pid, one in processes.items() if is_manager(one)}
+    activated, led = activators(sockets, managers), leaders(sockets, ancestors)
+    leading = {leader.pid for leader in led.values()}
+    held = _held(sockets)
+    for pid, one in processes.items():
+        variables, place = environment(pid), session(pid)
+        yield Facts(
+            process=one,
+            ancestors=ancestors[pid],
+            environment=variables,
+            session_id=place.id,
+            parent_session_id=session(ancestors[pid][0].pid).id if ancestors[pid] else None,
+            terminal=place.terminal,
+            sockets=tuple(held.get(pid, ())),
+            leader=led.get(pid),
+            leads=pid in leading,
+            activator=activated.get(pid),
+            project=project_files(one, variables.get("HOME")),
+            own_container=own,
+        )
+
+
+def _held(sockets: Sequence[Socket]) -> dict[int, list[Socket]]:
+    """The sockets of each process."""
+    held: dict[int, list[Socket]] = {}
+    for socket in sockets:
+        for pid in socket.pids or ():
+            held.setdefault(pid, []).append(socket)
+    return held
+
+
+def _own_container() -> Container | None:
+    """The one that portcheck runs in: every process that it sees there runs in it too."""
+    mine = process(os.getpid())
+    return placement(mine.cgroup).container if mine else None

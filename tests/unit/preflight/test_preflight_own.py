@@ -1,0 +1,219 @@
+"""portcheck's own declaration in pyproject.toml and portcheck.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portcheck.preflight import PreflightError, Reading
+from portcheck.preflight.own import read_own
+from portcheck.preflight.tomlines import lines_of
+
+Row = tuple[str | None, int, str | None, int, str]
+
+
+def read(folder: Path, text: str, name: str = "portcheck.toml") -> Reading:
+    path = folder / name
+    path.write_text(dedent(text))
+    return read_own(path)
+
+
+def rows(reading: Reading) -> list[Row]:
+    return [(each.service, each.line, each.host, each.port, each.protocol) for each in reading.declarations]
+
+
+def test_everything_that_can_be_declared(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """\
+        host = "127.0.0.1"
+
+        [ports]
+        web = 8000
+        dns = "53/udp"
+        seen = "0.0.0.0:8080-8081"
+        six = "[::1]:8443"
+        any = "*:8082"
+        name = { port = 8083, host = "app.localhost" }
+        workers = [
+          "9001-9002",  # two
+          9010,
+        ]
+
+        [ports.api]
+        port = 8001
+        host = "eth0"
+        profile = "node"
+        fallback = ["8002-8003", 8005]
+
+        [ports.syslog]
+        port = "514"
+        protocol = "udp"
+        """,
+    )
+    assert rows(found) == [
+        ("web", 4, "127.0.0.1", 8000, "tcp"),
+        ("dns", 5, "127.0.0.1", 53, "udp"),
+        ("seen", 6, "0.0.0.0", 8080, "tcp"),
+        ("seen", 6, "0.0.0.0", 8081, "tcp"),
+        ("six", 7, "::1", 8443, "tcp"),
+        ("any", 8, "*", 8082, "tcp"),
+        ("name", 9, "app.localhost", 8083, "tcp"),
+        ("workers", 10, "127.0.0.1", 9001, "tcp"),
+        ("workers", 10, "127.0.0.1", 9002, "tcp"),
+        ("workers", 10, "127.0.0.1", 9010, "tcp"),
+        ("api", 15, "eth0", 8001, "tcp"),
+        ("syslog", 21, "127.0.0.1", 514, "udp"),
+    ]
+    [api] = [each for each in found.declarations if each.service == "api"]
+    assert (api.profile, api.fallback, api.kind) == ("node", (8002, 8003, 8005), "portcheck")
+
+
+def test_in_pyproject_it_is_the_tools_table(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        '''\
+        [project]
+        name = "x"
+        description = """
+        [tool.portcheck.ports]
+        fake = 1
+        """
+
+        [tool.portcheck]
+        protocol = "udp"
+        profile = "java"
+        ports.a = 8000
+        ports."b c" = { port = "8001", protocol = "tcp", profile = "python" }
+
+        [tool.portcheck.ports.d]
+        port = 8002
+
+        [tool.other]
+        ports = { web = 3 }
+        ''',
+        "pyproject.toml",
+    )
+    assert rows(found) == [
+        ("a", 11, None, 8000, "udp"),
+        ("b c", 12, None, 8001, "tcp"),
+        ("d", 14, None, 8002, "udp"),
+    ]
+    assert [each.profile for each in found.declarations] == ["java", "python", "java"]
+
+
+@pytest.mark.parametrize("text", ["", "[project]\nname = 'x'\n", "[tool.portcheck]\n", "[tool]\nx = 1\n"])
+def test_a_project_without_a_declaration(text: str, tmp_path: Path) -> None:
+    assert read(tmp_path, text, "pyproject.toml") == Reading((str(tmp_path / "pyproject.toml"),))
+
+
+REFUSED = {
+    "broken": ("[ports]\nweb = \n", 2, "broken TOML: Invalid value"),
+    "unfinished": ("[ports]\nweb = [\n", 3, "broken TOML: "),
+    "twice": ("[ports]\nweb = 1\nweb = 2\n", 3, "broken TOML: "),
+    "huge number": ("ports.web = " + "9" * 5_000, 1, "broken TOML: "),
+    "unknown key": ("port = 8000\n", 1, "unknown key 'port'; accepted: host, protocol, profile, ports"),
+    "unknown key of a port": (
+        "[ports]\nweb = {prt = 1}\n", 2, "web: unknown key 'prt'; accepted: port, fallback, host, protocol, profile",
+    ),
+    "no port": ("[ports]\na = 1\nweb = {host = 'x'}\n", 3, "web: port is missing"),
+    "range": ("[ports]\nweb = 70000\n", 2, "web: port 70000 is out of range"),
+    "zero": ("[ports]\nweb = 0\n", 2, "web: port 0 is out of range"),
+    "negative": ("[ports]\nweb = -1\n", 2, "web: '-1' is no port"),
+    "backwards": ("[ports]\nweb = '9-8'\n", 2, "web: '9-8' runs backwards; write 8-9"),
+    "boolean": ("[ports]\nweb = true\n", 2, "web: 'True' is no port"),
+    "float": ("[ports]\nweb = 80.5\n", 2, "web: '80.5' is no port"),
+    "long": ("[ports]\nweb = '" + "1-65535," * 100 + "1'\n", 2, "web: "),
+    "protocol": ("protocol = 'sctp'\n[ports]\nweb = 1\n", 1, "unknown protocol 'sctp'; accepted: tcp, udp"),
+    "protocol in target": ("[ports]\nweb = '1/sctp'\n", 2, "web: unknown protocol 'sctp'"),
+    "host": ("[ports]\nweb = {port = 1, host = 7}\n", 2, "web: host is a text, not '7'"),
+    "address": ("[ports]\nweb = {port = 1, host = '[x]'}\n", 2, "web: 'x' is no IP address"),
+    "fallback for several": (
+        "[ports]\nweb = {port = '1-2', fallback = 3}\n", 2, "web: fallback stands in for one port, not for several",
+    ),
+    "fallback": ("[ports]\nweb = {port = 1, fallback = ['x y']}\n", 2, "web: 'x y' is no port"),
+    "ports": ("ports = [8000]\n", 1, "ports is a table of names"),
+    "deep": ("x = " + "[" * 50_000, None, "nested too deep"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text, line, cause", REFUSED.values(), ids=REFUSED)
+def test_refuses_with_file_line_and_name(text: str, line: int | None, cause: str, tmp_path: Path) -> None:
+    with pytest.raises(PreflightError) as caught:
+        read(tmp_path, text)
+    where = f"{tmp_path / 'portcheck.toml'}:{line}: " if line else f"{tmp_path / 'portcheck.toml'}: "
+    assert caught.value.cause.startswith(where + cause)
+    assert "\n" not in caught.value.cause
+    assert len(caught.value.cause) < 500
+
+
+def test_a_tool_table_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PreflightError, match="portcheck is a table"):
+        read(tmp_path, "tool.portcheck = 8000\n", "pyproject.toml")
+
+
+def test_more_ports_than_there_are_is_refused(tmp_path: Path) -> None:
+    names = "\n".join(f"n{number} = '1-65535'" for number in range(3))
+    with pytest.raises(PreflightError, match=r"portcheck\.toml:4: more than 131,072 ports"):
+        read(tmp_path, f"[ports]\n{names}\n")
+
+
+def test_lines_of_keys_however_they_are_written() -> None:
+    text = dedent('''\
+        # a.b = 1
+        [[a.list]]
+        x = 1
+        [a]
+        s = """
+        [a.no]
+        """
+        t = [ # one
+          "]",
+
+          "two" ]
+        "u v".w.x = 1
+        y = { z = 1, q = { r = 2 } }
+        [ a . "last" ] # here
+        [other]
+        s = 1
+        ''')
+    assert lines_of(text, ("a",)) == {
+        (): 2,
+        ("list",): 2,
+        ("list", "x"): 3,
+        ("s",): 5,
+        ("t",): 8,
+        ("u v",): 12,
+        ("u v", "w"): 12,
+        ("y",): 13,
+        ("y", "z"): 13,
+        ("y", "q"): 13,
+        ("last",): 14,
+    }
+
+
+def test_looking_for_lines_costs_a_bounded_amount() -> None:
+    """A list of many lines that could each be its last is parsed again at each: given up, not paid for."""
+    text = "[ports]\nfirst = 1\nlong = [\n" + '"x",\n"]"\n,' * 50_000 + "]\nlast = 1\n"
+    assert lines_of(text, ()) == {(): 1, ("ports",): 1, ("ports", "first"): 2}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a = 1", "b = [\n1,\n2\n]", "# c", "", "[t]", 's = """\n[q]\n"""'])))
+)
+def test_statements_are_found_at_their_lines(chunks: list[tuple[str]]) -> None:
+    names = {"a = 1": "a", "b = [\n1,\n2\n]": "b", "[t]": "t", 's = """\n[q]\n"""': "s"}
+    text, expected, table = "", {}, ()
+    for (chunk,) in chunks:
+        line = text.count("\n") + 1
+        if chunk == "[t]":
+            table = ("t",)
+        if name := names.get(chunk):
+            expected.setdefault(table if chunk == "[t]" else (*table, name), line)
+            expected.setdefault((), line)
+        text += chunk + "\n"
+    assert lines_of(text, ()) == expected

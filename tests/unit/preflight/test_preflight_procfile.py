@@ -1,0 +1,125 @@
+"""`Procfile`: what its processes name for certain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from portcheck.preflight import Reading
+from portcheck.preflight.commandline import Listening, listens
+from portcheck.preflight.procfile import read_procfile
+
+CERTAIN = {
+    "rails server -p 3000": [(None, 3000)],
+    "rails server -p3000 -b 127.0.0.1": [("127.0.0.1", 3000)],
+    "uvicorn app:app --host 0.0.0.0 --port 8000": [("0.0.0.0", 8000)],
+    "uvicorn app:app --port=8000 --host=::1": [("::1", 8000)],
+    "gunicorn --bind 0.0.0.0:8000 app": [("0.0.0.0", 8000)],
+    "gunicorn -b :8000 app": [("*", 8000)],
+    "gunicorn -b '[::1]:8000' -b 127.0.0.1:8001 app": [("::1", 8000), ("127.0.0.1", 8001)],
+    "puma --bind=tcp://0.0.0.0:9292": [("0.0.0.0", 9292)],
+    "gunicorn -b unix:/run/app.sock app": [],
+    "gunicorn -b fd://3 app": [],
+    "web --port $PORT": [(None, 5100)],
+    "web --port ${PORT:-3000}": [(None, 5100)],
+    "gunicorn -b 0.0.0.0:$PORT app": [("0.0.0.0", 5100)],
+    "PORT=3001 npm start": [(None, 3001)],
+    "env A=1 PORT=3001 npm start --port 3002": [(None, 3002)],
+    "PORT=3001 web -p $PORT": [(None, 3001)],
+    "cd app && exec ./web --port 8000 > log 2>&1": [(None, 8000)],
+    "a -p 8000 & b -p 8001 | c": [(None, 8000), (None, 8001)],
+    "sh -c 'exec web --port 8000'": [(None, 8000)],
+    "ssh -p 22 host": [],
+    "/usr/bin/psql -p 5432": [],
+    "mkdir -p 8000": [],
+    "node -p 1": [],
+    "worker -p src -b": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize("command", CERTAIN)
+def test_what_is_certain_is_found(command: str) -> None:
+    assert listens(command, {"PORT": "5100"}) == Listening(tuple(CERTAIN[command]))
+
+
+UNCERTAIN = {
+    "web --port $OTHER": "--port: OTHER is not set and has no default",
+    "web --port ${OTHER:?set it}": "--port: OTHER is required: set it",
+    "web --port $((PORT + 1))": "--port '$' is not known before it runs",
+    "web --port $(cat port)": "--port '$' is not known before it runs",
+    "web --port ${PORT%0}": "--port '${PORT%0}' is not known before it runs",
+    "docker run -p 8000:80 app": "-p '8000:80' is no port by itself",
+    "web --port 70000": "--port '70000' is no port by itself",
+    "web --port '8000": "its command cannot be read: No closing quotation",
+}
+
+
+@pytest.mark.parametrize("command", UNCERTAIN)
+def test_what_is_not_certain_is_said(command: str) -> None:
+    assert listens(command, {"PORT": "5100"}) == Listening((), (UNCERTAIN[command],))
+
+
+def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> Reading:
+    path = folder / "Procfile"
+    path.write_text(text)
+    return read_procfile(path, environment or {})
+
+
+def test_port_is_what_foreman_gives(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "# all\nweb: web -p $PORT\n\nworker: work\napi: api --port ${PORT:-1}\nfix: fix -p 8000\n"
+    )
+    assert [(each.service, each.port, each.line) for each in found.declarations] == [
+        ("web", 5000, 2),
+        ("api", 5200, 5),
+        ("fix", 8000, 6),
+    ]
+    rule = "PORT=5000, and 100 more for each process before it, as foreman gives it"
+    assert [each.note for each in found.declarations] == [rule, rule, None]
+    assert {(each.kind, each.file) for each in found.declarations} == {
+        ("procfile", str(tmp_path / "Procfile"))
+    }
+    assert found.unresolved == ()
+
+
+def test_the_env_file_beside_it_wins_over_the_environment(tmp_path: Path) -> None:
+    pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
+    text = "web: web -p $PORT\napi: api -p $API_PORT\n"
+    assert [each.port for each in read(tmp_path, text, {"PORT": "4000"}).declarations] == [4000]
+    (tmp_path / ".env").write_text("PORT=3000\nAPI_PORT=3900\n")
+    assert [each.port for each in read(tmp_path, text, {"PORT": "4000"}).declarations] == [3000, 3900]
+
+
+def test_a_port_variable_that_is_no_port_stays_open(tmp_path: Path) -> None:
+    for base in ("x", "0", "65536"):
+        found = read(tmp_path, "web: web -p $PORT\n", {"PORT": base})
+        assert [(each.code, each.message) for each in found.unresolved] == [
+            ("process", "-p: PORT is not set and has no default")
+        ]
+    last = read(tmp_path, "a: a\nb: b -p $PORT\n", {"PORT": "65500"})
+    assert last.declarations == ()
+    assert len(last.unresolved) == 1
+
+
+def test_a_likely_server_without_a_port_is_said(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, "web: puma -C config/puma.rb\nworker: report --all\napi: serve --listen here\nno process\n"
+    )
+    assert found.declarations == ()
+    assert [(each.code, each.line, each.service) for each in found.unresolved] == [
+        ("process", 1, "web"),
+        ("process", 3, "api"),
+        ("syntax", 4, None),
+    ]
+    assert "foreman sets PORT=5000 for it" in found.unresolved[0].message
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(text=st.text("web: -p$PORT{}8000'\"|;&()\n=", max_size=60))
+def test_any_text_is_read(text: str, tmp_path: Path) -> None:
+    found = read(tmp_path, text)
+    assert all(1 <= each.port <= 65535 for each in found.declarations)
