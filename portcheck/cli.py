@@ -9,8 +9,9 @@ import typer
 
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.quick import COMMANDS
-from portcheck.request import CheckRequest, ListRequest, PickRequest, StopRequest
+from portcheck.request import CheckRequest, ListRequest, PickRequest, RunRequest, StopRequest, WaitRequest
 from portcheck.target import ACCEPTED
+from portcheck.waiting import parse_duration
 
 app = typer.Typer(
     name="portcheck",
@@ -180,9 +181,137 @@ def stop(
     )
 
 
+@app.command()
+def wait(
+    targets: Targets,
+    free: Annotated[bool, typer.Option("--free", help="Until a server could be started there.")] = False,
+    listening: Annotated[bool, typer.Option("--listening", help="Until a server listens (the default).")] = False,
+    one: Annotated[bool, typer.Option("--any", help="One of the targets is enough.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All targets at the same time (the default).")] = False,
+    hosts: Hosts = None,
+    udp: Udp = False,
+    connect: Annotated[
+        bool,
+        typer.Option("--connect", help="Connect to local ports too (those of other machines are always connected to)."),
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="How long at most: 30, 500ms, 2m; then exit 124.")
+    ] = "30",
+    stable: Annotated[
+        str, typer.Option("--stable", metavar="TIME", help="It has to last this long without a gap.")
+    ] = "0",
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="With --free: stop with 1 as soon as waiting cannot help.")
+    ] = False,
+    no_reuseaddr: NoReuse = False,
+    no_probe: NoProbe = False,
+    profile: Profile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> WaitRequest:
+    """Until a server listens there, or until it is free (exit 124 when time is up)."""
+    _exclusive("--free", free, "--listening", listening)
+    _exclusive("--any", one, "--all", every)
+    return WaitRequest(
+        tuple(targets),
+        tuple(hosts or ()),
+        udp=udp,
+        free=free,
+        any=one,
+        connect=connect,
+        timeout=parse_duration(timeout),
+        stable=parse_duration(stable),
+        fail_fast=fail_fast,
+        reuseaddr=not no_reuseaddr,
+        probe=not no_probe,
+        profile=profile,
+        json=json,
+        quiet=quiet,
+    )
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    candidates: Candidates = None,
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="ADDRESS", help="What {host} stands for; 127.0.0.1 unless named.")
+    ] = None,
+    env: Annotated[str, typer.Option("--env", metavar="NAME", help="The variable that tells the port.")] = "PORT",
+    listen: Annotated[
+        bool,
+        typer.Option("--listen", help="Listen, and hand the socket over as fd 3 (LISTEN_FDS): nobody can slip in."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Only the first candidate will do.")] = False,
+    retries: Annotated[
+        int,
+        typer.Option(
+            "--retries", min=0, metavar="N",
+            help="If the command failed without listening, and somebody else has the port: again with the next one.",
+        ),
+    ] = 0,
+    wait_ready: Annotated[
+        bool,
+        typer.Option(
+            "--wait-ready",
+            help="Return 0 as soon as the command is proven to listen, and leave it running. Otherwise it does not run "
+            "any more: its own status, 125 if it ended with 0 without listening, 124 if --timeout was over.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="With --wait-ready: then the command is ended.")
+    ] = "60",
+    print_port: Annotated[
+        bool,
+        typer.Option(
+            "--print-port",
+            help="The port alone on stdout before the command starts; with --wait-ready when it is ready, and then "
+            "the command's own stdout goes to stderr: port=$(portcheck run ...) works.",
+        ),
+    ] = False,
+    port_file: Annotated[
+        str | None,
+        typer.Option(
+            "--port-file", metavar="FILE",
+            help="The same into a file, which is removed when the command has ended.",
+        ),
+    ] = None,
+    no_reuseaddr: NoReuse = False,
+    no_probe: NoProbe = False,
+    profile: Profile = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing about what is seen.")] = False,
+) -> RunRequest:
+    """Pick a port, start CMD with it (PORT, {port}, {host}), and prove that CMD is the one that listens there."""
+    command: tuple[str, ...] = context.obj or ()
+    if not candidates or not command:
+        raise UsageError("run needs candidates, -- and a command", "for example: portcheck run 8000-8010 -- npm run dev")
+    return RunRequest(
+        tuple(candidates),
+        command,
+        host=host or "127.0.0.1",
+        everywhere=host is None,
+        env=env,
+        listen=listen,
+        strict=strict,
+        retries=retries,
+        wait_ready=wait_ready,
+        timeout=parse_duration(timeout),
+        print_port=print_port,
+        port_file=port_file,
+        reuseaddr=not no_reuseaddr,
+        probe=not no_probe,
+        profile=profile,
+        quiet=quiet,
+    )
+
+
+def _exclusive(name: str, given: bool, other: str, other_given: bool) -> None:  # noqa: FBT001
+    if given and other_given:
+        raise UsageError(f"{name} and {other} exclude each other")
+
+
 def _face(*, json: bool, plain: bool) -> Any:
-    if json and plain:
-        raise UsageError("--json and --plain exclude each other")
+    _exclusive("--json", json, "--plain", plain)
     return "json" if json else "plain" if plain else "auto"
 
 
@@ -191,8 +320,11 @@ def parse(argv: Sequence[str]) -> Any:
 
     Raises UsageError in one line for whatever cannot be understood.
     """
+    words, command = split_command(argv)
     try:
-        return typer.main.get_command(app).main(with_command(argv), prog_name="portcheck", standalone_mode=False)
+        return typer.main.get_command(app).main(
+            with_command(words), prog_name="portcheck", standalone_mode=False, obj=command
+        )
     except PortcheckError:
         raise
     except Exception as error:
@@ -208,3 +340,11 @@ def with_command(argv: Sequence[str]) -> list[str]:
     """`portcheck 80` is `portcheck check 80`."""
     own = (*COMMANDS, "--help", "-h", "--version", "--install-completion", "--show-completion")
     return list(argv) if not argv or argv[0] in own else ["check", *argv]
+
+
+def split_command(argv: Sequence[str]) -> tuple[Sequence[str], tuple[str, ...]]:
+    """`run 8000 -- npm run dev` → portcheck's own words, and the command, which typer does not get to see."""
+    if not argv or argv[0] != "run" or "--" not in argv:
+        return argv, ()
+    place = argv.index("--")
+    return argv[:place], tuple(argv[place + 1 :])

@@ -12,7 +12,7 @@ from portcheck.waiting import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.model import Diagnosis, LocalAddress, Owner, Platform, Socket
+    from portcheck.model import Diagnosis, LocalAddress, Platform, Socket
     from portcheck.target import Endpoint, Host
 
 # What is in the way leaves by itself, or may.
@@ -20,7 +20,7 @@ TRANSIENT = ("time-wait", "closing")
 
 
 def freed(endpoint: Endpoint, diagnosis: Diagnosis) -> Standing:
-    """Stands well where a server could be started; tells what passes by itself from what somebody owns."""
+    """Whether a server could be started; tells what passes by itself from what somebody owns."""
     met = diagnosis.verdict == "free"
     passing = diagnosis.cause in TRANSIENT
     left = _seconds_left(diagnosis.sockets) if passing and not met else None
@@ -42,13 +42,13 @@ def _seconds_left(sockets: Iterable[Socket]) -> float | None:
 def listening(
     endpoint: Endpoint, sockets: Sequence[Socket], addresses: Sequence[LocalAddress], platform: Platform
 ) -> Standing:
-    """Stands well where every host that is named has a listener: on any of its addresses, as a client would find it."""
+    """Whether every host that is named has a listener: on any of its addresses, as a client would find it."""
     serving = [socket for socket in sockets if _is_for(socket, endpoint)]
     found = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
     if not all(found):
-        return Standing(endpoint, False, f"nobody listens on {place(endpoint)}")
+        return Standing(endpoint, met=False, message=f"nobody listens on {place(endpoint)}")
     inodes = frozenset(socket.inode for sockets in found for socket in sockets if socket.inode)
-    return Standing(endpoint, True, f"somebody listens on {place(endpoint)}", inodes)
+    return Standing(endpoint, met=True, message=f"somebody listens on {place(endpoint)}", evidence=inodes)
 
 
 def _is_for(socket: Socket, endpoint: Endpoint) -> bool:
@@ -58,7 +58,11 @@ def _is_for(socket: Socket, endpoint: Endpoint) -> bool:
 
 
 def _reached(
-    host: Host, endpoint: Endpoint, serving: Sequence[Socket], addresses: Sequence[LocalAddress], platform: Platform
+    host: Host,
+    endpoint: Endpoint,
+    serving: Sequence[Socket],
+    addresses: Sequence[LocalAddress],
+    platform: Platform,
 ) -> list[Socket]:
     """The sockets that a client of this host reaches; on no host in particular: all."""
     if host.kind == "every":
@@ -80,8 +84,8 @@ def _reached(
 def connected(endpoint: Endpoint, refusal: str | None) -> Standing:
     """How a target stands that was connected to: None for a connection, else why there was none."""
     if refusal is None:
-        return Standing(endpoint, True, f"{place(endpoint)} accepts connections")
-    return Standing(endpoint, False, f"{place(endpoint)} does not accept connections ({refusal})")
+        return Standing(endpoint, met=True, message=f"{place(endpoint)} accepts connections")
+    return Standing(endpoint, met=False, message=f"{place(endpoint)} does not accept connections ({refusal})")
 
 
 def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
@@ -98,12 +102,13 @@ def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
 
 def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> list[str]:
     """`node (PID 812, root) listens on 127.0.0.1, port 8000`, once for each leading process."""
-    groups: dict[Owner | None, list[Socket]] = {}
+    groups: dict[str, list[Socket]] = {}
     for index in listeners:
-        groups.setdefault(leader(diagnosis.owners, index), []).append(diagnosis.sockets[index])
+        owner = leader(diagnosis.owners, index)
+        name = who(owner.process, now) if owner else "a process that cannot be seen"
+        groups.setdefault(name, []).append(diagnosis.sockets[index])
     verb = "listens on" if diagnosis.protocol == "tcp" else "has bound"
-    named = [(who(owner.process, now) if owner else "a process that cannot be seen", found) for owner, found in groups.items()]
-    return [f"{name} {verb} {spread(found)}, port {diagnosis.port}" for name, found in named]
+    return [f"{name} {verb} {spread(found)}, port {diagnosis.port}" for name, found in groups.items()]
 
 
 def place(endpoint: Endpoint) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for ports: when is it enough, how often to look, and when to give up.  Pure: clock, sleep and look are given."""
+"""Waiting for ports: when it is enough, how often to look, when to give up.  Pure: clock, look are given."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ class Standing(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is enough, and when to give up; times in seconds."""
+    """What is waited for, when it is enough, and when to give up; times in seconds."""
 
+    free: bool = False  # until a server could be started, instead of until one listens
+    connect: bool = False  # listening is found out by connecting, to local ports too
     timeout: float = 30.0
     stable: float = 0.0  # how long it has to last
     any: bool = False  # one target is enough
@@ -131,6 +133,7 @@ def _next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: flo
 
 
 def unmet(standings: Sequence[Standing]) -> list[Standing]:
+    """Those that do not meet their condition."""
     return [standing for standing in standings if not standing.met]
 
 

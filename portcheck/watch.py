@@ -1,4 +1,4 @@
-"""The wait read aloud, and what it looks at: the short table first, the whole answer only where that has changed."""
+"""The wait read aloud, and what it looks at: a short table, the whole answer only where that has changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from portcheck.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from portcheck.model import Socket
+    from portcheck.model import Protocol, Socket
     from portcheck.servers import Server
     from portcheck.target import Endpoint, Host
     from portcheck.waiting import Plan, Standing, Waited
@@ -33,37 +33,35 @@ def wait_for(
     endpoints: Sequence[Endpoint],
     plan: Plan,
     *,
-    free: bool = False,
-    connect: bool = False,
     server: Server = ANY_SERVER,
     probe: bool = True,
     tell: Callable[[tuple[Standing, ...]], object] = bool,
 ) -> Waited:
-    """Waits until the targets listen, or with `free` until a server could be started there.
+    """Waits until the targets listen or, if so planned, until a server could be started there.
 
-    Ports of other machines are connected to, and with `connect` this host's too.  Raises UsageError where that
-    cannot tell what is asked.
+    Ports of other machines are connected to.  `tell` hears of every look that was not enough.  Raises
+    UsageError where what is asked cannot be seen.
     """
-    _refuse_what_cannot_be_seen(endpoints, plan, free=free, connect=connect)
-    if free:
+    _refuse_what_cannot_be_seen(endpoints, plan)
+    if plan.free:
         look = FreeWatch(endpoints, server, probe=probe)
         return wait_until(look, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
-    watch = ListeningWatch(endpoints, connect=connect)
+    watch = ListeningWatch(endpoints, connect=plan.connect)
     waited = wait_until(watch, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
     return waited._replace(standings=watch.conclude(waited.standings))
 
 
-def _refuse_what_cannot_be_seen(
-    endpoints: Sequence[Endpoint], plan: Plan, *, free: bool, connect: bool
-) -> None:
-    if free and connect:
+def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> None:
+    if plan.free and plan.connect:
         raise UsageError("--connect cannot tell whether a port is free; leave out --connect or --free")
-    if plan.fail_fast and not free:
+    if plan.fail_fast and not plan.free:
         raise UsageError("--fail-fast belongs to --free: a server that does not listen yet may always come")
     for endpoint in endpoints:
-        if free and is_remote(endpoint):
-            raise UsageError(f"'{endpoint.target}' is on another machine: whether it is free there cannot be seen from here")
-        if endpoint.protocol == "udp" and (connect or is_remote(endpoint)):
+        if plan.free and is_remote(endpoint):
+            raise UsageError(
+                f"'{endpoint.target}' is another machine's: whether it is free cannot be seen from here"
+            )
+        if endpoint.protocol == "udp" and (plan.connect or is_remote(endpoint)):
             raise UsageError(f"'{endpoint.target}': a UDP port cannot be asked by connecting")
 
 
@@ -79,7 +77,8 @@ class FreeWatch:
 
     def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - nothing here takes long
         """How each target stands now."""
-        holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in _table(self._endpoints))
+        table = _table(self._endpoints)
+        holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in table)
         if holders != self._before or not self._standings or not all(map(_is_held, self._standings)):
             found = checks(self._endpoints, server=self._server, probe=self._probe)
             self._standings = tuple(map(freed, self._endpoints, found))
@@ -92,7 +91,7 @@ def _is_held(standing: Standing) -> bool:
 
 
 class ListeningWatch:
-    """Looks whether each target has a listener: in the table, or by connecting where the table is another machine's."""
+    """Looks whether each target has a listener: in this host's table, or by connecting to other machines."""
 
     def __init__(self, endpoints: Sequence[Endpoint], *, connect: bool) -> None:
         self._endpoints = endpoints
@@ -123,7 +122,8 @@ class ListeningWatch:
 def is_remote(endpoint: Endpoint) -> bool:
     """Whether every host that is named is another machine."""
     return all(
-        host.kind == "addresses" and not any(map(is_delivered_here, host.addresses)) for host in endpoint.hosts
+        host.kind == "addresses" and not any(map(is_delivered_here, host.addresses))
+        for host in endpoint.hosts
     )
 
 
@@ -149,12 +149,11 @@ def _names(host: Host) -> list[str]:
 
 def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
     """What listens or is bound on these ports: one short dump for each protocol, nobody's connections."""
-    ports: dict[str, list[int]] = {}
+    ports: dict[Protocol, list[int]] = {}
     for endpoint in endpoints:
         ports.setdefault(endpoint.protocol, []).append(endpoint.port)
-    return [
-        socket
-        for protocol in ("tcp", "udp")
-        if protocol in ports
-        for socket in sockets.look(protocol, ranges_of(ports[protocol]), depth="listeners", may_bind=False).sockets
+    tables = [
+        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False)
+        for protocol, asked in ports.items()
     ]
+    return [socket for table in tables for socket in table.sockets]

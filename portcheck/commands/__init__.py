@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.request import CheckRequest, ListRequest, PickRequest, StopRequest
+from portcheck.request import CheckRequest, ListRequest, PickRequest, RunRequest, StopRequest, WaitRequest
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,4 +27,12 @@ def execute(request: Any) -> int:
         from portcheck.commands import stop
 
         return stop.run(request)
+    if isinstance(request, WaitRequest):
+        from portcheck.commands import wait
+
+        return wait.run(request)
+    if isinstance(request, RunRequest):
+        from portcheck.commands import run
+
+        return run.run(request)
     raise TypeError(f"no command for {request!r}")

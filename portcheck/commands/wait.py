@@ -45,9 +45,7 @@ def wait(request: WaitRequest, tell: _Status) -> Waited:
     )
     return wait_for(
         endpoints,
-        Plan(request.timeout, request.stable, request.any, request.fail_fast),
-        free=request.free,
-        connect=request.connect,
+        Plan(request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast),
         server=server_for(request.profile, reuseaddr=request.reuseaddr),
         probe=request.probe,
         tell=tell,
@@ -55,7 +53,7 @@ def wait(request: WaitRequest, tell: _Status) -> Waited:
 
 
 class _Status:
-    """What is waited for, on stderr: one line whenever something else is in the way, and a clock for a terminal."""
+    """Says on stderr what is in the way whenever that changes, and shows a clock on a terminal."""
 
     def __init__(self, request: WaitRequest, clock: ExitStack) -> None:
         self._request = request
@@ -84,13 +82,9 @@ def _in_the_way(standing: Standing) -> object:
 
 def _print(waited: Waited, request: WaitRequest) -> None:
     if waited.outcome == "met":
-        stream.write(f"{visible(_sentence(standing))}." for standing in waited.standings if standing.met)
+        stream.write(f"{visible(standing.message)}." for standing in waited.standings if standing.met)
         return
     why = "waiting cannot help" if waited.outcome == "hopeless" else f"not within {request.timeout:g} s"
     for standing in unmet(waited.standings):
         advice = standing.diagnosis.advice if standing.diagnosis else ()
         stream.complain(f"{why}: {standing.message}", advice[0].text if advice and request.free else None)
-
-
-def _sentence(standing: Standing) -> str:
-    return standing.message[:1].upper() + standing.message[1:] if standing.diagnosis is None else standing.message

@@ -85,16 +85,13 @@ def _units(parts: Sequence[str]) -> Placement:
     for part in parts:
         name, _, kind = part.rpartition(".")
         user = name.removeprefix("user@")
+        manager = SYSTEM if place.user_id is None else USER
         if kind == "service" and name != user and user.isdecimal():
             place = Placement(user_id=int(user))
         elif kind == "service":
-            place = place._replace(
-                service=part, service_manager=USER if place.user_id is not None else SYSTEM, scope=None
-            )
+            place = Placement(part, manager, place.user_id)
         elif kind == "socket":
-            place = place._replace(
-                socket_unit=part, service_manager=USER if place.user_id is not None else SYSTEM
-            )
+            place = Placement(None, manager, place.user_id, socket_unit=part)
         elif kind == "scope" and part != "init.scope":
-            place = place._replace(service=None, service_manager=None, scope=part)
+            place = Placement(user_id=place.user_id, scope=part)
     return place

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import called
+from portcheck.identify.names import base, called
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ CONDITIONS = {
     "zombie-parent": "its parent is a zombie",
     "deleted-executable": "its program file was replaced or deleted",
 }
+INLINE = ("-c", "-e", "-p", "-")  # a program given on the command line or by stdin says nothing by its option
 ROLES = {"main": "main process ", "worker": "worker "}
 
 
@@ -37,7 +38,7 @@ def who(process: Process, now: float) -> str:
 def _place(process: Process) -> str:
     """What stands before the program's name: the container, service or socket unit that it is there for."""
     if process.role == "proxy" and process.container:
-        return f"{container(process.container)} through "
+        return container(process.container) + (" through " if process.pid else "")
     inside = f"{container(process.container)}, " if process.container else ""
     if process.role == "service manager" and process.activation:
         return f"{process.activation}, held by "
@@ -58,7 +59,8 @@ def container(container: Container) -> str:
 def _program(process: Process) -> str:
     """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
     name = called(process) or "a process"
-    told = f"{name} {process.script}" if process.script and process.script != "-c" else name
+    # A script that is started by its own name has given that to its process.
+    told = f"{name} {process.script}" if process.script and process.script not in (*INLINE, name) else name
     if process.forwards:
         told = f"{told} to {process.forwards}"
     return ROLES.get(process.role or "", "") + told

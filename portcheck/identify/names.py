@@ -22,7 +22,8 @@ def names(process: Process) -> frozenset[str]:
     """Every name it goes by; a login shell's without its dash."""
     command = process.command or ("",)
     executable = (process.executable or "").removesuffix(DELETED)
-    found = {base(command[0]).removeprefix("-"), base(executable), base(process.name or "")}
+    first = command[0].partition(": ")[0]  # `nginx: master process /usr/sbin/nginx` is a title, no path
+    found = {base(first).removeprefix("-"), base(executable), base(process.name or "")}
     return frozenset(found - {""})
 
 
@@ -32,7 +33,7 @@ def title(process: Process) -> str:
 
 
 def called(process: Process) -> str | None:
-    """Its name as lsof and netstat print it: the kernel's, unless the program gave that to its main thread only."""
+    """Its name as lsof and netstat print it: the kernel's, unless that is only its main thread's."""
     first = base(process.command[0]).removeprefix("-") if process.command else ""
     named_its_thread = process.name is None or process.name in THREAD_NAMES
     return first if named_its_thread and first and " " not in first and ":" not in first else process.name

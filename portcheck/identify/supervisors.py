@@ -120,7 +120,7 @@ def _is_launcher(process: Process) -> bool:
     run = script(process) or ""
     if LAUNCHERS & called or base(run.partition(" ")[0]).partition(".")[0] in LAUNCHERS:
         return True
-    return interpreter(process) == "sh" and run == "-c"
+    return interpreter(process) == "sh" and (run == "-c" or run.startswith(("/dev/fd/", "/proc/")))
 
 
 def program(process: Process) -> str:

@@ -104,7 +104,7 @@ def _service(facts: Facts, place: Placement, container: Container | None) -> str
 
 
 def task(environment: Mapping[str, str]) -> str | None:
-    """`npm run dev`: the package script that started it, by what npm, yarn, pnpm and bun tell their children."""
+    """`npm run dev`: the package script that started it, as npm, yarn, pnpm and bun tell their children."""
     event = environment.get("npm_lifecycle_event")
     tool = environment.get("npm_config_user_agent", "").partition("/")[0] or "npm"
     return f"{tool} run {event}" if event and event != "npx" else None

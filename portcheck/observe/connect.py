@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def refusal(host: str, port: int, timeout: float) -> str | None:
-    """None where `host` (a name or an address) accepts a TCP connection, which is closed at once; else why not.
+    """None where `host` (name or address) accepts a TCP connection, which is closed at once; else why not.
 
     Every address of a name is tried, as a client would, each for `timeout` seconds.
     """
     try:
         with socket.create_connection((host, port), timeout) as connection:
-            # A local port that nobody listens on can connect to itself, if the kernel happens to choose it for our end.
+            # Where nobody listens, a socket can connect to itself: if the kernel gives our end the same port.
             return "ECONNREFUSED" if connection.getsockname() == connection.getpeername() else None
     except TimeoutError:
         return f"no answer within {timeout:.1f} s"

@@ -31,7 +31,8 @@ class SystemNames:
     def resolve(self, host: str) -> tuple[Address, ...]:
         """getaddrinfo(3), in its order (RFC 6724: which of localhost's addresses a client tries first)."""
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            # bytes: text would be encoded by the idna codec, whose import takes as long as a whole look
+            found = socket.getaddrinfo(host.encode("ascii") if host.isascii() else host, None, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             return ()
         addresses = (parse_address(str(sockaddr[0])) for *_, sockaddr in found)

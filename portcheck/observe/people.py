@@ -46,15 +46,16 @@ def _held(socket: Socket, holders: Holders) -> Socket:
 
 
 def _with_processes(scene: Scene) -> Scene:
-    from portcheck.observe.identity import identify, identify_hidden
+    from portcheck.observe.identity import identities
 
     sockets = _sockets(scene)
     pids = {pid for socket in sockets for pid in socket.pids or ()}
     pids |= {pid for listener in scene.elsewhere for pid in listener.pids}
     seen = {pid: process for pid in sorted(pids) if (process := processes.process(pid))}
-    named, spots = identify(seen, sockets)
-    hidden = {socket.inode: identify_hidden(socket) for socket in sockets if socket.pids is None and socket.inode}
-    return scene._replace(processes=named, hidden=hidden, blind_spots=(*scene.blind_spots, *spots))
+    known = identities(seen, sockets)
+    return scene._replace(
+        processes=known.processes, hidden=known.hidden, blind_spots=(*scene.blind_spots, *known.blind_spots)
+    )
 
 
 def _localhost() -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def _parse(text: str, file: str) -> Mapping[str, Any]:
         config = pyjson5.decode(text)
     except pyjson5.Json5DecoderException as error:
         message = str(error.args[0])
-        near = re.search(r"near (\d+)", message)
+        near = re.search(r"near (\d+)", message)  # the number of the character, from 1
         line = text.count("\n", 0, int(near[1]) - 1) + 1 if near else None
         raise PreflightError(file, line, f"broken JSON: {message}") from None
     if not isinstance(config, dict):

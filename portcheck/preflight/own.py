@@ -43,8 +43,9 @@ def read_own(path: Path) -> Reading:
     found: list[Declaration] = []
     at = Written(file, lines.get((), 1), "")
     try:
+        ports = _ports(table)
         defaults = Defaults.read(table)
-        for name, value in _ports(table).items():
+        for name, value in ports.items():
             at = Written(file, lines.get(("ports", name), at.line), name)
             for each in declared(value, defaults, at):
                 allowance.spend(1 + len(each.fallback), file, at.line)
@@ -57,9 +58,9 @@ def read_own(path: Path) -> Reading:
 def _parse(text: str, file: str) -> Any:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r"at line (\d+)", str(error))
-        line = int(place[1]) if place else text.count("\n") + 1  # "at end of document"
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than int() takes
+        place = re.search(r"at (?:line (\d+)|end of document)", str(error))
+        line = int(place[1] or text.count("\n") + 1) if place else None
         raise PreflightError(file, line, f"broken TOML: {error}") from None
     except RecursionError:
         raise PreflightError(file, None, "nested too deep") from None

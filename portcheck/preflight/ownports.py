@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
 DEFAULTS = ("host", "protocol", "profile")
+MAX_TEXT = 200
 KEYS = ("port", "fallback", *DEFAULTS)
 
 
@@ -85,21 +86,32 @@ def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> It
         raise UsageError("port is missing")
     said = Defaults.read(table, defaults)
     ports = parse_ports(_text(table["port"]), NAMES, said.protocol)
-    wanted = table.get("fallback", [])
-    listed = wanted if isinstance(wanted, list) else [wanted]
-    fallback = [port for each in listed for port in parse_ports(_text(each), NAMES, said.protocol)]
+    fallback = tuple(_fallback(table.get("fallback", []), said.protocol))
     if fallback and len(ports) > 1:
         raise UsageError("fallback stands in for one port, not for several")
     for port in ports:
-        yield _declaration(port, tuple(fallback), said, at)
+        yield _declaration(port, fallback, said, at)
+
+
+def _fallback(value: Any, protocol: Protocol) -> Iterator[int]:
+    listed = value if isinstance(value, list) else [value]
+    ports = (port for each in listed for port in parse_ports(_text(each), NAMES, protocol))
+    for number, port in enumerate(ports):
+        if number > 65535:
+            raise UsageError("fallback names more ports than there are")
+        yield port
 
 
 def _text(value: Any) -> str:
+    """A number, or a text of a length that cannot ask for billions of ports."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise UsageError(
             f'{shown(str(value))} is no port; write 8000, "8000-8010" or a table with port = 8000'
         )
-    return str(value)
+    text = str(value)
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"{shown(text)} is longer than {MAX_TEXT} characters")
+    return text
 
 
 def _declaration(port: int, fallback: tuple[int, ...], said: Defaults, at: Written) -> Declaration:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from portcheck.commands.stop import Report
     from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
+    from portcheck.waiting import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
 INFINITY = float("inf")
@@ -109,9 +110,8 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "met": standing.met,
         "message": standing.message,
         "seconds_left": standing.seconds_left,
-        "result": result(found) if found else None,
     }
-    return {key: json_value(field) for key, field in told.items()}
+    return {**json_value(told), "result": result(found) if found else None}
 
 
 def result(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -456,6 +456,12 @@ def wait_for_state(expected: Socket, device: str | None) -> bool:
     return seen[1]
 
 
+def wait_until_gone(connection: Socket, device: str | None) -> None:
+    deadline = time.monotonic() + 20
+    while _ask_kernel(connection, device)[0] is not None:
+        assert time.monotonic() < deadline, f"{connection} stays"
+
+
 def _ask_kernel(wanted: Socket, device: str | None) -> tuple[State | None, bool]:
     """The state that the kernel tells, and whether it is a minisocket in FIN_WAIT_2."""
     if not _diag:

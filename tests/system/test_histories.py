@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import random
 import select
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from kernel_lab import DEVICES, OTHER_USER, SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from kernel_lab import OTHER_USER, SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
 from socket_states import (
-    ADDRESSES,
     OPEN_PORT,
-    Specimen,
     acknowledge,
     answer,
     automatic_port,
     describe,
     open_helpers,
     reached,
+    stranger,
     wait_for_state,
+    wait_until_gone,
     ways,
 )
 
@@ -34,77 +33,239 @@ from portcheck.model import Socket
 from portcheck.rules import predict
 
 if TYPE_CHECKING:
+    import socket
+
     from portcheck.model import State
 
 pytestmark = needs_lab
 
-HISTORIES, LONG_HISTORIES = 4_000, 100_000
+HISTORIES, LONG_HISTORIES = 4_000, 60_000
 HISTORIES_PER_NAMESPACE = 1_000
-STEPS = 20
+STEPS = 24
 MOST_SOCKETS = 6
 PEERS = ("127.0.0.1", "127.0.0.2", "127.0.0.6", "::1", "fd00::1")
+TRANSPORTS: list[tuple[Transport, ...]] = [("tcp",), ("udp",), ("tcp", "udp")]
+if mptcp_exists():
+    TRANSPORTS += [("tcp", "mptcp")]
+PLAIN = Way("tcp", "0.0.0.0")
 
 
 class Tally(NamedTuple):
     """What a part of the histories showed."""
 
-    asked: Counter[str]
-    sockets: Counter[int]  # how many were there when it was asked
-    states: Counter[str]  # and in which states
+    asked: Counter[tuple[str, str]]  # what the rules said, what the kernel did
+    beside: Counter[int]  # beside how many sockets
+    states: Counter[State | None]  # in which states
     wrong: list[str]
 
 
-@dataclass
 class Holder:
-    """A socket that has the port, as it is now."""
+    """A socket that has the port, as it is now; `made` is None where only the kernel has it still."""
 
-    way: Way
-    held: Socket
-    made: socket.socket | None  # None: only the kernel has it
-    peer: socket.socket | None = None
+    def __init__(
+        self, way: Way, held: Socket, made: socket.socket | None, peer: socket.socket | None = None
+    ) -> None:
+        self.way, self.held, self.made, self.peer = way, held, made, peer
+
+    def become(self, state: State | None) -> None:
+        self.held = self.held._replace(state=state)
 
 
-@dataclass
 class History:
-    """The sockets of one port; every step asks the rules and then the kernel."""
+    """The sockets of one port; every bind and every listen is asked of the rules first."""
 
-    port: int
-    rng: random.Random
-    binds: list[Way]
-    tally: Tally
-    holders: list[Holder] = field(default_factory=list)
-    shared: bool = False  # a socket with SO_REUSEPORT was admitted
-    steps: list[str] = field(default_factory=list)
+    def __init__(self, port: int, binds: list[Way], rng: random.Random, tally: Tally) -> None:
+        self.port, self.binds, self.rng, self.tally = port, binds, rng, tally
+        self.holders: list[Holder] = []
+        self.shared: set[int] = set()  # users who had a socket with SO_REUSEPORT here
+        self.steps: list[str] = []
 
     def run(self) -> None:
         for _ in range(STEPS):
             if len(self.holders) < MOST_SOCKETS and self.rng.random() < 0.5:
-                self.bind()
-            else:
-                self.rng.choice(CHANGES)(self)
+                self.bind(self.rng.choice(self.binds))
+            elif self.holders:
+                self.rng.choice(CHANGES)(self, self.rng.choice(self.holders))
         for holder in self.holders:
-            Specimen(holder.held, tuple(filter(None, (holder.made, holder.peer)))).close()
+            for made in filter(None, (holder.peer, holder.made)):
+                made.close()
 
-    def bind(self) -> None:
-        new = self.rng.choice(self.binds)
-        said = predict(new.request(self.port), [holder.held for holder in self.holders], "linux").outcome
-        with acting_as(new.uid):
-            try:
-                made = new.bind(self.port)
-            except OSError:
-                made = None
-        self.compare(f"bind {new}", new, said, accepted=made is not None)
-        if made:
-            state: State | None = None if new.transport == "udp" else "BOUND"
-            self.holders.append(Holder(new, describe(made, new, state), made))
+    def bind(self, way: Way) -> None:
+        said = self.predicted(way, self.holders)
+        with acting_as(way.uid):
+            made = way.open()
+            accepted = succeeds(lambda: made.bind((way.address, self.port)))
+        self.compare(f"bind {way}", way, said, accepted=accepted)
+        if accepted:
+            self.join(Holder(way, describe(made, way, None if way.transport == "udp" else "BOUND"), made))
+        else:
+            made.close()
 
-    def listen(self) -> None:
-        if holder := self.some("BOUND"):
-            others = [other.held for other in self.holders if other is not holder]
-            said = predict(holder.way.request(self.port), others, "linux").outcome
-            try:
-                holder.made.listen(8)
-            except OSError:
-                return self.compare(f"listen {holder.way}", holder.way, said, accepted=False)
-            self.compare(f"listen {holder.way}", holder.way, said, accepted=True)
-            self.become(holder, "LISTEN")
+    def predicted(self, way: Way, holders: Iterable[Holder]) -> str:
+        sockets = [holder.held for holder in holders]
+        self.tally.beside[len(sockets)] += 1
+        self.tally.states.update(held.state for held in sockets)
+        return predict(way.request(self.port), sockets, "linux").outcome
+
+    def compare(self, step: str, way: Way, said: str, *, accepted: bool) -> None:
+        """Right, or explained by SO_REUSEPORT on this port before, or wrong."""
+        truth = "free" if accepted else "in-use"
+        self.steps.append(f"{step}: said {said}, was {truth}")
+        self.tally.asked[said, truth] += 1
+        explained = (said, truth) == ("in-use", "free") and way.reuseport and way.uid in self.shared
+        if said != truth and not explained:
+            self.tally.wrong.append("\n".join(self.steps))
+
+    def join(self, holder: Holder) -> None:
+        self.holders.append(holder)
+        if holder.way.reuseport:
+            self.shared.add(holder.way.uid)
+
+    # What can happen to the sockets that are there.
+
+    def listen(self, holder: Holder) -> None:
+        """The kernel checks once more: others may have begun to listen since the bind."""
+        made = holder.made
+        if made is None or holder.held.state != "BOUND":
+            return
+        said = self.predicted(holder.way, [other for other in self.holders if other is not holder])
+        accepted = succeeds(lambda: made.listen(8))
+        self.compare(f"listen {holder.way}", holder.way, said, accepted=accepted)
+        if accepted:
+            holder.become("LISTEN")
+
+    def stop_listening(self, holder: Holder) -> None:
+        if holder.made and holder.held.state == "LISTEN":
+            holder.made.shutdown(2)
+            holder.become("BOUND")
+
+    def connect_in(self, _: Holder) -> None:
+        """A client comes; whichever listener it reaches has a child from now on."""
+        if len(self.holders) == MOST_SOCKETS:
+            return
+        peer = self.rng.choice(PEERS)
+        client = stranger(PLAIN, peer)
+        if not succeeds(lambda: client.connect((peer, self.port))):
+            client.close()
+            return
+        listeners = {holder.made: holder.way for holder in self.holders if holder.held.state == "LISTEN"}
+        listener = select.select(listeners, [], [], 20)[0][0]
+        way = listeners[listener]._replace(transport="tcp")  # MPTCP falls back to it with such a client
+        with acting_as(way.uid):
+            child, _ = listener.accept()
+        self.join(Holder(way, describe(child, way, "ESTABLISHED"), child, client))
+
+    def connect_out(self, holder: Holder) -> None:
+        made, way = holder.made, holder.way
+        peer = self.rng.choice(PEERS)
+        if made is None or holder.held.state not in ("BOUND", None) or holder.held.remote_address:
+            return
+        if succeeds(lambda: made.connect((reached(way, peer), OPEN_PORT))):
+            udp = way.transport == "udp"
+            holder.held = describe(made, way, None if udp else "ESTABLISHED")
+            holder.peer = None if udp else answer(peer)
+
+    def connect_automatically(self, _: Holder) -> None:
+        """A client gets the port by itself, where the kernel gives it such a port."""
+        way = self.rng.choice(self.binds)
+        peer = self.rng.choice(PEERS)
+        if way.transport == "udp" or len(self.holders) == MOST_SOCKETS:
+            return
+        with acting_as(way.uid):
+            made = way.open()
+        with automatic_port(self.port):
+            accepted = succeeds(lambda: made.connect((reached(way, peer), OPEN_PORT)))
+        if accepted:
+            self.join(Holder(way, describe(made, way, "ESTABLISHED"), made, answer(peer)))
+        else:
+            made.close()
+
+    def leave(self, holder: Holder) -> None:
+        """The owner closes; what is connected lives on in the kernel."""
+        if holder.made is None:
+            return
+        holder.made.close()
+        holder.made = None
+        if holder.peer is None:
+            self.holders.remove(holder)
+            if holder.held.state == "CLOSE-WAIT":
+                wait_until_gone(holder.held, holder.way.device)
+        else:
+            acknowledge(holder.peer)
+            holder.become("FIN-WAIT-2")
+            holder.held = holder.held._replace(minisocket=wait_for_state(holder.held, holder.way.device))
+
+    def finish(self, holder: Holder) -> None:
+        """The other end closes."""
+        if holder.peer is None:
+            return
+        holder.peer.close()
+        holder.peer = None
+        holder.become("CLOSE-WAIT" if holder.made else "TIME-WAIT")
+        wait_for_state(holder.held, holder.way.device)
+
+    def allow_reuse(self, holder: Holder) -> None:
+        """Options are read live: after the bind still counts."""
+        if holder.made and not holder.way.reuseaddr:
+            holder.made.setsockopt(1, 2, 1)
+            holder.way = holder.way._replace(reuseaddr=True)
+            holder.held = holder.held._replace(reuseaddr=True)
+
+
+CHANGES: tuple[Callable[[History, Holder], None], ...] = (
+    History.listen, History.listen, History.stop_listening, History.connect_in, History.connect_in,
+    History.connect_out, History.connect_automatically, History.leave, History.finish, History.allow_reuse,
+)  # fmt: skip
+
+
+def succeeds(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def live(histories: list[int], sharing: bool) -> Tally:
+    """Plays the histories with these numbers in the namespace that this runs in."""
+    open_helpers()
+    tally = Tally(Counter(), Counter(), Counter(), [])
+    for port, number in enumerate(histories, 1024):
+        rng = random.Random(f"{SEED} {sharing} {number}")
+        transports = rng.choice(TRANSPORTS)
+        binds = [way for transport in transports for way in everything(transport) if sharing or not way.reuseport]
+        History(port, binds, rng, tally).run()
+    return tally
+
+
+@cache
+def everything(transport: Transport) -> list[Way]:
+    return ways(transport, uids=(0, OTHER_USER))
+
+
+@pytest.mark.parametrize("sharing", [False, True], ids=["without SO_REUSEPORT", "with SO_REUSEPORT"])
+def test_no_history_is_falsely_free(sharing: bool, long: bool, report: Callable[[str], None]) -> None:
+    histories = list(range(LONG_HISTORIES if long else HISTORIES))
+    tally = Tally(Counter(), Counter(), Counter(), [])
+    for start in range(0, len(histories), HISTORIES_PER_NAMESPACE):
+        part = in_namespace(live, histories[start : start + HISTORIES_PER_NAMESPACE], sharing)
+        for total, more in zip(tally[:3], part[:3], strict=True):
+            total.update(more)
+        tally.wrong.extend(part.wrong)
+
+    stricter = tally.asked["in-use", "free"]
+    report(
+        f"histories with{'' if sharing else 'out'} SO_REUSEPORT: {len(histories):,} (seed {SEED}), "
+        f"{tally.asked.total():,} questions; {tally.asked['in-use', 'in-use']:,} refused, "
+        f"{tally.asked['free', 'free']:,} free, {tally.asked['free', 'in-use']} falsely free, "
+        f"{stricter} falsely in use, {len(tally.wrong)} of them without an explanation"
+    )
+    report("  beside so many sockets: " + ", ".join(f"{n}: {c:,}" for n, c in sorted(tally.beside.items())))
+    report("  in these states: " + ", ".join(f"{s or 'UDP'} {c:,}" for s, c in tally.states.most_common()))
+    assert not tally.wrong, tally.wrong[0]
+    assert bool(stricter) == sharing
+    assert min(tally.asked["in-use", "in-use"], tally.asked["free", "free"]) > len(histories)
+    assert set(tally.beside) == set(range(MOST_SOCKETS))
+    assert set(tally.states) == {
+        None, "BOUND", "LISTEN", "ESTABLISHED", "CLOSE-WAIT", "FIN-WAIT-2", "TIME-WAIT",
+    }  # fmt: skip

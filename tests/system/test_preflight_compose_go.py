@@ -333,7 +333,7 @@ def test_refuses_what_compose_refuses(entry: str, tmp_path: Path) -> None:
 
 @pytest.fixture
 def docker(tmp_path: Path) -> dict[str, str]:
-    """An environment whose `docker compose` is the real Compose: a `docker` that only hands on to its plugin."""
+    """An environment whose `docker compose` is the real Compose: its `docker` only hands on to it."""
     return _with_docker(tmp_path / "bin", f'shift; exec "{BINARY}" "$@"')
 
 

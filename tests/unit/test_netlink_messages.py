@@ -210,19 +210,19 @@ def test_a_listener() -> None:
         diag_message(family=socket.AF_INET6, local="::", remote="::", queue=3, backlog=128, extra=extra)
     )
     assert found == Socket(
-        protocol="tcp", family="ipv6", local_address="::", local_port=80, state="LISTEN", v6only=True, uid=1000,
-        queue=3, backlog=128, inode=7, cgroup_id=1 << 33,
+        protocol="tcp", family="ipv6", local_address="::", local_port=80, state="LISTEN", v6only=True,
+        uid=1000, queue=3, backlog=128, inode=7, cgroup_id=1 << 33,
     )  # fmt: skip
 
 
-def test_a_connection_through_a_dual_stack_socket_keeps_its_mapped_addresses() -> None:
+def test_a_dual_stack_sockets_connection_keeps_its_mapped_addresses() -> None:
     mapped = diag_message(
         family=socket.AF_INET6, state=1, local="::ffff:127.0.0.1", remote="::ffff:127.0.0.2", remote_port=5000,
         queue=17, timer=2, expires=5000,
     )  # fmt: skip
     assert sock_diag.reader("tcp")(mapped) == Socket(
-        protocol="tcp", family="ipv6", local_address="::ffff:127.0.0.1", local_port=80, state="ESTABLISHED",
-        remote_address="::ffff:127.0.0.2", remote_port=5000, uid=1000, inode=7,
+        protocol="tcp", family="ipv6", local_address="::ffff:127.0.0.1", local_port=80,
+        remote_address="::ffff:127.0.0.2", remote_port=5000, state="ESTABLISHED", uid=1000, inode=7,
     )  # fmt: skip
 
 

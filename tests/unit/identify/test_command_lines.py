@@ -93,7 +93,10 @@ FORWARDS = {
     "ssh -R 80:localhost:3000 h": [],
     "ssh -W db:5432 h": [],
     "ssh h -- -L 1:a:2": [],
-    "ssh -o LocalForward=8080:web:80 -oDynamicForward=1080 h": [LocalForward(8080, "web:80"), LocalForward(1080, None)],
+    "ssh -o LocalForward=8080:web:80 -oDynamicForward=1080 h": [
+        LocalForward(8080, "web:80"),
+        LocalForward(1080, None),
+    ],
     "ssh": [],
 }
 
@@ -130,7 +133,9 @@ def test_tunnels(command: str, expected: str) -> None:
     assert forward(facts(process(command))) == Forward("forwarder", expected)
 
 
-@pytest.mark.parametrize("command", ["kubectl get pods", "kubectl port-forward", "socat", "nginx", "httpd -p 80"])
+@pytest.mark.parametrize(
+    "command", ["kubectl get pods", "kubectl port-forward", "socat", "nginx", "httpd -p 80"]
+)
 def test_no_tunnels(command: str) -> None:
     assert forward(facts(process(command))) is None
 

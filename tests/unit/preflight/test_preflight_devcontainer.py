@@ -76,7 +76,7 @@ def test_what_is_elsewhere_stays_open(tmp_path: Path) -> None:
         """\
         {
           "forwardPorts": ["db:5432",
-            true, "x", 70000, [1]],
+            true, "x", 70000, [1, 2]],
           "appPort": "53:53/sctp",
           "runArgs": ["-e", "A=1",
             "-p", "8000:80", "--publish=1:2", "--network=host"],
@@ -88,7 +88,7 @@ def test_what_is_elsewhere_stays_open(tmp_path: Path) -> None:
     assert found.declarations == ()
     assert [(each.code, each.line) for each in found.unresolved] == [
         ("forwarded", 2),
-        *[("syntax", 2)] * 4,  # with a list among them, the property's own line stands for each
+        *[("syntax", 2)] * 4,  # a list among them, so each has the line of the first
         ("protocol", 4),
         ("syntax", 6),
         ("syntax", 6),
@@ -109,9 +109,9 @@ def test_compose_files_that_are_read_anyway_need_no_remark(tmp_path: Path) -> No
 
 BROKEN = {
     "comma": ('{\n"a": 1\n"b": 2}', 3),
-    "end": ('{"a": [\n', 2),
+    "end": ('{"a": [\n', 1),
     "word": ('{"a":\n\n @}', 3),
-    "extra": ("{}\n{}", 2),
+    "extra": ("{}\n\n {}", 1),
     "empty": ("", 1),
     "comment": ("{\n/* }", 2),
     "list": ("[1]", 1),

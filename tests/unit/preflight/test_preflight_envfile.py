@@ -103,4 +103,5 @@ def test_every_port_number_is_read(port: int) -> None:
 def test_any_text_is_read(text: str, tmp_path: Path) -> None:
     found = read(tmp_path, text)
     lines = len(text.splitlines()) + 1
-    assert all(1 <= each.line <= lines for each in (*found.declarations, *found.unresolved))
+    assert all(1 <= each.line <= lines for each in found.declarations)
+    assert all(1 <= each.line <= lines for each in found.unresolved)

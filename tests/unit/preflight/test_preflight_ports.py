@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.preflight.compose_ports import PortSyntaxError, Published, mapping, short
+from portcheck.preflight.compose_ports import PortSyntaxError, Published, declared, mapping, short
 from portcheck.preflight.declare import Declaration, Unresolved
-from portcheck.preflight.compose_ports import declared
 
 
 def one(port: int, target: int, host: str | None = None, protocol: str = "tcp") -> Published:
@@ -63,7 +62,7 @@ REFUSED = {
     "[::1:80:80": "'[::1:80:80': '[' without ']'",
     "http:80": "'http' is no host port",
     "+80:80": "'+80' is no host port",
-    "８０:80": "is no host port",
+    "\uff18\uff10:80": "is no host port",
     "1-2-3:80": "'1-2-3' is no host port",
     "8080:80\n": r"'80\n' is no container port",
     "1" * 200 + ":80": "…' is no host port",

@@ -12,7 +12,7 @@ from portcheck.preflight import Reading
 from portcheck.preflight.commandline import Listening, listens
 from portcheck.preflight.procfile import read_procfile
 
-CERTAIN = {
+CERTAIN: dict[str, list[tuple[str | None, int]]] = {
     "rails server -p 3000": [(None, 3000)],
     "rails server -p3000 -b 127.0.0.1": [("127.0.0.1", 3000)],
     "uvicorn app:app --host 0.0.0.0 --port 8000": [("0.0.0.0", 8000)],
@@ -48,7 +48,7 @@ def test_what_is_certain_is_found(command: str) -> None:
 
 UNCERTAIN = {
     "web --port $OTHER": "--port: OTHER is not set and has no default",
-    "web --port ${OTHER:?set it}": "--port: OTHER is required: set it",
+    "web --port '${OTHER:?set it}'": "--port: OTHER is required: set it",
     "web --port $((PORT + 1))": "--port '$' is not known before it runs",
     "web --port $(cat port)": "--port '$' is not known before it runs",
     "web --port ${PORT%0}": "--port '${PORT%0}' is not known before it runs",

@@ -107,7 +107,8 @@ def test_a_path_that_is_no_declaration(name: str, cause: str, tmp_path: Path) ->
 
 def project(folder: Path) -> None:
     (folder / "compose.yaml").write_text(
-        'services:\n  web: {image: x, ports: ["${PORT}:80"]}\n  db: {image: y, ports: ["127.0.0.1:5432:5432"]}\n'
+        'services:\n  web: {image: x, ports: ["${PORT}:80"]}\n'
+        '  db: {image: y, ports: ["127.0.0.1:5432:5432"]}\n'
     )
     (folder / ".env").write_text("DB_PORT=5432\nPORT=3000\n")
     (folder / "Procfile").write_text("release: migrate\nhelp: help --port 4000\n")

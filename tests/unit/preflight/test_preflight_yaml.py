@@ -15,6 +15,17 @@ from portcheck.preflight.text import MAX_BYTES
 from portcheck.preflight.yamlgraph import MAX_DEPTH, documents, fields, items, line_of, scalar
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
+def _loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML with libyaml, and without it as on a machine that built it from source."""
+    import yaml
+
+    if not hasattr(yaml, "CSafeLoader") and request.param == "CSafeLoader":
+        pytest.skip("this PyYAML was built without libyaml")
+    if request.param == "SafeLoader":
+        monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
+
+
 def refusal(tmp_path: Path, text: str | bytes) -> PreflightError:
     path = tmp_path / "compose.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -103,7 +114,7 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
 
 def test_the_largest_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "compose.yaml"
-    line = "- 'x'\n"
+    line = f"- '{'x' * 100}'\n"
     path.write_text(line * (MAX_BYTES // len(line)))
     [document] = documents(path)
     assert line_of(items("", document)[-1]) == MAX_BYTES // len(line)

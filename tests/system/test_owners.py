@@ -1,0 +1,337 @@
+"""Who holds a socket: the exact set of processes, or the reason why none can be named."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import zoo
+from zoo import NOBODY, Hidden, held_by_child, in_child, inode, netns
+
+from portcheck.observe import owners, procfs, rare_holders
+from portcheck.observe.owners import Holders, holders
+
+if sys.platform != "linux":
+    pytest.skip("/proc is Linux's", allow_module_level=True)
+
+NO_SUCH_INODE = 2**40
+
+
+@pytest.fixture(autouse=True)
+def _namespace() -> Iterator[None]:
+    with netns() as made, made.entered():
+        yield
+
+
+def pids_of(*inodes: int) -> list[tuple[int, ...]]:
+    found = holders(inodes).pids
+    return [found[each] for each in inodes]
+
+
+# Ordinary holders
+
+
+def test_our_own_socket() -> None:
+    assert pids_of(inode(zoo.listener())) == [(os.getpid(),)]
+
+
+def test_another_process() -> None:
+    with held_by_child(zoo.listener) as child:
+        assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_many_sockets_of_many_processes_in_one_walk() -> None:
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(held_by_child(lambda: [zoo.listener() for _ in range(20)])) for _ in range(5)
+        ]
+        found = holders([each for child in children for each in child.inodes])
+        assert found.pids == {each: (child.pid,) for child in children for each in child.inodes}
+
+
+def test_a_socket_that_was_inherited_has_every_process() -> None:
+    """A server that forked its workers, some of which forked again."""
+    shared = zoo.listener()
+    with held_by_child(lambda: None) as one, held_by_child(lambda: None) as two:
+        expected = sorted((os.getpid(), one.pid, two.pid))
+        assert pids_of(inode(shared)) == [tuple(expected)]
+        shared.close()
+        with pytest.raises(OSError, match="Bad file"):
+            shared.getsockname()
+
+
+def test_only_the_processes_that_still_hold_it() -> None:
+    shared = zoo.listener()
+    number = inode(shared)
+    with held_by_child(lambda: None) as one:
+        shared.close()
+        assert pids_of(number) == [(one.pid,)]
+
+
+def test_each_member_of_a_reuseport_group_has_its_own() -> None:
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(held_by_child(lambda: zoo.listener(80, reuseport=True))) for _ in range(3)
+        ]
+        inodes = [child.inodes[0] for child in children]
+        assert len(set(inodes)) == 3
+        assert pids_of(*inodes) == [(child.pid,) for child in children]
+
+
+def test_a_socket_with_two_descriptors_names_its_process_once() -> None:
+    made = zoo.listener()
+    with made.dup():
+        assert pids_of(inode(made)) == [(os.getpid(),)]
+
+
+def test_udp_and_multipath() -> None:
+    made = [zoo.udp(), zoo.listener(protocol=zoo.IPPROTO_MPTCP)]
+    assert pids_of(*map(inode, made)) == [(os.getpid(),)] * 2
+
+
+def test_nothing_asked_nothing_found() -> None:
+    assert holders([]) == Holders({})
+    assert holders([0]).pids == {}
+
+
+def test_a_socket_that_does_not_exist_has_nobody() -> None:
+    assert pids_of(NO_SUCH_INODE) == [()]
+
+
+# Rare holders
+
+
+@pytest.mark.parametrize("hide", [zoo.in_io_uring], ids=["io_uring"])
+def test_registered_elsewhere(hide: Callable[[socket.socket], Hidden]) -> None:
+    with held_by_child(lambda: hide(zoo.listener())) as child:
+        assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_a_thread_with_its_own_descriptors() -> None:
+    with held_by_child(lambda: zoo.in_thread_table(zoo.listener)) as child:
+        assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_where_threads_cannot_be_compared_each_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rare_holders, "_KCMP_NUMBERS", {})
+    with held_by_child(lambda: zoo.in_thread_table(zoo.listener)) as child:
+        assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_a_ring_in_a_threads_own_descriptors() -> None:
+    def make() -> Hidden:
+        numbers: list[int] = []
+
+        def ring() -> socket.socket:
+            kept = zoo.in_io_uring(zoo.listener())
+            numbers.append(kept.inode)
+            return zoo.udp()
+
+        kept = zoo.in_thread_table(ring)
+        return Hidden(numbers[0], kept)
+
+    with held_by_child(make) as child:
+        assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_threads_that_share_their_descriptors_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = owners.held_links
+
+    def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
+        read.append(table)
+        return real(table, wanted)
+
+    monkeypatch.setattr(rare_holders, "held_links", held_links)
+
+    def with_threads() -> None:
+        import threading
+
+        for _ in range(3):
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+    with held_by_child(with_threads) as child:
+        assert pids_of(NO_SUCH_INODE) == [()]
+        assert len(list(Path(f"/proc/{child.pid}/task").iterdir())) == 4
+        assert not [table for table in read if table.startswith(f"{child.pid}/")]
+
+
+def test_a_holder_whose_main_thread_has_ended() -> None:
+    """The process shows as a zombie without descriptors; its other threads go on."""
+
+    def make() -> Hidden:
+        assert zoo.libc
+        made = zoo.listener()
+        return Hidden(inode(made), made)
+
+    # pthread_exit in the main thread, after a thread was started that lives on.
+    program = """
+import ctypes, os, socket, sys, threading
+server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen()
+print(os.fstat(server.fileno()).st_ino, flush=True)
+threading.Thread(target=sys.stdin.read).start()
+ctypes.CDLL(None).syscall({exit}, 0)
+"""
+    number = {"x86_64": 60, "aarch64": 93, "riscv64": 93}.get(os.uname().machine)
+    if number is None:
+        pytest.skip("needs the number of exit(2) here")
+    with subprocess.Popen(
+        [sys.executable, "-c", program.replace("{exit}", str(number))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        found = int(process.stdout.readline())
+        zoo.wait_until(lambda: _state(process.pid) == "Z", "the main thread ends")
+        assert pids_of(found) == [(process.pid,)]
+        process.stdin.close()
+
+
+def _state(pid: int) -> str | None:
+    stat = procfs.stat(pid)
+    return stat and stat.state
+
+
+def test_a_socket_in_flight_has_nobody() -> None:
+    with held_by_child(lambda: zoo.in_flight(zoo.listener())) as child:
+        assert pids_of(*child.inodes) == [()]
+
+
+# What cannot be seen
+
+
+def test_an_ordinary_user_does_not_see_roots_holder() -> None:
+    with held_by_child(zoo.listener) as child:
+        found = in_child(lambda: holders(child.inodes), uid=NOBODY)
+        assert found.pids == {child.inodes[0]: ()}
+        assert found.hidden
+        assert not found.complete
+
+
+def test_an_ordinary_user_sees_its_own_processes() -> None:
+    with held_by_child(zoo.listener, uid=NOBODY) as child:
+        assert in_child(lambda: holders(child.inodes), uid=NOBODY).pids == {child.inodes[0]: (child.pid,)}
+
+
+def test_zombies_and_kernel_threads_hide_nothing() -> None:
+    """Every process that an ordinary user counts as hidden is a living one of another user."""
+    with subprocess.Popen(["true"]) as zombie:
+        zoo.wait_until(lambda: _state(zombie.pid) == "Z", "a zombie")
+
+        def count() -> tuple[int, int]:
+            before = _others_alive()
+            hidden = holders([NO_SUCH_INODE]).hidden
+            return hidden, max(before, _others_alive())
+
+        hidden, alive = in_child(count, uid=NOBODY)
+        assert _state(zombie.pid) == "Z"
+        assert 0 < hidden <= alive
+
+
+def _others_alive() -> int:
+    stats = [procfs.stat(pid) for pid in procfs.process_ids() - {os.getpid()}]
+    return sum(bool(stat and stat.state != "Z" and not stat.is_kernel_thread) for stat in stats)
+
+
+def test_a_pid_namespace_hides_what_is_outside() -> None:
+    made = zoo.listener()
+    answer = _in_unshared(["--pid", "--fork", "--mount-proc"], inode(made))
+    assert answer == Holders({inode(made): ()}, pid_namespace=True)
+    assert not answer.complete
+    assert not holders([inode(made)]).pid_namespace
+
+
+def test_hidepid_hides_other_users() -> None:
+    made = zoo.listener()
+    answer = _in_unshared(
+        ["--mount"], inode(made), before="mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534"
+    )
+    assert answer.pids == {inode(made): ()}
+    assert answer.unlisted
+    assert not answer.complete
+
+
+def _in_unshared(options: list[str], wanted: int, before: str = "exec") -> Holders:
+    """What a process in other namespaces finds; run by the system's Python, which every user can read."""
+    python = "/usr/bin/python3"
+    if not os.access(python, os.X_OK):
+        pytest.skip(f"needs {python}")
+    root = Path(owners.__file__).parents[2]
+    program = f"from portcheck.observe.owners import holders; print(tuple(holders([{wanted}])))"
+    done = subprocess.run(
+        ["unshare", *options, "--", "sh", "-c", f'{before} "$@"', "sh", python, "-c", program],
+        env={"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no such namespace here: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    return Holders(*eval(done.stdout, {"__builtins__": {}}))
+
+
+def test_without_proc_nobody_is_found_and_that_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "process_ids", set)
+    found = holders([NO_SUCH_INODE])
+    assert found.unlisted
+    assert not found.complete
+
+
+def test_complete_is_when_everything_was_seen() -> None:
+    assert Holders({}).complete
+    assert not any(
+        partly.complete
+        for partly in (Holders({}, hidden=1), Holders({}, unlisted=True), Holders({}, pid_namespace=True))
+    )
+
+
+# Races
+
+
+def test_processes_that_come_and_go_are_no_error() -> None:
+    """The walk meets processes and descriptors that vanish under it; the lasting holder is always found."""
+    with (
+        held_by_child(zoo.listener) as child,
+        subprocess.Popen(
+            ["sh", "-c", "while :; do true & : </dev/null & wait; done"], process_group=0
+        ) as churn,
+    ):
+        try:
+            for _ in range(60):
+                assert pids_of(*child.inodes, NO_SUCH_INODE) == [(child.pid,), ()]
+            assert churn.poll() is None
+        finally:
+            os.killpg(churn.pid, signal.SIGKILL)
+
+
+def test_a_descriptor_that_closes_in_between_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = zoo.listener()
+    real = os.listdir
+
+    def listdir(path: int | str) -> list[str]:
+        names = real(path)
+        return ["99999", *names] if isinstance(path, int) else names
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert pids_of(inode(made)) == [(os.getpid(),)]
+
+
+def test_a_holder_that_handed_over_while_we_looked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that began after the first listing of /proc."""
+    with held_by_child(zoo.listener) as child:
+        real = procfs.process_ids
+        listings = iter([real() - {child.pid}])
+        monkeypatch.setattr(procfs, "process_ids", lambda: next(listings, None) or real())
+        assert pids_of(*child.inodes) == [(child.pid,)]

@@ -1,0 +1,257 @@
+"""What engines and service managers answer: when they are asked, how it is read, whose it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from acquaintances import ID, INIT, OTHER_ID, listener, process
+
+from portcheck.identify.activation import Listening, SocketUnit, from_environment, read_units, unit_of
+from portcheck.identify.engines import Publication, by_id, publishers, read_inspected
+from portcheck.identify.lookups import (
+    Manager,
+    Subject,
+    engine_of,
+    manager_of,
+    with_activation,
+    with_container,
+)
+from portcheck.model import Container, Process, Socket
+
+# docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
+DOCKER = {
+    "Id": ID,
+    "Name": "/web",
+    "Image": "sha256:5feffb",
+    "HostConfig": {"RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}},
+    "Config": {
+        "Image": "nginx:1.27",
+        "Labels": {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"},
+    },
+    "NetworkSettings": {
+        "Ports": {
+            "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8088"}, {"HostIp": "::", "HostPort": "8088"}],
+            "53/udp": [{"HostIp": "127.0.0.1", "HostPort": "5353"}],
+            "443/tcp": None,
+        }
+    },
+}
+PODMAN = {
+    "Id": OTHER_ID,
+    "Name": "db",
+    "ImageName": "docker.io/library/postgres:16",
+    "Pod": "b1e8",
+    "HostConfig": {"RestartPolicy": {"Name": "no"}},
+    "Config": {"Image": "docker.io/library/postgres:16", "Labels": {"io.podman.compose.project": "shop"}},
+    "NetworkSettings": {"Ports": {"5432/tcp": [{"HostIp": "", "HostPort": "5432"}]}},
+}
+WEB = Container("docker", ID, "web", "nginx:1.27", "shop", "web", "always")
+DB = Container("podman", OTHER_ID, "db", "docker.io/library/postgres:16", "shop", pod="b1e8")
+
+
+def test_what_docker_says() -> None:
+    (found,) = read_inspected("docker", json.dumps([DOCKER]))
+    assert found.container == WEB
+    assert found.published == (
+        Publication("tcp", "0.0.0.0", 8088), Publication("tcp", "::", 8088), Publication("udp", "127.0.0.1", 5353),
+    )  # fmt: skip
+
+
+def test_what_podman_says() -> None:
+    (found,) = read_inspected("podman", json.dumps([PODMAN]))
+    assert (found.container, found.published) == (DB, (Publication("tcp", "", 5432),))
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "{}", "[]", "[1, null]", "null"])
+def test_what_is_no_answer(text: str) -> None:
+    assert read_inspected("docker", text) == ()
+
+
+def test_an_answer_without_anything_still_names_the_engine() -> None:
+    (found,) = read_inspected("docker", '[{"Config": null, "NetworkSettings": {"Ports": null}}]')
+    assert (found.container, found.published) == (Container("docker"), ())
+
+
+def test_a_published_port_is_matched_by_protocol_port_and_address() -> None:
+    found = read_inspected("docker", json.dumps([DOCKER]))
+    assert publishers(found, [listener(8088)]) == list(found)
+    assert publishers(found, [listener(8088, "::")]) == list(found)
+    assert publishers(found, [listener(80)]) == []
+    assert publishers(found, [Socket("udp", "ipv4", "127.0.0.1", 5353)]) == list(found)
+    assert publishers(found, [Socket("udp", "ipv4", "127.0.0.2", 5353)]) == []
+    assert by_id(found, ID[:12]) == found[0]
+    assert by_id(found, OTHER_ID) is None
+
+
+# Who is asked
+
+USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"
+
+
+@pytest.mark.parametrize(
+    ("subject", "uid", "expected"),
+    [
+        (process("node s.js", uid=1000), 0, None),
+        (process("nginx", container=Container("docker", ID), cgroup=f"/docker/{ID}", uid=33), 1000, "docker"),
+        (process("nginx", container=Container("unknown", ID), cgroup=f"/{ID}"), 0, "docker"),
+        (process("nginx", container=Container("containerd", ID)), 0, None),
+        (process("docker-proxy", role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
+        (process("dockerd", uid=0), 0, "docker"),
+        # a rootless engine answers its own user only
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1000, "podman"),
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, None),
+        (
+            process("nginx", container=Container("podman", ID), cgroup=f"/machine.slice/libpod-{ID}.scope"),
+            0,
+            "podman",
+        ),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1000, "podman"),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, None),
+        (process("rootlesskit", uid=1000), 0, None),
+        (process("com.docker.backend", uid=501), 501, "docker"),
+        (Process(0, role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
+    ],
+)
+def test_an_engine_is_asked_only_where_it_can_matter(
+    subject: Process, uid: int, expected: str | None
+) -> None:
+    assert engine_of(subject, uid) == expected
+
+
+def test_a_container_gets_its_name_and_keeps_its_pod() -> None:
+    found = read_inspected("docker", json.dumps([DOCKER]))
+    inside = process("nginx", container=Container("docker", ID, pod="uid-1"))
+    assert with_container(Subject(inside, ()), found).container == WEB._replace(pod="uid-1")
+    other = process("nginx", container=Container("docker", OTHER_ID))
+    assert with_container(Subject(other, ()), found) == other
+
+
+def test_a_proxy_becomes_the_container_that_it_publishes() -> None:
+    found = read_inspected("docker", json.dumps([DOCKER]))
+    dockerd = process("dockerd", service="docker.service", service_manager="systemd")
+    told = with_container(Subject(dockerd, (listener(8088),)), found)
+    assert (told.role, told.container, told.service, told.service_manager) == ("proxy", WEB, None, None)
+    assert with_container(Subject(dockerd, (listener(2375),)), found) == dockerd
+
+
+def test_a_proxy_of_several_containers_is_none_in_particular() -> None:
+    found = read_inspected("docker", json.dumps([DOCKER, {**DOCKER, "Id": OTHER_ID}]))
+    backend = process("com.docker.backend")
+    assert with_container(Subject(backend, (listener(8088),)), found) == backend
+
+
+def test_a_proxy_in_a_unit_of_its_own_keeps_it() -> None:
+    found = read_inspected("podman", json.dumps([PODMAN]))
+    port = process("rootlessport", service="db.service", service_manager="systemd --user")
+    assert with_container(Subject(port, (listener(5432),)), found).service == "db.service"
+
+
+# Socket activation: recorded from systemd 252
+
+SHOWN = """\
+Accept=no
+Listen=/run/systemd/journal/dev-log (Datagram)
+Id=systemd-journald-dev-log.socket
+Triggers=systemd-journald.service
+ActiveState=active
+
+Listen=[::]:8081 (Stream)
+Listen=127.0.0.1:8082 (Stream)
+Listen=[::]:8083 (Datagram)
+Id=foo.socket
+Triggers=bar.service
+ActiveState=active
+
+Listen=[::]:8084 (Stream)
+Id=acc.socket
+Triggers=
+ActiveState=active
+
+Listen=[::]:8081 (Stream)
+Id=off.socket
+Triggers=off.service
+ActiveState=inactive
+"""
+FOO = SocketUnit(
+    "foo.socket",
+    "bar.service",
+    (Listening("tcp", "::", 8081), Listening("tcp", "127.0.0.1", 8082), Listening("udp", "::", 8083)),
+)
+ACC = SocketUnit("acc.socket", None, (Listening("tcp", "::", 8084),))
+
+
+def test_what_systemctl_shows() -> None:
+    assert read_units(SHOWN)[1:] == (FOO, ACC)
+    assert read_units(SHOWN)[0].listening == ()
+    assert read_units("") == ()
+
+
+def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
+    units = (FOO, ACC)
+    assert unit_of(listener(8081, "::"), units) == FOO
+    assert unit_of(listener(8081), units) == FOO
+    assert unit_of(listener(8082, "127.0.0.1"), units) == FOO
+    assert unit_of(listener(8082, "127.0.0.2"), units) is None
+    assert unit_of(Socket("udp", "ipv6", "::", 8083), units) == FOO
+    assert unit_of(Socket("udp", "ipv6", "::", 8081), units) is None
+    assert unit_of(listener(8084, "::"), units) == ACC
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(None, None), ("", None), ("web.socket", "web.socket"), ("web.socket:web.socket", "web.socket"), ("http:https", None),
+     ("a.socket:b.socket", None), ("connection:web.socket", "web.socket")],
+)  # fmt: skip
+def test_the_names_of_passed_sockets(names: str | None, expected: str | None) -> None:
+    assert from_environment(names) == expected
+
+
+USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (Subject(INIT, ()), Manager()),
+        (Subject(USER_SYSTEMD, ()), Manager(1000)),
+        (Subject(process("web"), (), INIT), Manager()),
+        (Subject(process("web", service="web.service", activation="web.socket"), (), INIT), None),
+        (Subject(process("web"), ()), None),
+        (Subject(INIT._replace(pid=77, container=Container("lxc")), ()), None),
+        (Subject(Process(0, cgroup="/init.scope", role="service manager"), ()), Manager()),
+        (
+            Subject(
+                Process(0, cgroup="/user.slice/user@1000.service/init.scope", role="service manager"), ()
+            ),
+            Manager(1000),
+        ),
+        (Subject(Process(0, cgroup="/system.slice/a.socket", activation="a.socket"), ()), Manager()),
+        (Subject(Process(0, cgroup="/system.slice/a.service", service="a.service"), ()), None),
+    ],
+)
+def test_a_manager_is_asked_only_where_it_can_matter(subject: Subject, expected: Manager | None) -> None:
+    assert manager_of(subject) == expected
+
+
+def test_a_manager_holds_the_port_for_the_service_that_it_starts() -> None:
+    found = with_activation(Subject(INIT, (listener(8081, "::"),)), (FOO, ACC), Manager())
+    assert (found.activation, found.service, found.service_manager) == (
+        "foo.socket",
+        "bar.service",
+        "systemd",
+    )
+    found = with_activation(Subject(USER_SYSTEMD, (listener(8081, "::"),)), (FOO,), Manager(1000))
+    assert found.service_manager == "systemd --user"
+
+
+def test_a_service_keeps_its_own_name() -> None:
+    service = process("web", service="web@1.service", service_manager="systemd")
+    found = with_activation(Subject(service, (listener(8081, "::"),), INIT), (FOO,), Manager())
+    assert (found.activation, found.service) == ("foo.socket", "web@1.service")
+
+
+def test_a_manager_that_holds_several_units_is_there_for_none_in_particular() -> None:
+    both = (listener(8081, "::"), listener(8084, "::"))
+    assert with_activation(Subject(INIT, both), (FOO, ACC), Manager()) == INIT
+    assert with_activation(Subject(INIT, (listener(99),)), (FOO, ACC), Manager()) == INIT
