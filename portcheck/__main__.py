@@ -33,8 +33,8 @@ def run(argv: list[str]) -> int:
         return _execute(argv)
     except PortcheckError as error:
         _say(error)
-        # `run` passes a command's status through, so what fails before the command starts has a code of its own
-        return NOT_STARTED if argv[:1] == ["run"] else error.exit_code
+        # `run` passes a command's status through: what fails before the command starts has codes from 125 on
+        return max(error.exit_code, NOT_STARTED) if argv[:1] == ["run"] else error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it must not look like a verdict

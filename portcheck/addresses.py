@@ -13,7 +13,7 @@ from portcheck.value import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from portcheck.model import Family
 
-ANY4 = "0.0.0.0"  # noqa: S104 - the wildcard is a word of our language, nothing is bound here
+ANY4 = "0.0.0.0"
 ANY6 = "::"
 MAPPED = "::ffff:"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Annotated, Any
 
 import typer
 
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.quick import COMMANDS
+from portcheck.render import stream
 from portcheck.request import CheckRequest, ListRequest, PickRequest, RunRequest, StopRequest, WaitRequest
 from portcheck.target import ACCEPTED
 from portcheck.waiting import parse_duration
@@ -321,10 +324,12 @@ def parse(argv: Sequence[str]) -> Any:
     Raises UsageError in one line for whatever cannot be understood.
     """
     words, command = split_command(argv)
+    said = StringIO()  # what typer prints goes through our own writer: a closed pipe would make it exit 1
     try:
-        return typer.main.get_command(app).main(
-            with_command(words), prog_name="portcheck", standalone_mode=False, obj=command
-        )
+        with redirect_stdout(said):
+            return typer.main.get_command(app).main(
+                with_command(words), prog_name="portcheck", standalone_mode=False, obj=command
+            )
     except PortcheckError:
         raise
     except Exception as error:
@@ -334,6 +339,8 @@ def parse(argv: Sequence[str]) -> Any:
             raise
         cause = " ".join(described().split())
         raise UsageError(cause or "a command or a target is missing", "portcheck --help shows what is accepted") from None
+    finally:
+        stream.write(said.getvalue().splitlines())
 
 
 def with_command(argv: Sequence[str]) -> list[str]:

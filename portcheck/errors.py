@@ -30,6 +30,14 @@ class UsageError(PortcheckError):
     exit_code = 2
 
 
+class CannotStart(PortcheckError):
+    """The command of `run` is not there (127, as a shell says it), or cannot be run (126)."""
+
+    def __init__(self, command: str, error: OSError) -> None:
+        super().__init__(f"{command} cannot be started: {error.strerror}")
+        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126
+
+
 class NoFreePort(PortcheckError):
     """Fewer candidates are free than were asked for; `diagnoses` holds every candidate looked at, in order."""
 

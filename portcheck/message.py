@@ -109,7 +109,7 @@ def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
     """Which of 0.0.0.0 and :: would fail, where that is not said already by `every IPv4 address`."""
     ways = {(row.bind.family, row.bind.v6only) for row in taken if _is_wildcard(row)}
     whole = {row.bind.family for row in free if not _is_wildcard(row)}
-    names = ["0.0.0.0"] if ("ipv4", None) in ways and "ipv4" in whole else []  # noqa: S104
+    names = ["0.0.0.0"] if ("ipv4", None) in ways and "ipv4" in whole else []
     if ("ipv6", True) in ways and "ipv6" in whole:
         names.append("::")
     elif ("ipv6", False) in ways:
@@ -188,9 +188,9 @@ def spread(sockets: Iterable[Socket]) -> str:
     addresses = list(dict.fromkeys(_place(socket) for socket in sockets))
     dual = any(socket.local_address == "::" and socket.v6only is False for socket in sockets)
     plain = {socket.local_address for socket in sockets if socket.interface is None}
-    if dual or {"0.0.0.0", "::"} <= plain:  # noqa: S104
+    if dual or {"0.0.0.0", "::"} <= plain:
         return "every IPv4 and IPv6 address"
-    if "0.0.0.0" in plain:  # noqa: S104
+    if "0.0.0.0" in plain:
         return "every IPv4 address"
     if "::" in plain:
         return "every IPv6 address"
@@ -198,7 +198,7 @@ def spread(sockets: Iterable[Socket]) -> str:
 
 
 def _place(socket: Socket) -> str:
-    if socket.interface and socket.local_address in ("0.0.0.0", "::"):  # noqa: S104
+    if socket.interface and socket.local_address in ("0.0.0.0", "::"):
         return f"every address of {socket.interface}"
     return socket.local_address
 
@@ -230,7 +230,7 @@ def _partly(rows: Sequence[Row], taken: Sequence[Row]) -> bool:
 
 
 def _is_wildcard(row: Row) -> bool:
-    return row.bind.interface is None and row.bind.address in ("0.0.0.0", "::")  # noqa: S104
+    return row.bind.interface is None and row.bind.address in ("0.0.0.0", "::")
 
 
 def _listed(names: Iterable[str]) -> str:

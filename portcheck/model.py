@@ -160,7 +160,7 @@ class SocketTable(NamedTuple):
     protocol: Protocol
     sockets: tuple[Socket, ...] = ()
     depth: Literal["listeners", "everything"] = "everything"
-    sees_bound_only: bool = True  # False: a TCP socket that is bound without listening would not show
+    sees_bound_only: bool = True  # False: a socket that is bound without listening, or hidden, would not show
     blind_spots: tuple[BlindSpot, ...] = ()
 
 
@@ -205,14 +205,26 @@ class PortRange(NamedTuple):
         return isinstance(port, int) and self.first <= port <= self.last
 
 
+class Exclusion(NamedTuple):
+    """Ports that Windows keeps from every bind() of a protocol and family."""
+
+    protocol: Protocol
+    family: Family
+    ports: PortRange
+
+    def __contains__(self, port: object) -> bool:
+        return port in self.ports
+
+
 class PortPolicy(NamedTuple):
     """What the host allows, apart from sockets."""
 
     unprivileged_from: int = 0  # the first port that needs no privilege
     privileged: bool | None = None  # whether the asker may bind below it; None: not known
+    wildcards_exempt: bool = False  # macOS: everybody may bind 0.0.0.0 and :: there, only other addresses need it
     ephemeral: PortRange | None = None  # source ports of outgoing connections come from here
     reserved: tuple[PortRange, ...] = ()  # Linux ip_local_reserved_ports: kept out of the ephemeral choice only
-    excluded: tuple[PortRange, ...] = ()  # Windows: ranges that bind() refuses
+    excluded: tuple[Exclusion, ...] = ()  # Windows: what bind() refuses; looked up once a bind was refused
 
 
 class ForeignListener(NamedTuple):
@@ -245,6 +257,7 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
+    elevated: bool | None = None  # Windows: whether the asker has an administrator's full rights
 
 
 class Owner(NamedTuple):

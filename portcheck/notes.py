@@ -15,7 +15,24 @@ if TYPE_CHECKING:
 
 def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, ...]:
     """The notes for one port."""
-    return (*_other_protocol(endpoint, scene), *_policy(endpoint, scene), *_elsewhere(endpoint, scene), *_rows(rows))
+    return (
+        *_full_queues(endpoint, scene),
+        *_other_protocol(endpoint, scene),
+        *_policy(endpoint, scene),
+        *_elsewhere(endpoint, scene),
+        *_rows(rows),
+    )
+
+
+def _full_queues(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Linux lets one more wait than listen() was told, so a queue is full when it is longer than its limit."""
+    for socket in scene.tables[endpoint.protocol].sockets:
+        if socket.local_port == endpoint.port and socket.backlog and (socket.queue or 0) > socket.backlog:
+            yield Note(
+                "queue-full",
+                f"the listener on {socket.local_address} accepts, but nobody takes the connections:"
+                f" {socket.queue} of {socket.backlog} waiting",
+            )
 
 
 def _other_protocol(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

@@ -5,6 +5,8 @@ They take connections past every socket: a server that listens there is never re
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from portcheck.model import PortRange
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
@@ -33,14 +35,14 @@ def from_iptables(lines: Iterable[str]) -> Iterator[Redirect]:
     import shlex
 
     for line in lines:
-        if not line.startswith("-A ") or " -j DNAT" not in line and " -j REDIRECT" not in line:
+        if not line.startswith("-A ") or not any(f" -j {target}" in line for target in ("DNAT", "REDIRECT")):
             continue
         words = shlex.split(line)
-        after = dict(zip(words, words[1:], strict=False))
-        protocol, ports = after.get("-p"), after.get("--dport") or after.get("--dports")
+        after = dict(pairwise(words))
+        ports = after.get("--dport") or after.get("--dports") or ""
         to = after.get("--to-destination") or f"port {after.get('--to-ports', '?')}"
-        if protocol in ("tcp", "udp") and ports:
-            for part in ports.split(","):
+        for protocol in HEADERS.get(after.get("-p", ""), ()):
+            for part in filter(None, ports.split(",")):
                 first, _, last = part.partition(":")
                 yield Redirect(protocol, PortRange(int(first), int(last or first)), to, "iptables")
 

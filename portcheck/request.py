@@ -31,7 +31,7 @@ class PickRequest(NamedTuple):
     candidates: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
-    count: int = 1
+    wanted: int = 1
     random: bool = False
     any: bool = False
     exclude: tuple[str, ...] = ()

@@ -183,9 +183,7 @@ def _forked(task: Callable[[], tuple[T, object]], uid: int) -> Iterator[tuple[in
     os.close(stay)
     try:
         with os.fdopen(told, "rb") as pipe:
-            answer = pipe.read()
-        assert answer, "the child died"
-        result, failure = pickle.loads(answer)
+            result, failure = pickle.load(pipe)  # EOFError: the child died
         assert failure is None, failure
         yield pid, result
     finally:

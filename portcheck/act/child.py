@@ -1,7 +1,7 @@
-"""A command that runs as if portcheck were not there: its terminal, process group, signals and exit status are its own.
+"""A command that runs as if portcheck were not there: same terminal, same process group, same end.
 
-It is a child in portcheck's own process group.  What the terminal sends reaches both; what is sent to portcheck alone
-is passed on; where the command stops, portcheck stops; as it ends, portcheck ends.
+It is a child in portcheck's own process group.  What the terminal sends reaches both; what is sent to portcheck
+alone is passed on; where the command stops, portcheck stops; as it ends, portcheck ends.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ import errno
 import fcntl
 import os
 import signal
+import time
+from contextlib import suppress
 
 from portcheck.act import handover, prctl, signals
 from portcheck.observe.tree import descends
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
+    from portcheck.act.launch import Launch
     from portcheck.act.signals import Received
+
+    Handler = Any  # what signal.signal() takes and returns
 
 KILL_AFTER = 10.0  # seconds between SIGTERM and SIGKILL
 # Python ignores these two; the command gets them back.
@@ -46,15 +50,17 @@ class Child:
             return self._reap()
         self.was_told_to_end |= received.number in ENDING
         if _is_for_us_alone(received):
-            os.kill(self.pid, received.number)
+            with suppress(PermissionError):  # the command has become another user's (sudo)
+                os.kill(self.pid, received.number)
         return None
 
     def end(self) -> None:
         """SIGTERM, and SIGKILL if that does not help; returns when the command has ended."""
         for number in (signal.SIGTERM, signal.SIGKILL):
-            os.kill(self.pid, number)
-            end = _monotonic() + KILL_AFTER
-            while (left := end - _monotonic()) > 0:
+            with suppress(PermissionError):
+                os.kill(self.pid, number)
+            end = time.monotonic() + KILL_AFTER
+            while (left := end - time.monotonic()) > 0:
                 if self.wait(left) is not None:
                     return
 
@@ -76,82 +82,77 @@ class Child:
                 signals.stop_as(os.WSTOPSIG(status))
 
 
-def _monotonic() -> float:
-    import time
-
-    return time.monotonic()
-
-
 def _is_for_us_alone(received: Received) -> bool:
     """Not what the kernel sends to the whole group, nor what comes from the command's own processes."""
     return received.sender is not None and not (received.sender and descends(received.sender, os.getpid()))
 
 
-def start(
-    command: Sequence[str],
-    environ: Mapping[str, str],
-    *,
-    listener: socket.socket | None = None,
-    detached: bool = False,
-    stdout_to_stderr: bool = False,
-) -> Child:
+def start(launch: Launch) -> Child:
     """Starts the command and returns when it runs; raises OSError, with the errno of execve, where it cannot.
 
-    `listener` is handed over as fd 3, and closed here.  A `detached` command outlives portcheck.
+    The launch's listener is handed over, and closed here.
     """
     prctl.adopt_orphans()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by some callers, and then no status could be waited for
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
+    handlers = _handlers_of_the_command()
     reader, writer = _pipe_out_of_the_way()
     pid = os.fork()
     if pid == 0:
-        _become(command, environ, writer, mask, listener, detached=detached, stdout_to_stderr=stdout_to_stderr)
+        _become(launch, writer, mask, handlers)
     os.close(writer)
-    if listener is not None:
-        listener.close()
-    with open(reader, "rb") as pipe:  # noqa: PTH123 - it ends when execve closes the other end
+    if launch.listener is not None:
+        launch.listener.close()
+    with open(reader, "rb") as pipe:
         refused = pipe.read()
     if refused:
         os.waitpid(pid, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        raise OSError(int(refused), os.strerror(int(refused)), command[0])
+        raise OSError(int(refused), os.strerror(int(refused)), launch.command[0])
     return Child(pid)
 
 
+def _handlers_of_the_command() -> dict[int, Handler]:
+    """What the command has to find as it would have without Python and portcheck, which change these here."""
+    handlers: dict[int, Handler] = dict.fromkeys(IGNORED_BY_PYTHON, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = signal.SIG_DFL
+    # Some callers ignore it, and then no status could be waited for.
+    handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return handlers
+
+
 def _pipe_out_of_the_way() -> tuple[int, int]:
-    """A pipe whose writing end is not fd 3, and is closed by execve."""
+    """A pipe whose writing end is not the fd of the handover, and is closed by execve."""
     reader, writer = os.pipe()
     away = fcntl.fcntl(writer, fcntl.F_DUPFD_CLOEXEC, handover.FIRST_FD + 1)
     os.close(writer)
     return reader, away
 
 
-def _become(
-    command: Sequence[str],
-    environ: Mapping[str, str],
-    report: int,
-    mask: set[signal.Signals],
-    listener: socket.socket | None,
-    *,
-    detached: bool,
-    stdout_to_stderr: bool,
-) -> None:
+def _become(launch: Launch, report: int, mask: set[int | signal.Signals], handlers: dict[int, Handler]) -> NoReturn:
     """In the child: becomes the command, or reports the errno and ends."""
     refused = errno.EINVAL
     try:
-        if not detached:
+        if not launch.detached:
             prctl.die_with_parent()
-        if stdout_to_stderr:
+        if launch.stdout_to_stderr:
             os.dup2(2, 1)
-        handed = handover.take_over(listener.fileno()) if listener is not None else {}
-        for number in IGNORED_BY_PYTHON:
-            signal.signal(number, signal.SIG_DFL)
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        handed = handover.take_over(launch.listener.fileno()) if launch.listener else {}
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.execvpe(command[0], command, {**environ, **handed})  # noqa: S606
+        os.execvpe(launch.command[0], launch.command, {**launch.environ, **handed})  # noqa: S606 - no shell is meant
     except OSError as error:
         refused = error.errno or refused
     finally:
         os.write(report, str(refused).encode())
         os._exit(127)
+
+
+def end_as(status: int) -> int:
+    """Ends as the command did: by the same signal, or with the exit code that is returned."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return code
+    signals.die_of(-code)
+    return 128 - code

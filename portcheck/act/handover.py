@@ -1,4 +1,4 @@
-"""Handing a listening socket over by systemd's protocol (sd_listen_fds(3)): from then on nobody can take the port."""
+"""Handing a listening socket over by systemd's protocol (sd_listen_fds(3)): nobody can take the port."""
 
 from __future__ import annotations
 
@@ -18,15 +18,31 @@ FIRST_FD = 3  # SD_LISTEN_FDS_START
 SOMEBODY_WAS_FASTER = (errno.EADDRINUSE,)
 # They start the server as another process, or may: a PID that is told to them is not the server's.
 STARTERS = frozenset(
-    ("sh", "bash", "dash", "zsh", "ksh", "fish", "npm", "npx", "yarn", "pnpm", "bunx", "make", "sudo", "nodemon", "uv")
+    (
+        "sh",
+        "bash",
+        "dash",
+        "zsh",
+        "ksh",
+        "fish",
+        "npm",
+        "npx",
+        "yarn",
+        "pnpm",
+        "bunx",
+        "make",
+        "sudo",
+        "nodemon",
+        "uv",
+    )
 )
 
 
 def listener(address: Address, port: int, *, leftovers: bool) -> socket.socket | None:
     """A socket that listens; None where somebody else has taken the port in the meantime.
 
-    It is bound without SO_REUSEADDR, so that no other program is disturbed that has bound the port and is about to
-    listen.  With `leftovers` (nothing but closed connections of an earlier server is left) it is bound with it.
+    It is bound without SO_REUSEADDR, so that no other program is disturbed that has bound the port and is
+    about to listen.  With `leftovers` (only closed connections of an earlier server are left) it is bound with it.
     """
     try:
         return _listening(address, port, reuseaddr=False)
@@ -65,10 +81,10 @@ def take_over(fd: int) -> dict[str, str]:
 
 def caveat(command: Sequence[str]) -> str | None:
     """What is to be said of a command that is not the server itself, but starts it."""
-    starter = os.path.basename(command[0])  # noqa: PTH119
+    starter = os.path.basename(command[0])
     if starter not in STARTERS:
         return None
     return (
-        f"{starter} may start the server as another process, and LISTEN_PID cannot match there: a server that checks"
-        " it (sd_listen_fds) ignores the socket; one that is told to use fd 3 takes it"
+        f"{starter} may start the server as another process, where LISTEN_PID cannot match: a server that"
+        " checks it (sd_listen_fds) ignores the socket; one that is told to use fd 3 takes it"
     )

@@ -10,7 +10,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Descendants that lose their parent become children of this process: a daemon stays in the command's tree."""
+    """Descendants that lose their parent become children of this process, so that a daemon can be told as one."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 

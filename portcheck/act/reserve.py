@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import sys
 
 from portcheck.errors import NoFreePort, UsageError
 from portcheck.observe.names import SystemNames
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Reservation:
     """A port that is held by `socket`, which is bound to it; leaving a `with` block closes it.
 
-    The socket has no SO_REUSEADDR yet, so that nobody else can bind the port: call `listen` when the time has come.
+    The socket has no SO_REUSEADDR yet, so that nobody else can bind the port; `listen` sets it.
     """
 
     __slots__ = ("host", "port", "socket")
@@ -48,13 +48,11 @@ class Reservation:
         self.socket.close()
 
 
-def reserve(
-    candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp"
-) -> Reservation:
-    """Binds the first of `candidates` (ports, ranges as "8001-8010") that nobody else holds on `host`, and keeps it.
+def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
+    """Binds the first of `candidates` (ports, ranges as "8001-8010") that nobody else holds, and keeps it.
 
-    `host` is one address (`::` takes IPv4 clients too) or a name, of which the first address is taken.  Raises
-    UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
+    `host` is one address (`::` takes IPv4 clients too) or a name, of which the first address is taken.
+    Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
     names = SystemNames()
     ports = [port for text in candidates for port in parse_ports(str(text), names, protocol)]
@@ -74,7 +72,7 @@ def reserve(
 
 
 def one_address(host: Host) -> Address:
-    """The address that a single socket can be bound to.  Raises UsageError for a host that is no such thing."""
+    """The address that one socket can be bound to.  Raises UsageError for a host that is no such thing."""
     if host.kind != "addresses":
         raise UsageError(f"'{host.text}' is not one address; accepted: 127.0.0.1, 0.0.0.0, ::1, ::, localhost")
     return host.addresses[0]
@@ -87,7 +85,7 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
     try:
         if address.family == "ipv6":
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.text != "::")
-        if os.name == "nt":  # there only this keeps others from binding the port too
+        if sys.platform == "win32":  # there only this keeps others from binding the port too
             held.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
         elif reuseaddr:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,10 +100,11 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
 def listen(held: socket.socket, backlog: int = socket.SOMAXCONN) -> socket.socket:
     """Makes a bound socket listen, with SO_REUSEADDR on Unix.
 
-    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the next start of the server
-    would be refused for a minute.  It is set just before, because until it listens a socket with it shares its port.
+    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the next start of the
+    server would be refused for a minute.  It is set just before: a socket with it that does not listen yet lets
+    others bind the port too.
     """
-    if os.name != "nt":
+    if sys.platform != "win32":
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.listen(backlog)
     return held

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Those cannot be blocked, and these are our own faults.
 UNTAKEN = {
-    signal.SIGKILL, signal.SIGSTOP,
-    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS, signal.SIGABRT,
+    signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
+    signal.SIGSYS, signal.SIGABRT,
 }  # fmt: skip
 TAKEN: AbstractSet[int] = signal.valid_signals() - UNTAKEN
 # Typed at a terminal, or the terminal's own: every process of its foreground group gets them.
@@ -29,7 +29,7 @@ SENT_BY_KERNEL = 0  # si_code is positive for what the kernel sends, and for no 
 
 
 class Received(NamedTuple):
-    """A signal; `sender` is the process that sent it, None for the kernel (0: one of another PID namespace)."""
+    """A signal; `sender` is the PID that sent it, None for the kernel (0: one of another PID namespace)."""
 
     number: int
     sender: int | None
@@ -58,7 +58,7 @@ def _take_by_polling(timeout: float | None) -> Received | None:
 
 def _in_foreground() -> bool:
     try:
-        with open("/dev/tty", "rb") as terminal:  # noqa: PTH123
+        with open("/dev/tty", "rb") as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
     except OSError:
         return False

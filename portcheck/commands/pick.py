@@ -42,7 +42,7 @@ def pick(request: PickRequest) -> Choice:
     exclude = {port for text in request.exclude for port in parse_ports(text, names, protocol)}
     return choose(
         order(ports, exclude=exclude, random=request.random, stable=request.stable),
-        count=request.count,
+        count=request.wanted,
         protocol=protocol,
         hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
         any_port=request.any,
@@ -53,7 +53,7 @@ def pick(request: PickRequest) -> Choice:
 
 
 def _print(choice: Choice, request: PickRequest) -> None:
-    stream.write([*_skipped(choice.diagnoses), *_warnings(choice.ports)], sys.stderr)
+    stream.write([*skipped(choice.diagnoses), *_warnings(choice.ports)], sys.stderr)
     if request.json:
         from portcheck.render.document import dumps, pick_document
 
@@ -62,7 +62,7 @@ def _print(choice: Choice, request: PickRequest) -> None:
         stream.write(str(port) for port in choice.ports)
 
 
-def _skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
+def skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
     """`20000: in use by Service.exe (PID 5444)`"""
     for diagnosis in diagnoses:
         if diagnosis.verdict != "free":

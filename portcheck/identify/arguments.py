@@ -23,9 +23,7 @@ class Arguments(NamedTuple):
         return any(option in options for option, _ in self.options)
 
 
-def parse(
-    arguments: Sequence[str], short: str = "", long: frozenset[str] = frozenset(), end: str = ""
-) -> Arguments:
+def parse(arguments: Sequence[str], short: str = "", long: frozenset[str] = frozenset(), end: str = "") -> Arguments:
     """Reads options up to the first operand or `--`.
 
     `short` names the letters that take a value (`-Lx`, `-L x`, `-NfL x`), `long` the words that take one as

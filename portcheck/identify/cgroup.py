@@ -71,9 +71,7 @@ def _nested_systemd(parts: Sequence[str]) -> tuple[int, Container | None]:
     from portcheck.model import Container
 
     for at in range(1, len(parts)):
-        if parts[at] == "system.slice" or (
-            parts[at] == "init.scope" and not parts[at - 1].startswith("user@")
-        ):
+        if parts[at] == "system.slice" or (parts[at] == "init.scope" and not parts[at - 1].startswith("user@")):
             engine = "systemd-nspawn" if parts[at - 1] == "payload" else "unknown"
             return at - 1, Container(engine)
     return -1, None

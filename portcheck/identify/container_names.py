@@ -60,9 +60,7 @@ def _bare(part: str, above: Sequence[str]) -> Container | None:
 
 def _lxc(part: str, above: str) -> Container | None:
     """`/lxc/NAME`, `/lxc.payload/NAME`, `/lxc.payload.NAME`."""
-    name = (
-        part if above in LXC else part.partition("lxc.payload.")[2] if part.startswith("lxc.payload.") else ""
-    )
+    name = part if above in LXC else part.partition("lxc.payload.")[2] if part.startswith("lxc.payload.") else ""
     return Container("lxc", name=name) if name else None
 
 
@@ -71,9 +69,7 @@ def _machine(part: str, above: str) -> Container | None:
     if above != "machine.slice":
         return None
     if part.startswith("systemd-nspawn@"):
-        return Container(
-            "systemd-nspawn", name=unescape(part[len("systemd-nspawn@") :].removesuffix(".service"))
-        )
+        return Container("systemd-nspawn", name=unescape(part[len("systemd-nspawn@") :].removesuffix(".service")))
     if not part.startswith("machine-"):
         return None
     name = unescape(part[len("machine-") :].removesuffix(".scope"))

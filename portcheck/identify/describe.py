@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import base, called
+from portcheck.identify.names import called
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ def _place(process: Process) -> str:
         return container(process.container) + (" through " if process.pid else "")
     inside = f"{container(process.container)}, " if process.container else ""
     if process.role == "service manager" and process.activation:
-        return f"{process.activation}, held by "
-    return inside + (
-        f"{process.service or process.activation}, " if process.service or process.activation else ""
-    )
+        return process.activation + (", held by " if process.pid else "")
+    return inside + (f"{process.service or process.activation}, " if process.service or process.activation else "")
 
 
 def container(container: Container) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Protocol, Socket
 
-WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - what engines write for every address
+WILDCARDS = ("", "0.0.0.0", "::")  # what engines write for every address
 
 
 class Publication(NamedTuple):
@@ -60,8 +60,7 @@ def _inspected(engine: str, entry: dict[str, Any]) -> Inspected:
         id=_text(entry, "Id"),
         name=(_text(entry, "Name") or "").removeprefix("/") or None,
         image=_text(entry, "ImageName") or _text(config, "Image"),
-        compose_project=_text(labels, "com.docker.compose.project")
-        or _text(labels, "io.podman.compose.project"),
+        compose_project=_text(labels, "com.docker.compose.project") or _text(labels, "io.podman.compose.project"),
         compose_service=_text(labels, "com.docker.compose.service"),
         restart_policy=policy if policy != "no" else None,
         pod=_text(entry, "Pod"),

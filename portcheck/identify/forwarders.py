@@ -66,9 +66,7 @@ def _kubectl(command: Sequence[str], ports: Collection[int]) -> str | None:
     if operands[:1] != ["port-forward"] or len(operands) < 2:
         return None
     remote = [
-        there or here
-        for here, _, there in (pair.partition(":") for pair in operands[2:])
-        if _listens(here, ports)
+        there or here for here, _, there in (pair.partition(":") for pair in operands[2:]) if _listens(here, ports)
     ]
     namespace = next((value for name, value in options if name in ("-n", "--namespace") and value), None)
     target = operands[1] + (f":{remote[0]}" if remote else "")

@@ -19,9 +19,7 @@ class Grammar(NamedTuple):
     subcommands: frozenset[str] = frozenset()  # words that may come before the script
 
 
-PYTHON = Grammar(
-    short="cmWX", long=frozenset(("--check-hash-based-pycs",)), end="cm", named=("-m",), inline=("-c",)
-)
+PYTHON = Grammar(short="cmWX", long=frozenset(("--check-hash-based-pycs",)), end="cm", named=("-m",), inline=("-c",))
 NODE = Grammar(
     short="rC",
     long=frozenset((

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from portcheck.identify.names import base
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from portcheck.identify.facts import ProjectFile
@@ -21,7 +23,8 @@ class Project(NamedTuple):
     directory: str
 
 
-def project(files: Iterable[ProjectFile]) -> Project | None:
+@lru_cache(maxsize=64)  # the workers of a server are all in the same
+def project(files: tuple[ProjectFile, ...]) -> Project | None:
     """Decides by the project files of one directory, in the order of NAMED; None where there are none."""
     found = {file.name: file for file in files}
     for name, read in NAMED.items():

@@ -28,11 +28,7 @@ def is_manager(process: Process | None) -> bool:
     """PID 1, a user's systemd, or a container's: what starts services and holds sockets on their behalf."""
     if process is None or not MANAGERS & names(process):
         return False
-    return (
-        process.pid == 1
-        or "--user" in (process.command or ())
-        or (process.cgroup or "").endswith("/init.scope")
-    )
+    return process.pid == 1 or "--user" in (process.command or ()) or (process.cgroup or "").endswith("/init.scope")
 
 
 def is_host(unit: str) -> bool:

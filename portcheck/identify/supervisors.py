@@ -105,11 +105,7 @@ def _known_as(word: str, ancestor: Process, environment: Mapping[str, str]) -> s
 def _ends_the_chain(process: Process) -> bool:
     """A manager, a session's or container's host, an interactive shell."""
     called = names(process)
-    if (
-        (MANAGERS | HOSTS) & called
-        or any(name.startswith("containerd-shim") for name in called)
-        or ide(process)
-    ):
+    if (MANAGERS | HOSTS) & called or any(name.startswith("containerd-shim") for name in called) or ide(process):
         return True
     return interpreter(process) == "sh" and script(process) is None
 

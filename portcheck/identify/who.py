@@ -31,13 +31,14 @@ def who_is(facts: Facts) -> Process:
     """The process with everything filled in that follows from the facts alone."""
     process = facts.process
     place = placement(process.cgroup, facts.own_container)
-    container = place.container or _published(process)
+    container = _container(process, place)
+    published = container != place.container
     service = _service(facts, place, container)
     tunnel = forward(facts)
     kept = supervision(facts)
     found = project(facts.project)
     return process._replace(
-        role="proxy" if container != place.container else tunnel.role if tunnel else role(facts),
+        role="proxy" if published else tunnel.role if tunnel else role(facts),
         service=service,
         service_manager=place.service_manager if service else None,
         activation=from_environment(facts.environment.get("LISTEN_FDNAMES")) if facts.activator else None,
@@ -48,8 +49,8 @@ def who_is(facts: Facts) -> Process:
         started_by=kept.started_by,
         session=None if service or place.container else session(facts),
         terminal=facts.terminal,
-        project=found.name if found else None,
-        project_dir=found.directory if found else None,
+        project=found.name if found and not published else None,
+        project_dir=found.directory if found and not published else None,
         script=script(process),
         task=task(facts.environment),
         forwards=tunnel.target if tunnel else None,
@@ -60,17 +61,18 @@ def who_is(facts: Facts) -> Process:
 def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
     """Who holds a socket whose process cannot be seen, by the cgroup that it was made in; the PID is 0."""
     place = placement(socket.cgroup, own)
-    container = place.container or engine_behind(place, socket)
+    around = place.container
+    container = around if is_named(around) else _engine_behind(place, socket) or around
     session_scope = (place.scope or "").removesuffix(".scope").partition("session-")[2]
     manages = (socket.cgroup or "").endswith("/init.scope")
-    merely_near = manages or container != place.container or _merely_hosts(place, socket)
+    merely_near = manages or container != around or _merely_hosts(place, socket)
     service = None if merely_near else place.service
     return Process(
         0,
         uid=socket.uid,
         user=socket.user,
         cgroup=socket.cgroup,
-        role="service manager" if manages else "proxy" if container != place.container else None,
+        role="service manager" if manages else "proxy" if container != around else None,
         service=service,
         service_manager=place.service_manager if service or place.socket_unit else None,
         activation=place.socket_unit,
@@ -79,7 +81,7 @@ def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
     )
 
 
-def engine_behind(place: Placement, socket: Socket) -> Container | None:
+def _engine_behind(place: Placement, socket: Socket) -> Container | None:
     """An engine listens in its own unit for its containers, but for the ports of its own API."""
     engine = ENGINE_UNITS.get(place.service or "")
     return Container(engine) if engine and socket.local_port not in DOCKER_PORTS else None
@@ -90,9 +92,17 @@ def _merely_hosts(place: Placement, socket: Socket) -> bool:
     return is_host(place.service or "") and socket.uid != 0
 
 
-def _published(process: Process) -> Container | None:
+def _container(process: Process, place: Placement) -> Container | None:
+    """The one that it runs in, if that can be named; else the one that it publishes, if it is an engine's proxy."""
+    if is_named(place.container):
+        return place.container
     found = proxy(process)
-    return found.container if found and found.certain else None
+    return found.container if found and found.certain else place.container
+
+
+def is_named(container: Container | None) -> bool:
+    """Whether it is known which one it is."""
+    return container is not None and bool(container.id or container.name)
 
 
 def _service(facts: Facts, place: Placement, container: Container | None) -> str | None:

@@ -10,6 +10,7 @@ from portcheck.identify.lookups import Subject
 from portcheck.identify.roles import activators, leaders
 from portcheck.identify.services import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
+from portcheck.observe.cgroups import cgroup_path
 from portcheck.observe.lookups import ask_engines, ask_managers
 from portcheck.observe.processes import process
 from portcheck.observe.surroundings import Ancestry, environment, project_files, session
@@ -32,10 +33,8 @@ class Identities(NamedTuple):
 def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> Identities:
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
     own = _own_container()
-    seen = [
-        Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)
-    ]
-    inodes = {socket.inode: socket for socket in sockets if socket.pids is None and socket.inode}
+    seen = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
+    inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
     unseen = [Subject(who_is_hidden(socket, own), (socket,)) for socket in inodes.values()]
     engines = ask_engines([*seen, *unseen])
     managers = ask_managers(engines.subjects)
@@ -47,22 +46,7 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     )
 
 
-def identify(
-    processes: Mapping[int, Process], sockets: Sequence[Socket]
-) -> tuple[dict[int, Process], tuple[BlindSpot, ...]]:
-    """The processes with everything filled in that tells who they are, and what could not be found out."""
-    found = identities(processes, [socket for socket in sockets if socket.pids is not None])
-    return found.processes, found.blind_spots
-
-
-def identify_hidden(socket: Socket) -> Process:
-    """Who holds a socket whose process cannot be seen, by its cgroup alone; the PID is 0."""
-    return who_is_hidden(socket, _own_container())
-
-
-def _facts(
-    processes: Mapping[int, Process], sockets: Sequence[Socket], own: Container | None
-) -> Iterator[Facts]:
+def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Container | None) -> Iterator[Facts]:
     ancestry = Ancestry(processes)
     ancestors = {pid: ancestry.of(one) for pid, one in processes.items()}
     managers = {pid: one for pid, one in processes.items() if is_manager(one)}
@@ -94,6 +78,13 @@ def _held(sockets: Sequence[Socket]) -> dict[int, list[Socket]]:
         for pid in socket.pids or ():
             held.setdefault(pid, []).append(socket)
     return held
+
+
+def _placed(socket: Socket) -> Socket:
+    """With the cgroup in which it was made, that says more of a hidden holder than anything else."""
+    if socket.cgroup is not None or socket.cgroup_id is None:
+        return socket
+    return socket._replace(cgroup=cgroup_path(socket.cgroup_id))
 
 
 def _own_container() -> Container | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH
+from errno import EHOSTUNREACH, EINVAL, ENETUNREACH
 from socket import AF_INET, AF_INET6
 
 from portcheck.addresses import is_mapped, is_wildcard, parse_address, unmapped
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from portcheck.model import Family
 
-# How a route lookup says that no route leads to an address, or only one that refuses (unreachable, prohibit).
-_NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL)
+# How a route lookup says that no route leads to an address, or only one that refuses (unreachable, blackhole).
+_NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EINVAL)
 
 
 def local_addresses() -> tuple[LocalAddress, ...]:
@@ -69,7 +69,7 @@ def _binds_without_interface(family: Family, address: str) -> bool | None:
     if family == "ipv6":  # a local IPv6 route (AnyIP) alone does not admit one
         return address.startswith("ff")
     first = int(address.partition(".")[0])
-    return first == 0 or 224 <= first < 240 or address == "255.255.255.255" or _has_local_route(address)
+    return 224 <= first < 240 or address == "255.255.255.255" or _has_local_route(address)
 
 
 def _nonlocal_bind(family: Family) -> bool:

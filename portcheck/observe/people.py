@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import is_wildcard
 from portcheck.observe import owners, processes
 from portcheck.observe.names import SystemNames
 from portcheck.value import TYPE_CHECKING
@@ -18,14 +19,35 @@ def with_holders(scene: Scene) -> Scene:
         inodes = {socket.inode for socket in found if socket.inode and socket.pids is None}
         holders = owners.holders(inodes)
         tables = {name: _with_pids(table, holders) for name, table in scene.tables.items()}
-        scene = scene._replace(tables=tables, localhost=_localhost())
+        scene = _with_kernel_owned(scene._replace(tables=tables, localhost=_localhost()))
     if found or scene.elsewhere:
         scene = _with_processes(scene)
-    if any(socket.pids == () and socket.inode for socket in _sockets(scene)):
-        from portcheck.observe.kernel_owned import kernel_owned
-
-        scene = scene._replace(kernel_owned=kernel_owned())
     return scene
+
+
+def _with_kernel_owned(scene: Scene) -> Scene:
+    """On positive evidence alone: a wildcard socket without any known process, on the port that a device says it has."""
+    if not any(_without_process(socket) for socket in _sockets(scene)):
+        return scene
+    from portcheck.observe.kernel_owned import kernel_owned
+
+    owned = kernel_owned()
+    tables = {
+        name: table._replace(
+            sockets=tuple(
+                socket._replace(pids=())
+                if _without_process(socket) and (socket.protocol, socket.local_port) in owned
+                else socket
+                for socket in table.sockets
+            )
+        )
+        for name, table in scene.tables.items()
+    }
+    return scene._replace(tables=tables, kernel_owned=owned)
+
+
+def _without_process(socket: Socket) -> bool:
+    return not socket.pids and bool(socket.inode) and is_wildcard(socket.local_address)
 
 
 def _sockets(scene: Scene) -> list[Socket]:

@@ -71,9 +71,10 @@ def read_command(cmdline: bytes | None) -> tuple[str, ...] | None:
 
 def full_name(name: str, paths: Iterable[str]) -> str:
     """The kernel's name, which it cuts after 15 bytes, completed by a path whose file name begins with it."""
-    if len(os.fsencode(name)) == _NAME_LENGTH:
+    cut = os.fsencode(name)  # perhaps in the middle of a letter
+    if len(cut) == _NAME_LENGTH:
         for path in paths:
-            if basename(path).startswith(name):
+            if os.fsencode(basename(path)).startswith(cut):
                 return basename(path)
     return name
 

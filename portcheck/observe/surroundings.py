@@ -95,7 +95,7 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
         names = [name for name in MARKS if _is_there(f"{path}/{name}")]
         if names:
             return tuple(ProjectFile(directory, name, _text(f"{path}/{name}")) for name in names)
-        directory, path = os.path.dirname(directory), f"{path}/.."  # noqa: PTH120 - pathlib costs its import
+        directory, path = os.path.dirname(directory), f"{path}/.."
     return ()
 
 

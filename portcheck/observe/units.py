@@ -20,9 +20,7 @@ def socket_units(user_id: int | None, patience: Patience) -> tuple[SocketUnit, .
     (systemd 246 and later) leaves out whether a socket is TCP or UDP.
     """
     properties = f"--property={','.join(PROPERTIES)}"
-    answer = ask(
-        ("systemctl", *_manager(user_id), "show", "*.socket", properties), patience, _runtime(user_id)
-    )
+    answer = ask(("systemctl", *_manager(user_id), "show", "*.socket", properties), patience, _runtime(user_id))
     if not answer.ok:
         line = next(iter(answer.err.strip().splitlines()), "no reason given")
         raise NoAnswerError(f"gave no answer ({line[:160]})")

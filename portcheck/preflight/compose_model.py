@@ -8,6 +8,7 @@ from pathlib import Path
 from portcheck.preflight.declare import PreflightError, Unresolved, shown
 from portcheck.preflight.envfile import with_file
 from portcheck.preflight.interpolate import BadTemplateError, Filled, interpolate
+from portcheck.preflight.text import is_file
 from portcheck.preflight.yamlgraph import Field, documents, fields, is_null, items, line_of, scalar
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 MAX_FILES = 200  # also of projects: includes of the same two files could double at every step
 MAX_EXTENDS = 32
 TOP_LEVEL = {"version", "name", "services", "include", "networks", "volumes", "configs", "secrets", "models"}
-_REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*:|^git@|\.git(#|$)|^github\.com/", re.IGNORECASE)
+_REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+:|^git@|\.git(#|$)|^github\.com/", re.IGNORECASE)
 
 
 class Place(NamedTuple):
@@ -81,9 +82,7 @@ class Model:
         """
         self._projects += 1
         if self._projects > MAX_FILES:
-            raise PreflightError(
-                str(files[0]), None, f"one of more than {MAX_FILES} includes; is it a circle?"
-            )
+            raise PreflightError(str(files[0]), None, f"one of more than {MAX_FILES} includes; is it a circle?")
         services: Services = {}
         includes: list[tuple[Place, Node]] = []
         for file in files:
@@ -104,9 +103,7 @@ class Model:
         """The file's documents, within all limits.  Raises PreflightError."""
         if file not in self._documents:
             if len(self._documents) >= MAX_FILES:
-                raise PreflightError(
-                    str(file), None, f"one of more than {MAX_FILES} files that include each other"
-                )
+                raise PreflightError(str(file), None, f"one of more than {MAX_FILES} files that include each other")
             self._documents[file] = documents(file)
             self.files.append(str(file))
         return self._documents[file]
@@ -134,11 +131,7 @@ class Model:
         from yaml import MappingNode
 
         node = part.fields["extends"].node
-        wanted = (
-            fields(part.file, node)
-            if isinstance(node, MappingNode)
-            else {"service": Field(line_of(node), node)}
-        )
+        wanted = fields(part.file, node) if isinstance(node, MappingNode) else {"service": Field(line_of(node), node)}
         if "service" not in wanted:
             raise PreflightError(part.file, line_of(node), "extends needs a service")
         name = part.filled(wanted["service"].node).text
@@ -186,11 +179,9 @@ class Model:
     def _local(self, place: Place, text: str, code: Code, line: int) -> Path | None:
         """The file that a path names; None, and a remark, where it is not on this disk."""
         path = place.directory / text
-        if not _REMOTE.search(text) and path.is_file():
+        if not _REMOTE.search(text) and is_file(path):
             return path
-        why = (
-            "is not a local file, and preflight fetches nothing" if _REMOTE.search(text) else "does not exist"
-        )
+        why = "is not a local file, and preflight fetches nothing" if _REMOTE.search(text) else "does not exist"
         message = f"{code} {shown(text)} {why}: the ports of its services are not known"
         self.unresolved.append(Unresolved(code, message, str(place.file), line))
         return None

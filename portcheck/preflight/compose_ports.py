@@ -33,9 +33,7 @@ class PortSyntaxError(ValueError):
     """A `ports` entry that Compose does not accept either."""
 
 
-def declared(
-    port: Published, kind: Kind, file: str, line: int, service: str | None
-) -> Declaration | Unresolved:
+def declared(port: Published, kind: Kind, file: str, line: int, service: str | None) -> Declaration | Unresolved:
     """What a published port declares; an sctp port stays open, for want of anything that could check it."""
     if port.protocol == "sctp":
         message = f"{port.port}/sctp is published; portcheck knows tcp and udp"
@@ -80,9 +78,7 @@ def mapping(host: str, published: str, target: str, protocol: str) -> list[Publi
         return [Published(address, ports[0], tuple(ports[1:]), protocol, targets[0])]
     if len(targets) != len(ports):
         raise PortSyntaxError(f"{shown(published)} and {shown(target)} are ranges of different lengths")
-    return [
-        Published(address, port, (), protocol, inside) for port, inside in zip(ports, targets, strict=True)
-    ]
+    return [Published(address, port, (), protocol, inside) for port, inside in zip(ports, targets, strict=True)]
 
 
 def _ports(text: str, what: str) -> range:

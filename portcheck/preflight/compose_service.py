@@ -55,9 +55,7 @@ def from_parts(name: str, parts: tuple[Part, ...], allowance: Allowance) -> Serv
     last = parts[-1]
     profiles = tuple(dict.fromkeys(_profiles(parts)))
     host_network = _network_mode(parts) == "host"
-    return Service(
-        name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks)
-    )
+    return Service(name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks))
 
 
 def _weight(ports: list[Published]) -> int:

@@ -6,6 +6,7 @@ JSON with comments, read with pyjson5: it bounds nesting by itself and says wher
 from __future__ import annotations
 
 import re
+from os.path import normpath
 
 from portcheck.preflight.compose_ports import PortSyntaxError, declared, short
 from portcheck.preflight.declare import Declaration, PreflightError, Reading, Unresolved, shown
@@ -30,10 +31,10 @@ class Place(NamedTuple):
     line: int
 
 
-def read_devcontainer(path: Path, known: frozenset[Path] = frozenset()) -> Reading:
+def read_devcontainer(path: Path, known: frozenset[str] = frozenset()) -> Reading:
     """`forwardPorts` and `appPort`, labelled by `portsAttributes`.
 
-    `known`: the files (absolute paths) that are read anyway, which need no remark.  Raises PreflightError.
+    `known`: files (absolute, normal paths) that are read anyway and need no remark.  Raises PreflightError.
     """
     file = str(path)
     text = read_text(path)
@@ -45,8 +46,8 @@ def read_devcontainer(path: Path, known: frozenset[Path] = frozenset()) -> Readi
     found += _opened_by_arguments(_places(config, "runArgs", text), file)
     composed = _places(config, "dockerComposeFile", text)
     found += _in_other_files((each for each in composed if _absolute(path, each) not in known), file)
-    declared = tuple(each for each in found if isinstance(each, Declaration))
-    return Reading((file,), declared, tuple(each for each in found if isinstance(each, Unresolved)))
+    ports = tuple(each for each in found if isinstance(each, Declaration))
+    return Reading((file,), ports, tuple(each for each in found if isinstance(each, Unresolved)))
 
 
 def _parse(text: str, file: str) -> Mapping[str, Any]:
@@ -109,11 +110,7 @@ def _forwarded(place: Place, file: str, config: Mapping[str, Any]) -> Declaratio
         message = f"{shown(str(place.value))} is another container's port; the editor chooses the local one"
         return Unresolved("forwarded", message, file, place.line)
     attributes = _attributes(port, config)
-    note = (
-        None
-        if attributes.get("requireLocalPort") is True
-        else "the editor takes another local port if need be"
-    )
+    note = None if attributes.get("requireLocalPort") is True else "the editor takes another local port if need be"
     return Declaration(port, "tcp", LOOPBACK, file, place.line, "devcontainer", _label(attributes), note=note)
 
 
@@ -142,8 +139,8 @@ def _in_other_files(places: Iterator[Place], file: str) -> Iterator[Unresolved]:
         yield Unresolved("include", message, file, place.line)
 
 
-def _absolute(path: Path, place: Place) -> Path:
-    return (path.parent / str(place.value)).resolve()
+def _absolute(path: Path, place: Place) -> str:
+    return normpath(path.absolute().parent / str(place.value))
 
 
 def _attributes(port: int, config: Mapping[str, Any]) -> Mapping[str, Any]:

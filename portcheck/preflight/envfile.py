@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from portcheck.preflight.declare import Declaration, Reading, Unresolved, shown
 from portcheck.preflight.interpolate import BadTemplateError, Filled, interpolate
-from portcheck.preflight.text import needs, read_text
+from portcheck.preflight.text import is_file, needs, read_text
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ def variables(path: Path, environment: Mapping[str, str]) -> Iterator[Variable]:
 
 def with_file(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """`environment` over what the file sets: the process's own variables win, as in Compose."""
-    if not path.is_file():
+    if not is_file(path):
         return dict(environment)
     return {**assignments(path, environment), **environment}
 
 
 def assignments(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """What the file itself sets, the last assignment of a name winning; {} where there is no file."""
-    if not path.is_file():
+    if not is_file(path):
         return {}
     return {each.name: each.value.text for each in variables(path, environment) if each.name}
 
@@ -70,13 +70,9 @@ def read_env(path: Path, environment: Mapping[str, str]) -> Reading:
             declared = _declared(each, file)
             if each.value.text and not declared and not each.value.problems:
                 unresolved.append(_no_port(each, file))
-            unresolved += [
-                Unresolved("variable", problem, file, each.line) for problem in each.value.problems
-            ]
+            unresolved += [Unresolved("variable", problem, file, each.line) for problem in each.value.problems]
     if declared and environment.get("PORT", str(declared.port)) != str(declared.port):
-        message = (
-            f"the environment sets PORT={shown(environment['PORT'])}, which most programs prefer to this file"
-        )
+        message = f"the environment sets PORT={shown(environment['PORT'])}, which most programs prefer to this file"
         unresolved.append(Unresolved("variable", message, file, declared.line))
     return Reading((file,), (declared,) if declared else (), tuple(unresolved))
 
@@ -87,9 +83,7 @@ def _declared(variable: Variable, file: str) -> Declaration | None:
 
 
 def _no_port(variable: Variable, file: str) -> Unresolved:
-    return Unresolved(
-        "variable", f"PORT={shown(variable.value.text)} is no port from 1 to 65535", file, variable.line
-    )
+    return Unresolved("variable", f"PORT={shown(variable.value.text)} is no port from 1 to 65535", file, variable.line)
 
 
 def port_number(text: str) -> int | None:

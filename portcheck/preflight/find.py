@@ -9,6 +9,7 @@ from pathlib import Path
 from portcheck.errors import UsageError
 from portcheck.preflight.declare import shown
 from portcheck.preflight.envfile import with_file
+from portcheck.preflight.text import is_file
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ def find(directory: Path, environment: Mapping[str, str]) -> list[Source]:
     """Everything in a directory (not below it) that may declare ports, Compose's choice of files first."""
     compose = _compose_files(directory, environment)
     found = [Source("compose", compose)] if compose else []
-    return found + [
-        Source(kind, (directory / name,)) for kind, name in SINGLE if (directory / name).is_file()
-    ]
+    return found + [Source(kind, (directory / name,)) for kind, name in SINGLE if is_file(directory / name)]
 
 
 def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]:
@@ -65,7 +64,7 @@ def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]
     """
     sources: list[Source] = []
     for path in paths:
-        if path.is_dir():
+        if _is_directory(path):
             sources += find(path, environment)
         else:
             sources.append(Source(_kind(path), (path,)))
@@ -78,14 +77,21 @@ def _compose_files(directory: Path, environment: Mapping[str, str]) -> tuple[Pat
     if chosen := variables.get("COMPOSE_FILE"):
         separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
         return tuple(directory / name for name in chosen.split(separator) if name)
-    bases = [directory / name for name in COMPOSE if (directory / name).is_file()]
-    overrides = [directory / name for name in OVERRIDES if (directory / name).is_file()]
+    bases = [directory / name for name in COMPOSE if is_file(directory / name)]
+    overrides = [directory / name for name in OVERRIDES if is_file(directory / name)]
     return (*bases[:1], *overrides[:1]) if bases else ()
 
 
+def _is_directory(path: Path) -> bool:
+    try:
+        if not path.exists():
+            raise UsageError(f"{shown(str(path))}: no such file")
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{shown(str(path))}: {error.strerror}") from None
+
+
 def _kind(path: Path) -> Kind:
-    if not path.exists():
-        raise UsageError(f"{shown(str(path))}: no such file")
     for kind, pattern in _BY_NAME:
         if re.fullmatch(pattern, path.name):
             return kind

@@ -45,9 +45,7 @@ class Defaults(NamedTuple):
         if given["protocol"] not in ("tcp", "udp"):
             raise UsageError(f"unknown protocol {shown(given['protocol'])}; accepted: tcp, udp")
         host = given["host"]
-        return cls(
-            parse_host(host, NAMES).text if host is not None else None, given["protocol"], given["profile"]
-        )
+        return cls(parse_host(host, NAMES).text if host is not None else None, given["protocol"], given["profile"])
 
 
 class Names(SystemNames):
@@ -105,9 +103,7 @@ def _fallback(value: Any, protocol: Protocol) -> Iterator[int]:
 def _text(value: Any) -> str:
     """A number, or a text of a length that cannot ask for billions of ports."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise UsageError(
-            f'{shown(str(value))} is no port; write 8000, "8000-8010" or a table with port = 8000'
-        )
+        raise UsageError(f'{shown(str(value))} is no port; write 8000, "8000-8010" or a table with port = 8000')
     text = str(value)
     if len(text) > MAX_TEXT:
         raise UsageError(f"{shown(text)} is longer than {MAX_TEXT} characters")

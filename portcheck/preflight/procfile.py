@@ -35,22 +35,22 @@ class Process(NamedTuple):
 
 def read_procfile(path: Path, environment: Mapping[str, str]) -> Reading:
     """The ports of every process, `$PORT` and the variables of `.env` filled in.  Raises PreflightError."""
-    file, text = str(path), read_text(path)
+    file, lines = str(path), read_text(path).replace("\r\n", "\n").split("\n")
     variables = {**environment, **assignments(path.parent / ".env", environment)}  # foreman: the file wins
     found: list[Declaration | Unresolved] = []
-    for process in _processes(text, variables.get("PORT", str(BASE))):
+    for process in _processes(lines, variables.get("PORT", str(BASE))):
         found += _declared(process, variables, file)
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not _PROCESS.match(line):
             found.append(Unresolved("syntax", f"{shown(line)} is no 'name: command'", file, number))
     declared = tuple(each for each in found if isinstance(each, Declaration))
     return Reading((file,), declared, tuple(each for each in found if isinstance(each, Unresolved)))
 
 
-def _processes(text: str, base: str) -> Iterator[Process]:
+def _processes(lines: list[str], base: str) -> Iterator[Process]:
     first = port_number(base)
     index = 0
-    for line, words in enumerate(text.splitlines(), 1):
+    for line, words in enumerate(lines, 1):
         if found := _PROCESS.match(words):
             rule = f"PORT={base}, and {STEP} more for each process before it, as foreman gives it"
             port = port_number(str(first + STEP * index)) if first else None
@@ -58,9 +58,7 @@ def _processes(text: str, base: str) -> Iterator[Process]:
             index += 1
 
 
-def _declared(
-    process: Process, variables: Mapping[str, str], file: str
-) -> Iterator[Declaration | Unresolved]:
+def _declared(process: Process, variables: Mapping[str, str], file: str) -> Iterator[Declaration | Unresolved]:
     known = {name: value for name, value in variables.items() if name != "PORT"}
     if process.port:
         known["PORT"] = str(process.port)
@@ -79,7 +77,5 @@ def _silence(process: Process) -> tuple[str, ...]:
     if _OF_PORTS.search(process.command):
         return ("its command speaks of a port, but names none for certain",)
     if process.name == "web":
-        return (
-            f"its command names no port; foreman sets PORT={process.port} for it, which it may use or not",
-        )
+        return (f"its command names no port; foreman sets PORT={process.port} for it, which it may use or not",)
     return ()

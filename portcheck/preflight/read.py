@@ -29,17 +29,18 @@ def read(
     UsageError for a path that does not exist or is no kind of file that declares ports.
     """
     from os import environ
+    from os.path import normpath
 
     from portcheck.preflight.find import find, named
 
     variables = environ if environment is None else environment
     chosen = [Path(path) for path in paths]
     sources = named(chosen, variables) if chosen else find(Path(directory), variables)
-    known = frozenset(file.resolve() for source in sources for file in source.files)
+    known = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
     return _without_echoes(together([_read(source, variables, known, docker=docker) for source in sources]))
 
 
-def _read(source: Source, environment: Mapping[str, str], known: frozenset[Path], *, docker: bool) -> Reading:
+def _read(source: Source, environment: Mapping[str, str], known: frozenset[str], *, docker: bool) -> Reading:
     file = source.files[0]
     if source.kind == "compose":
         from portcheck.preflight.compose import read_compose
@@ -68,9 +69,5 @@ def _without_echoes(reading: Reading) -> Reading:
     `PORT` names no server of its own: it is where `"${PORT}:80"` or `--port $PORT` took the number from.
     """
     services = {(each.port, each.protocol) for each in reading.declarations if each.service and each.enabled}
-    kept = [
-        each
-        for each in reading.declarations
-        if each.kind != "env" or (each.port, each.protocol) not in services
-    ]
+    kept = [each for each in reading.declarations if each.kind != "env" or (each.port, each.protocol) not in services]
     return reading._replace(declarations=tuple(kept))

@@ -38,6 +38,14 @@ def read_text(path: Path) -> str:
         raise PreflightError(file, line, f"byte 0x{data[error.start]:02x} is not UTF-8") from None
 
 
+def is_file(path: Path) -> bool:
+    """True of a regular file; False too of a name that cannot be looked at, being too long for instance."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 @contextmanager
 def needs(package: str, file: str) -> Iterator[None]:
     """Around the import of an optional library: its absence becomes a clear line."""

@@ -104,9 +104,7 @@ def _refuse_beyond(file: str, event: Event, size: int, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise PreflightError(file, line_of(event), f"nested more than {MAX_DEPTH} deep")
     if size > MAX_EXPANDED:
-        raise PreflightError(
-            file, line_of(event), f"aliases expand it to more than {MAX_EXPANDED:,} characters"
-        )
+        raise PreflightError(file, line_of(event), f"aliases expand it to more than {MAX_EXPANDED:,} characters")
 
 
 def line_of(node: Node | Event) -> int:

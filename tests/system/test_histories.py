@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import select
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -33,8 +34,6 @@ from portcheck.model import Socket
 from portcheck.rules import predict
 
 if TYPE_CHECKING:
-    import socket
-
     from portcheck.model import State
 
 pytestmark = needs_lab
@@ -82,7 +81,7 @@ class History:
 
     def run(self) -> None:
         for _ in range(STEPS):
-            if len(self.holders) < MOST_SOCKETS and self.rng.random() < 0.5:
+            if len(self.holders) < MOST_SOCKETS and self.rng.random() < 0.4:
                 self.bind(self.rng.choice(self.binds))
             elif self.holders:
                 self.rng.choice(CHANGES)(self, self.rng.choice(self.holders))
@@ -160,6 +159,8 @@ class History:
         peer = self.rng.choice(PEERS)
         if made is None or holder.held.state not in ("BOUND", None) or holder.held.remote_address:
             return
+        if way.device == "v0":  # nobody is there
+            return
         if succeeds(lambda: made.connect((reached(way, peer), OPEN_PORT))):
             udp = way.transport == "udp"
             holder.held = describe(made, way, None if udp else "ESTABLISHED")
@@ -169,7 +170,7 @@ class History:
         """A client gets the port by itself, where the kernel gives it such a port."""
         way = self.rng.choice(self.binds)
         peer = self.rng.choice(PEERS)
-        if way.transport == "udp" or len(self.holders) == MOST_SOCKETS:
+        if way.transport == "udp" or way.device == "v0" or len(self.holders) == MOST_SOCKETS:
             return
         with acting_as(way.uid):
             made = way.open()
@@ -206,14 +207,14 @@ class History:
 
     def allow_reuse(self, holder: Holder) -> None:
         """Options are read live: after the bind still counts."""
-        if holder.made and not holder.way.reuseaddr:
-            holder.made.setsockopt(1, 2, 1)
+        made = holder.made
+        if made and succeeds(lambda: made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)):
             holder.way = holder.way._replace(reuseaddr=True)
             holder.held = holder.held._replace(reuseaddr=True)
 
 
 CHANGES: tuple[Callable[[History, Holder], None], ...] = (
-    History.listen, History.listen, History.stop_listening, History.connect_in, History.connect_in,
+    History.listen, History.listen, History.stop_listening, History.connect_in, History.connect_in, History.connect_in,
     History.connect_out, History.connect_automatically, History.leave, History.finish, History.allow_reuse,
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from portcheck.model import Container, Process, Socket
-from portcheck.observe.identity import identify
+from portcheck.observe.identity import identities
 from portcheck.observe.processes import process
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
@@ -101,7 +101,7 @@ class Workshop:
             executable=executable,
             stdin=subprocess.DEVNULL,
             start_new_session=terminal is None,
-            preexec_fn=None if terminal is None else lambda: os.login_tty(terminal),
+            preexec_fn=None if terminal is None else lambda: os.login_tty(terminal),  # noqa: PLW1509 - no threads here
             pass_fds=() if terminal is None else (terminal,),
         )
         self._started.append(started)
@@ -136,9 +136,9 @@ class Workshop:
 
 def who(socket: Socket) -> dict[int, Process]:
     seen = {pid: found for pid in socket.pids or () if (found := process(pid))}
-    named, spots = identify(seen, [socket])
-    assert spots == ()
-    return named
+    known = identities(seen, [socket])
+    assert known.blind_spots == ()
+    return known.processes
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_an_npm_script(workshop: Workshop) -> None:
     workshop.start(["npm", "run", "dev"], environment=home)
     found = workshop.known()
     assert (found.task, found.project, found.script) == ("npm run dev", "shop", "server.js")
-    assert (found.started_by, found.supervisor) == (None, None)
+    assert found.supervisor_pid == os.getpid()  # npm and its shell only pass on what we have started
 
 
 @pytest.fixture
@@ -364,7 +364,7 @@ def test_a_process_that_has_ended_meanwhile_is_told_as_it_was_seen(workshop: Wor
     assert seen is not None
     server.kill()
     server.wait()
-    named, _ = identify({pid: seen}, [socket])
+    named = identities({pid: seen}, [socket]).processes
     assert (named[pid].pid, named[pid].command, named[pid].condition) == (pid, seen.command, ())
 
 
@@ -387,7 +387,8 @@ def install(folder: Path, name: str, script: str) -> None:
 
 def proxy(workshop: Workshop) -> tuple[int, Socket]:
     """A process that looks like docker's, and its socket."""
-    workshop.start(["docker-proxy", workshop.server, workshop.told], executable=sys.executable)
+    home = {"PYTHONHOME": sys.base_prefix}  # which Python finds by its argv[0] otherwise
+    workshop.start(["docker-proxy", workshop.server, workshop.told], executable=sys.executable, environment=home)
     (pid,), socket = workshop.holders()
     return pid, socket
 
@@ -398,7 +399,7 @@ def test_an_engine_that_hangs_is_a_blind_spot_and_is_killed_with_its_children(wo
     pid, socket = proxy(workshop)
     seen = process(pid)
     assert seen is not None
-    named, (spot,) = identify({pid: seen}, [socket])
+    named, _, (spot,) = identities({pid: seen}, [socket])
     assert (spot.code, named[pid].role, named[pid].container) == ("engine-no-answer", "proxy", Container("docker"))
     assert "within 1 s" in spot.message
     started = [int(word) for line in pids.read_text().splitlines() for word in line.split()]
@@ -411,7 +412,7 @@ def test_an_engine_that_refuses_is_a_blind_spot(workshop: Workshop, tools: Path)
     pid, socket = proxy(workshop)
     seen = process(pid)
     assert seen is not None
-    _, (spot,) = identify({pid: seen}, [socket])
+    (spot,) = identities({pid: seen}, [socket]).blind_spots
     assert spot.code == "engine-no-answer"
     assert "permission denied" in spot.message
 
@@ -422,7 +423,7 @@ def test_a_proxy_is_traced_to_its_container(workshop: Workshop, tools: Path) -> 
     web = {"Id": "f" * 64, "Name": "/web", "Config": {"Image": "nginx"}, "NetworkSettings": {"Ports": bindings}}
     (workshop.folder / "web.json").write_text(json.dumps([web]))
     asked = workshop.folder / "asked"
-    answers = f'case $1 in ps) echo {"f" * 64};; container) cat {workshop.folder}/web.json;; esac'
+    answers = f"case $1 in ps) echo {'f' * 64};; container) cat {workshop.folder}/web.json;; esac"
     install(tools, "docker", f'echo "$*" >>{asked}; {answers}')
     assert who(socket)[pid].container == Container("docker", "f" * 64, "web", "nginx")
     assert asked.read_text().splitlines() == [

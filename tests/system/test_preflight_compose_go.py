@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from portcheck.preflight import PreflightError, Reading, read
 from portcheck.preflight.compose import read_compose
+from portcheck.preflight.interpolate import interpolate
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
@@ -70,8 +71,7 @@ def _row(name: str, port: dict[str, Any]) -> Row:
 
 def rows(reading: Reading) -> list[Row]:
     found: list[Row] = [
-        (each.service or "", each.host, each.port, each.fallback, each.protocol)
-        for each in reading.declarations
+        (each.service or "", each.host, each.port, each.fallback, each.protocol) for each in reading.declarations
     ]
     return sorted(found, key=repr)
 
@@ -316,6 +316,34 @@ def test_random_entries_read_as_compose_reads_them(services: list[list[Any]], tm
     assert rows(read_alone(tmp_path)) == resolved_by_compose(tmp_path)
 
 
+TEMPLATES = st.recursive(
+    st.sampled_from(["7", "a-b", ":-", "$$", "$FROM_PROCESS", "${EMPTY}", "${UNSET}", "$", "?", " "]),
+    lambda inner: (
+        st.builds(
+            "${{{}{}{}}}".format,
+            st.sampled_from(["FROM_PROCESS", "EMPTY", "UNSET", "_x9"]),
+            st.sampled_from(["-", ":-", "+", ":+"]),
+            inner,
+        )
+        | st.builds("{} {}".format, inner, inner)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(templates=st.lists(TEMPLATES, min_size=1, max_size=20))
+def test_random_variables_are_filled_in_as_compose_fills_them_in(templates: list[str], tmp_path: Path) -> None:
+    labels = {f"l{index}": template for index, template in enumerate(templates)}
+    document = {"services": {"web": {"image": "x", "labels": labels}}}
+    (tmp_path / "compose.yaml").write_text(json.dumps(document))
+    found = compose(tmp_path, ("compose.yaml",))
+    assert found.returncode == 0, found.stderr
+    theirs = json.loads(found.stdout)["services"]["web"]["labels"]
+    ours = {name: interpolate(template, ENVIRONMENT).text for name, template in labels.items()}
+    assert ours == {name: value.replace("$$", "$") for name, value in theirs.items()}  # it escapes its output
+
+
 REFUSED = [
     "'9090-9092:8080-8081'", "'99999:80'", "'80:'", "'80:0'", "'8080:80/x'", "'localhost:80:80'", "'9-8:80'",
     "true", "null", "8080.5", "[80]", "'80:80:80'", "'[::1:80:80'", "'fe80::1%lo:80:80'", "'${1}:80'",
@@ -346,9 +374,7 @@ def _with_docker(folder: Path, script: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("files", PROJECTS.values(), ids=PROJECTS)
-def test_compose_resolves_and_our_lines_are_kept(
-    files: dict[str, str], tmp_path: Path, docker: dict[str, str]
-) -> None:
+def test_compose_resolves_and_our_lines_are_kept(files: dict[str, str], tmp_path: Path, docker: dict[str, str]) -> None:
     write(tmp_path, files)
     asked = read_compose((tmp_path / "compose.yaml",), docker)
     alone = read_alone(tmp_path)
@@ -356,9 +382,7 @@ def test_compose_resolves_and_our_lines_are_kept(
     assert rows(asked) == resolved_by_compose(tmp_path)
 
 
-def test_what_only_compose_can_read_has_the_line_of_its_service(
-    tmp_path: Path, docker: dict[str, str]
-) -> None:
+def test_what_only_compose_can_read_has_the_line_of_its_service(tmp_path: Path, docker: dict[str, str]) -> None:
     text = "services:\n  web:\n    image: x\n    ports:\n      - {target: 80, published: 0x1F90}\n"
     write(tmp_path, {"compose.yaml": text})
     with pytest.raises(PreflightError, match=r"compose\.yaml:5: '0x1F90' is no host port"):

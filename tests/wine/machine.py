@@ -12,6 +12,12 @@ from typing import Any, NamedTuple
 
 DEADLINE = 120  # seconds; far beyond what any program here needs
 
+# Whole paths: without one Wine starts programs through start.exe, which now and then fails
+PYTHON = r"C:\Python311\python.exe"
+PORTCHECK = r"C:\Python311\Scripts\portcheck.exe"
+SYSTEM32 = "C:\\windows\\system32\\"
+HOLDERS = "C:\\holders\\"
+
 
 class Result(NamedTuple):
     """What a Windows program left: its exit code and the bytes it wrote."""
@@ -44,7 +50,7 @@ class Machine:
         self.environment = {**os.environ, "WINEPREFIX": str(prefix), "PORTCHECK_TRACEBACK": "1"}
         self.home = prefix / "drive_c"  # not this checkout, from which Python would import portcheck
 
-    def run(self, *argv: str, env: Mapping[str, str] | None = None, check: bool = False) -> Result:
+    def run(self, *argv: str, env: Mapping[str, str] | None = None) -> Result:
         """Run a Windows program to its end.
 
         Its standard streams are pipes: Python there refuses files and /dev/null (WinError 6).
@@ -58,19 +64,26 @@ class Machine:
             timeout=DEADLINE,
             check=False,
         )
-        assert not check or done.returncode == 0, (argv, done)
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def python(self, code: str, *, env: Mapping[str, str] | None = None) -> Result:
+    def python(self, code: str) -> Result:
         """Run lines of Python there."""
-        return self.run("python.exe", "-c", code, env=env)
+        return self.run(PYTHON, "-c", code)
+
+    def portcheck(self, *argv: str, env: Mapping[str, str] | None = None) -> Result:
+        """Run the launcher that pip made."""
+        return self.run(PORTCHECK, *argv, env=env)
+
+    def system(self, program: str, *argv: str, env: Mapping[str, str] | None = None) -> Result:
+        r"""Run a program of C:\windows\system32."""
+        return self.run(f"{SYSTEM32}{program}.exe", *argv, env=env)
 
     @contextmanager
     def holding(
         self, address: str, port: int = 0, option: str = "seen", program: str = "Service.exe"
     ) -> Iterator[Holder]:
-        r"""A process of C:\holders\PROGRAM listens there; for the options see rig/service.c."""
-        command = ["wine", rf"C:\holders\{program}", address, str(port), option]
+        """A process of this program listens there; for the options see rig/service.c."""
+        command = ["wine", HOLDERS + program, address, str(port), option]
         with subprocess.Popen(
             command, env=self.environment, cwd=self.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as process:  # which at its end closes that stdin, and so ends the holder
@@ -80,16 +93,18 @@ class Machine:
     @contextmanager
     def serving(self, name: str, port: int) -> Iterator[None]:
         """The Windows service NAME listens on 0.0.0.0, in a process called svchost.exe."""
-        command = rf"C:\holders\svchost.exe --service {port} {name}"
+        command = f"{HOLDERS}svchost.exe --service {port} {name}"
         # psutil crashes on a service that Wine knows without a display name
         named = ("DisplayName=", f"The {name} service")
-        self.run("sc", "create", name, "start=", "demand", *named, "binPath=", command, check=True)
-        self.run("sc", "start", name, check=True)
+        created = self.system("sc", "create", name, "start=", "demand", *named, "binPath=", command)
+        assert created.code == 0, created
         try:
+            started = self.system("sc", "start", name)
+            assert started.code == 0, started
             yield
         finally:
-            self.run("sc", "stop", name)
-            self.run("sc", "delete", name, check=True)
+            self.system("sc", "stop", name)
+            self.system("sc", "delete", name)
 
     def wines_own(self, program: str) -> dict[str, str]:
         """The environment in which Wine's own stub of a program runs instead of the rig's."""
@@ -116,7 +131,7 @@ def booted(prefix: Path, wrapper: Sequence[str] = ()) -> Iterator[Machine]:
     silent: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     quietly(*wrapper, "wineserver", "--persistent")
     try:
-        quietly("wine", "cmd", "/c", "exit")
+        quietly("wine", f"{SYSTEM32}cmd.exe", "/c", "exit")
         yield machine
     finally:
         quietly("wineserver", "--kill")

@@ -44,7 +44,7 @@ def service(windows: Machine) -> Iterator[Holder]:
 
 def ask(machine: Machine, *argv: str, env: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
     """The exit code and the document of a --json command; the document is what the package's schema says."""
-    done = machine.run("portcheck.exe", *argv, "--json", env=env)
+    done = machine.portcheck(*argv, "--json", env=env)
     assert done.stdout, done
     document = json.loads(done.stdout.decode("utf-8"))
     jsonschema.validate(document, SCHEMA)
@@ -75,7 +75,7 @@ def says_no_crash(stderr: bytes) -> bool:
 
 
 def test_service_exe_is_named_with_its_pid(windows: Machine, service: Holder) -> None:
-    done = windows.run("portcheck.exe", str(PORT))
+    done = windows.portcheck(str(PORT))
     assert done.code == 1
     assert f"Port {PORT} is in use" in done.lines()[0]
     assert f"Service.exe (PID {service.pid}" in done.lines()[0]
@@ -133,11 +133,11 @@ def test_svchost_is_told_by_its_service(windows: Machine, name: str) -> None:
         (owner,) = result["owners"]
         assert (code, owner["name"], owner["service"]) == (1, "svchost.exe", name)
         assert any(name in " ".join(advice["command"] or ()) for advice in result["advice"])
-        assert name in "\n".join(windows.run("portcheck.exe", str(PORT)).lines())
+        assert name in "\n".join(windows.portcheck(str(PORT)).lines())
 
 
 def test_list_shows_it(windows: Machine, service: Holder) -> None:
-    assert windows.run("portcheck.exe", "list", str(PORT), "--pids").lines() == [str(service.pid)]
+    assert windows.portcheck("list", str(PORT), "--pids").lines() == [str(service.pid)]
     code, document = ask(windows, "list", str(PORT))
     assert code == 0
     assert [owner["name"] for owner in document["owners"]] == ["Service.exe"]
@@ -192,7 +192,7 @@ def test_10049_is_unavailable(windows: Machine) -> None:
 
 @pytest.mark.parametrize("target", ["0", "70000", "no-such-service", "9-1"])
 def test_bad_input_is_one_line_and_2(windows: Machine, target: str) -> None:
-    done = windows.run("portcheck.exe", target)
+    done = windows.portcheck(target)
     assert (done.code, done.stdout) == (2, b"")
     assert target in done.complaints()[0]
     assert says_no_crash(done.stderr)
@@ -200,13 +200,13 @@ def test_bad_input_is_one_line_and_2(windows: Machine, target: str) -> None:
 
 def test_a_missing_import_is_70_and_no_verdict(windows: Machine, tmp_path: Path) -> None:
     (tmp_path / "psutil.py").write_text("raise ImportError('not there')", encoding="utf-8")
-    done = windows.run("portcheck.exe", str(FREE), env={"PYTHONPATH": windows.path(tmp_path)})
+    done = windows.portcheck(str(FREE), env={"PYTHONPATH": windows.path(tmp_path)})
     assert (done.code, done.stdout) == (70, b"")
 
 
 @pytest.mark.parametrize("argv", [("--help",), ("--version",), ("check", "--help")])
 def test_help_and_version(windows: Machine, argv: tuple[str, ...]) -> None:
-    done = windows.run("portcheck.exe", *argv)
+    done = windows.portcheck(*argv)
     assert (done.code, done.stderr) == (0, b"")
     assert "portcheck" in done.lines()[0]
 
@@ -218,7 +218,7 @@ def test_a_name_that_the_code_page_lacks_is_no_crash(windows: Machine, encoding:
     shutil.copy(folder / "Service.exe", folder / program)
     env = {"PYTHONIOENCODING": encoding} if encoding else {}
     with windows.holding("0.0.0.0", PORT, program=program) as holder:
-        done = windows.run("portcheck.exe", str(PORT), "-v", env=env)
+        done = windows.portcheck(str(PORT), "-v", env=env)
         assert done.code == 1
         assert says_no_crash(done.stderr)
         assert f"(PID {holder.pid}" in done.stdout.decode(encoding or "cp1252")
@@ -229,7 +229,7 @@ def test_a_name_that_the_code_page_lacks_is_no_crash(windows: Machine, encoding:
 
 
 def test_pick_skips_what_is_taken(windows: Machine, service: Holder) -> None:
-    done = windows.run("portcheck.exe", "pick", str(PORT), str(FREE))
+    done = windows.portcheck("pick", str(PORT), str(FREE))
     assert (done.code, done.lines()) == (0, [str(FREE)])
     assert str(PORT) in done.complaints()[0]
     assert f"Service.exe (PID {service.pid}" in done.complaints()[0]
@@ -238,32 +238,32 @@ def test_pick_skips_what_is_taken(windows: Machine, service: Holder) -> None:
 
 
 def test_pick_without_a_free_candidate(windows: Machine, service: Holder) -> None:
-    done = windows.run("portcheck.exe", "pick", str(PORT))
+    done = windows.portcheck("pick", str(PORT))
     assert (done.code, done.stdout) == (1, b"")
 
 
 def test_wait(windows: Machine, service: Holder) -> None:
-    assert windows.run("portcheck.exe", "wait", str(PORT)).code == 0
-    assert windows.run("portcheck.exe", "wait", str(FREE), "--free").code == 0
-    late = windows.run("portcheck.exe", "wait", str(PORT), "--free", "--timeout", "1")
+    assert windows.portcheck("wait", str(PORT)).code == 0
+    assert windows.portcheck("wait", str(FREE), "--free").code == 0
+    late = windows.portcheck("wait", str(PORT), "--free", "--timeout", "1")
     assert late.code == 124
     assert "Service.exe" in "\n".join(late.complaints())
 
 
 def test_run_hands_over_the_free_candidate_and_its_status(windows: Machine, service: Holder) -> None:
     command = ("python.exe", "-c", "import os; print(os.environ['PORT']); raise SystemExit(7)")
-    done = windows.run("portcheck.exe", "run", str(PORT), str(FREE), "--", *command)
+    done = windows.portcheck("run", str(PORT), str(FREE), "--", *command)
     assert (done.code, done.lines()) == (7, [str(FREE)])
-    assert windows.run("portcheck.exe", "run", str(PORT), "--", *command).code == 125
-    assert windows.run("portcheck.exe", "run", str(FREE), "--", "no-such-program").code == 127
+    assert windows.portcheck("run", str(PORT), "--", *command).code == 125
+    assert windows.portcheck("run", str(FREE), "--", "no-such-program").code == 127
 
 
 def test_stop_frees_the_port_or_says_that_it_did_not(windows: Machine) -> None:
     with windows.holding("0.0.0.0", PORT):
-        asked = windows.run("portcheck.exe", "stop", str(PORT))
+        asked = windows.portcheck("stop", str(PORT))
         assert asked.code == 1, "nothing is stopped without --yes where nobody can be asked"
         assert check(windows, str(PORT))[1]["verdict"] == "in-use"
-        stopped = windows.run("portcheck.exe", "stop", str(PORT), "--yes", "--force")
+        stopped = windows.portcheck("stop", str(PORT), "--yes", "--force")
         assert says_no_crash(stopped.stderr)
         left = check(windows, str(PORT))[1]["verdict"]
         assert (stopped.code, left) in ((0, "free"), (1, "in-use"))

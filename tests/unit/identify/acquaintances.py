@@ -10,9 +10,7 @@ from portcheck.model import Process, Socket
 ID = "4f797c539e6c745de61a93ca3ff892358ecbcaccd8414d5db545c38428142970"
 OTHER_ID = "ec08435e04266c5ba381fccbb829f626d11d8ddf5f8f547263c7a2d79ab4787a"
 POD = "74ba62da-1a3d-11e7-bb11-080027cb0e22"
-INIT = Process(
-    1, "systemd", command=("/sbin/init",), executable="/usr/lib/systemd/systemd", cgroup="/init.scope"
-)
+INIT = Process(1, "systemd", command=("/sbin/init",), executable="/usr/lib/systemd/systemd", cgroup="/init.scope")
 
 
 def process(command: str | Sequence[str], pid: int = 812, **more: object) -> Process:

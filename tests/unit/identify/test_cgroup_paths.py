@@ -16,18 +16,12 @@ POD_SLICE = f"kubepods-burstable-pod{POD.replace('-', '_')}.slice"
 
 UNITS = {
     "/system.slice/apache2.service": Placement("apache2.service", SYSTEM),
-    "/system.slice/system-postgresql.slice/postgresql@15-main.service": Placement(
-        "postgresql@15-main.service", SYSTEM
-    ),
+    "/system.slice/system-postgresql.slice/postgresql@15-main.service": Placement("postgresql@15-main.service", SYSTEM),
     "/system.slice/foo.service/delegated/worker": Placement("foo.service", SYSTEM),
-    "/system.slice/_cpu.service": Placement(
-        "cpu.service", SYSTEM
-    ),  # cg_escape: cpu.* are cgroupfs's own names
+    "/system.slice/_cpu.service": Placement("cpu.service", SYSTEM),  # cg_escape: cpu.* are cgroupfs's own names
     "/system.slice/foo.socket": Placement(service_manager=SYSTEM, socket_unit="foo.socket"),
     f"{USER_MANAGER}/app.slice/u.service": Placement("u.service", USER, 1000),
-    f"{USER_MANAGER}/app.slice/app-esc.slice/esc@a\\x2db.service": Placement(
-        "esc@a\\x2db.service", USER, 1000
-    ),
+    f"{USER_MANAGER}/app.slice/app-esc.slice/esc@a\\x2db.service": Placement("esc@a\\x2db.service", USER, 1000),
     f"{USER_MANAGER}/app.slice/u.socket": Placement(None, USER, 1000, "u.socket"),
     f"{USER_MANAGER}/init.scope": Placement(user_id=1000),
     f"{USER_MANAGER}/app.slice/run-r19d8.scope": Placement(user_id=1000, scope="run-r19d8.scope"),
@@ -55,9 +49,7 @@ CONTAINERS = {
     f"/kubepods/burstable/pod{POD}/{ID}/kube-proxy": Container("kubernetes", ID, pod=POD),
     f"/kubepods/pod{POD}/{ID}": Container("kubernetes", ID, pod=POD),
     f"/kubepods/pod{POD}/crio-{ID}": Container("cri-o", ID, pod=POD),
-    f"/kubepods.slice/kubepods-burstable.slice/{POD_SLICE}/docker-{ID}.scope": Container(
-        "docker", ID, pod=POD
-    ),
+    f"/kubepods.slice/kubepods-burstable.slice/{POD_SLICE}/docker-{ID}.scope": Container("docker", ID, pod=POD),
     f"/kubepods.slice/kubepods-burstable.slice/{POD_SLICE}/cri-containerd-{ID}.scope": Container(
         "containerd", ID, pod=POD
     ),
@@ -126,9 +118,7 @@ def test_a_service_in_a_container_is_not_one_of_the_host(path: str, container: C
         (f"{USER_MANAGER}/app.slice/redis.service/libpod-payload-{ID}", USER, 1000),
     ],
 )
-def test_the_unit_around_a_podman_container_is_the_one_to_stop(
-    path: str, manager: str, user: int | None
-) -> None:
+def test_the_unit_around_a_podman_container_is_the_one_to_stop(path: str, manager: str, user: int | None) -> None:
     assert placement(path) == Placement("redis.service", manager, user, container=Container("podman", ID))
 
 

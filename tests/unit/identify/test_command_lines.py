@@ -133,9 +133,7 @@ def test_tunnels(command: str, expected: str) -> None:
     assert forward(facts(process(command))) == Forward("forwarder", expected)
 
 
-@pytest.mark.parametrize(
-    "command", ["kubectl get pods", "kubectl port-forward", "socat", "nginx", "httpd -p 80"]
-)
+@pytest.mark.parametrize("command", ["kubectl get pods", "kubectl port-forward", "socat", "nginx", "httpd -p 80"])
 def test_no_tunnels(command: str) -> None:
     assert forward(facts(process(command))) is None
 

@@ -41,9 +41,7 @@ LINES = [
         "python3 -m http.server (PID 812, ann, in ~/shop, since 09:00)",
     ),
     (
-        process(
-            "apache2", 382, user="root", role="main", service="apache2.service", started_at=NINE, cwd="/srv"
-        ),
+        process("apache2", 382, user="root", role="main", service="apache2.service", started_at=NINE, cwd="/srv"),
         "apache2.service, main process apache2 (PID 382, root, since 09:00)",
     ),
     (
@@ -64,9 +62,7 @@ LINES = [
         "lxc container web, nginx.service, worker nginx (PID 812)",
     ),
     (
-        process(
-            "systemd", 1, user="root", role="service manager", activation="a.socket", service="a.service"
-        ),
+        process("systemd", 1, user="root", role="service manager", activation="a.socket", service="a.service"),
         "a.socket, held by systemd (PID 1, root)",
     ),
     (
@@ -74,9 +70,7 @@ LINES = [
         "ssh to db:5432 through bastion (PID 812, ann)",
     ),
     (
-        process(
-            "node s.js", script="s.js", task="npm run dev", session="tmux pane %3", cwd="/srv/s", user="root"
-        ),
+        process("node s.js", script="s.js", task="npm run dev", session="tmux pane %3", cwd="/srv/s", user="root"),
         "node s.js (PID 812, root, in /srv/s, by npm run dev, tmux pane %3)",
     ),
     (process("app", supervisor="runit", started_by=None), "app (PID 812, kept running by runit)"),
@@ -90,6 +84,7 @@ LINES = [
     # unseen ones
     (Process(0, user="root", service="apache2.service"), "apache2.service (root)"),
     (Process(0, user="root", activation="a.socket"), "a.socket (root)"),
+    (Process(0, user="root", activation="a.socket", role="service manager"), "a.socket (root)"),
     (
         Process(0, user="root", role="proxy", container=WEB),
         "docker container web (shop/web, nginx:1.27) (root)",

@@ -113,9 +113,7 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         (Process(0, role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
     ],
 )
-def test_an_engine_is_asked_only_where_it_can_matter(
-    subject: Process, uid: int, expected: str | None
-) -> None:
+def test_an_engine_is_asked_only_where_it_can_matter(subject: Process, uid: int, expected: str | None) -> None:
     assert engine_of(subject, uid) == expected
 
 
@@ -221,9 +219,7 @@ USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
         (Subject(INIT._replace(pid=77, container=Container("lxc")), ()), None),
         (Subject(Process(0, cgroup="/init.scope", role="service manager"), ()), Manager()),
         (
-            Subject(
-                Process(0, cgroup="/user.slice/user@1000.service/init.scope", role="service manager"), ()
-            ),
+            Subject(Process(0, cgroup="/user.slice/user@1000.service/init.scope", role="service manager"), ()),
             Manager(1000),
         ),
         (Subject(Process(0, cgroup="/system.slice/a.socket", activation="a.socket"), ()), Manager()),

@@ -35,27 +35,27 @@ SHOP = "/home/ann/shop"
     ],
 )
 def test_names(name: str, text: str, expected: str) -> None:
-    assert project([ProjectFile(SHOP, name, text.encode())]) == Project(expected, SHOP)
+    assert project((ProjectFile(SHOP, name, text.encode()),)) == Project(expected, SHOP)
 
 
 def test_a_repository_is_named_by_its_directory() -> None:
-    assert project([ProjectFile(SHOP, ".git")]) == Project("shop", SHOP)
+    assert project((ProjectFile(SHOP, ".git"),)) == Project("shop", SHOP)
 
 
 def test_the_first_that_tells_wins() -> None:
-    files = [
+    files = (
         ProjectFile(SHOP, "pyproject.toml", b'[project]\nname = "api"'),
         ProjectFile(SHOP, "package.json", b"{}"),
         ProjectFile(SHOP, ".git"),
-    ]
+    )
     assert project(files) == Project("api", SHOP)
 
 
 def test_no_files_no_project() -> None:
-    assert project([]) is None
+    assert project(()) is None
 
 
 @given(st.sampled_from(sorted(NAMED)), st.binary())
 def test_no_file_is_too_broken(name: str, text: bytes) -> None:
-    found = project([ProjectFile(SHOP, name, text)])
+    found = project((ProjectFile(SHOP, name, text),))
     assert found is not None and found.directory == SHOP and found.name

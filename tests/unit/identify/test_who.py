@@ -175,9 +175,7 @@ def test_sessions_with_a_terminal() -> None:
     vscode = {**ssh, "TERM_PROGRAM": "vscode"}
     assert session(facts(process("app"), SHELL, terminal="pts/5", environment=vscode)) == "VS Code (pts/5)"
     idea = {"TERMINAL_EMULATOR": "JetBrains-JediTerm"}
-    assert (
-        session(facts(process("app"), SHELL, terminal="pts/5", environment=idea)) == "a JetBrains IDE (pts/5)"
-    )
+    assert session(facts(process("app"), SHELL, terminal="pts/5", environment=idea)) == "a JetBrains IDE (pts/5)"
 
 
 @pytest.mark.parametrize(
@@ -253,9 +251,7 @@ def test_a_process_in_a_container() -> None:
 
 
 def test_a_proxy_is_its_containers_not_its_engines() -> None:
-    found = who_is(
-        facts(process(DOCKER_PROXY, cgroup="/system.slice/docker.service"), process("dockerd", 77))
-    )
+    found = who_is(facts(process(DOCKER_PROXY, cgroup="/system.slice/docker.service"), process("dockerd", 77)))
     assert (found.role, found.container, found.service) == ("proxy", Container("docker"), None)
     found = who_is(facts(process(CONMON, cgroup=f"/machine.slice/libpod-conmon-{ID}.scope")))
     assert (found.role, found.container) == ("proxy", Container("podman", ID, "web"))
@@ -331,9 +327,7 @@ def test_nothing_is_made_up() -> None:
 
 
 def hidden(cgroup: str | None, port: int = 80, uid: int = 0) -> Process:
-    return who_is_hidden(
-        Socket("tcp", "ipv4", "0.0.0.0", port, state="LISTEN", uid=uid, user="u", cgroup=cgroup)
-    )
+    return who_is_hidden(Socket("tcp", "ipv4", "0.0.0.0", port, state="LISTEN", uid=uid, user="u", cgroup=cgroup))
 
 
 def test_hidden_holders_by_the_cgroup_of_their_socket() -> None:

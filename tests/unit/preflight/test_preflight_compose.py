@@ -16,9 +16,7 @@ from portcheck.preflight.compose_model import MAX_EXTENDS, MAX_FILES
 from portcheck.preflight.text import MAX_PORTS
 
 
-def read(
-    folder: Path, text: str, *more: str, environment: dict[str, str] | None = None, **others: str
-) -> Reading:
+def read(folder: Path, text: str, *more: str, environment: dict[str, str] | None = None, **others: str) -> Reading:
     """Reads `text` as compose.yaml, with `more` overrides, beside the files `others` (`_` stands for `.`)."""
     names = ["compose.yaml", *(f"override{number}.yaml" for number in range(len(more)))]
     for name, content in zip(names, (text, *more), strict=True):
@@ -145,9 +143,7 @@ def test_a_variable_without_a_value_stays_open(tmp_path: Path) -> None:
 
 
 def test_the_hosts_network_leaves_the_ports_open(tmp_path: Path) -> None:
-    found = read(
-        tmp_path, 'services:\n  web: {network_mode: "${M:-host}", ports: ["7001:80"], expose: [80]}\n'
-    )
+    found = read(tmp_path, 'services:\n  web: {network_mode: "${M:-host}", ports: ["7001:80"], expose: [80]}\n')
     assert found.declarations == ()
     [(code, line, message)] = remarks(found)
     assert (code, line) == ("host-network", 2)
@@ -252,9 +248,7 @@ def test_many_files_and_long_chains_are_refused(tmp_path: Path) -> None:
 
 def test_one_base_serves_many_services(tmp_path: Path) -> None:
     """A common file is read once, however many services extend it."""
-    services = "\n".join(
-        f"  s{number}: {{extends: {{file: base.yaml, service: a}}}}" for number in range(2_000)
-    )
+    services = "\n".join(f"  s{number}: {{extends: {{file: base.yaml, service: a}}}}" for number in range(2_000))
     found = read(tmp_path, f"services:\n{services}\n", base_yaml="services: {a: {ports: ['7001:80']}}")
     assert len(found.declarations) == 2_000
     assert {(Path(each.file).name, each.line) for each in found.declarations} == {("base.yaml", 1)}

@@ -50,9 +50,7 @@ WEB = {"ports": [{"target": 80, "published": "7001", "protocol": "tcp"}, {"targe
 
 
 def test_its_answer_counts_and_the_lines_are_found(tmp_path: Path) -> None:
-    found = read(
-        tmp_path, answer({"web": WEB, "there": {"ports": [{"target": 1, "published": "7010-7011"}]}})
-    )
+    found = read(tmp_path, answer({"web": WEB, "there": {"ports": [{"target": 1, "published": "7010-7011"}]}}))
     assert [(each.service, each.port, each.line, each.fallback) for each in found.declarations] == [
         ("web", 7001, 5, ()),
         ("web", 7009, 2, ()),
@@ -96,9 +94,7 @@ def test_its_failure_is_said(tmp_path: Path) -> None:
     assert message(silent) == "docker compose config failed, read without it: it ended with status 15"
 
 
-@pytest.mark.parametrize(
-    "script", ["echo", "echo []", "echo '{}'", "echo '{\"services\": 7}'", "printf '\\377'"]
-)
+@pytest.mark.parametrize("script", ["echo", "echo []", "echo '{}'", "echo '{\"services\": 7}'", "printf '\\377'"])
 def test_an_answer_that_is_no_answer_is_said(script: str, tmp_path: Path) -> None:
     found = read(tmp_path, script)
     assert message(found).endswith("its answer is not the JSON that was asked for")
@@ -134,6 +130,15 @@ def test_what_is_hostile_is_not_handed_on(tmp_path: Path) -> None:
 def test_a_port_that_only_compose_lets_pass_is_refused_with_the_services_line(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"compose\.yaml:2: 'abc' is no host port"):
         read(tmp_path, answer({"web": {"ports": [{"target": 80, "published": "abc"}]}}))
+
+
+def test_its_answer_counts_where_our_reading_fails(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services:\n  web: {extends: {file: compose.yaml, service: no}}\n")
+    program = tmp_path / "docker"
+    program.write_text(f"#!/bin/sh\n{answer({'web': WEB})}\n")
+    program.chmod(0o755)
+    found = read_compose((tmp_path / "compose.yaml",), {"PATH": f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"})
+    assert [(each.port, each.line) for each in found.declarations] == [(7001, 1), (7009, 1)]
 
 
 def test_the_hosts_network_is_seen_in_its_answer(tmp_path: Path) -> None:

@@ -38,9 +38,7 @@ def test_port_is_declared_with_its_line(text: str, tmp_path: Path) -> None:
     assert found.unresolved == ()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "DB_PORT=5432\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"]
-)
+@pytest.mark.parametrize("text", ["", "DB_PORT=5432\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"])
 def test_others_ports_are_not_declared(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == Reading((str(tmp_path / ".env"),))
 

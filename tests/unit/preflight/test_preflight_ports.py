@@ -113,9 +113,7 @@ def mappings(draw: st.DrawFn) -> tuple[str, list[Published]]:
     published = range(port, port + length)
     shown = f"[{host}]" if host and ":" in host and draw(st.booleans()) else host
     suffix = (
-        ""
-        if protocol == "tcp" and draw(st.booleans())
-        else f"/{draw(st.sampled_from([protocol, protocol.upper()]))}"
+        "" if protocol == "tcp" and draw(st.booleans()) else f"/{draw(st.sampled_from([protocol, protocol.upper()]))}"
     )
     text = f"{shown}:" if shown else ""
     text += f"{_range(published)}:{_range(targets)}{suffix}"

@@ -71,7 +71,8 @@ def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> 
 
 def test_port_is_what_foreman_gives(tmp_path: Path) -> None:
     found = read(
-        tmp_path, "# all\nweb: web -p $PORT\n\nworker: work\napi: api --port ${PORT:-1}\nfix: fix -p 8000\n"
+        tmp_path,
+        "# all\r\nweb: web -p $PORT\r\n\nworker: work\x0b\napi: api --port ${PORT:-1}\nfix: fix -p 8000\n",
     )
     assert [(each.service, each.port, each.line) for each in found.declarations] == [
         ("web", 5000, 2),
@@ -80,9 +81,7 @@ def test_port_is_what_foreman_gives(tmp_path: Path) -> None:
     ]
     rule = "PORT=5000, and 100 more for each process before it, as foreman gives it"
     assert [each.note for each in found.declarations] == [rule, rule, None]
-    assert {(each.kind, each.file) for each in found.declarations} == {
-        ("procfile", str(tmp_path / "Procfile"))
-    }
+    assert {(each.kind, each.file) for each in found.declarations} == {("procfile", str(tmp_path / "Procfile"))}
     assert found.unresolved == ()
 
 
@@ -106,9 +105,7 @@ def test_a_port_variable_that_is_no_port_stays_open(tmp_path: Path) -> None:
 
 
 def test_a_likely_server_without_a_port_is_said(tmp_path: Path) -> None:
-    found = read(
-        tmp_path, "web: puma -C config/puma.rb\nworker: report --all\napi: serve --listen here\nno process\n"
-    )
+    found = read(tmp_path, "web: puma -C config/puma.rb\nworker: report --all\napi: serve --listen here\nno process\n")
     assert found.declarations == ()
     assert [(each.code, each.line, each.service) for each in found.unresolved] == [
         ("process", 1, "web"),

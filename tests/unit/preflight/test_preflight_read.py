@@ -88,8 +88,7 @@ def test_named_files_are_told_by_their_names(tmp_path: Path) -> None:
 def test_a_named_override_joins_its_base(tmp_path: Path) -> None:
     touch(tmp_path, "compose.yaml", "compose.override.yaml", "b.yaml", "sub/compose.override.yaml")
     paths = [
-        tmp_path / name
-        for name in ("compose.yaml", "compose.override.yaml", "b.yaml", "sub/compose.override.yaml")
+        tmp_path / name for name in ("compose.yaml", "compose.override.yaml", "b.yaml", "sub/compose.override.yaml")
     ]
     assert shown(named(paths, {}), tmp_path) == [
         ("compose", ["compose.yaml", "compose.override.yaml"]),
@@ -98,7 +97,10 @@ def test_a_named_override_joins_its_base(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name, cause", [("none.yaml", "no such file"), ("x.txt", "is no kind of file")])
+@pytest.mark.parametrize(
+    "name, cause",
+    [("none.yaml", "no such file"), ("x.txt", "is no kind of file"), ("x" * 5_000, "File name too long")],
+)
 def test_a_path_that_is_no_declaration(name: str, cause: str, tmp_path: Path) -> None:
     touch(tmp_path, "x.txt")
     with pytest.raises(UsageError, match=cause):
@@ -107,23 +109,18 @@ def test_a_path_that_is_no_declaration(name: str, cause: str, tmp_path: Path) ->
 
 def project(folder: Path) -> None:
     (folder / "compose.yaml").write_text(
-        'services:\n  web: {image: x, ports: ["${PORT}:80"]}\n'
-        '  db: {image: y, ports: ["127.0.0.1:5432:5432"]}\n'
+        'services:\n  web: {image: x, ports: ["${PORT}:80"]}\n  db: {image: y, ports: ["127.0.0.1:5432:5432"]}\n'
     )
     (folder / ".env").write_text("DB_PORT=5432\nPORT=3000\n")
     (folder / "Procfile").write_text("release: migrate\nhelp: help --port 4000\n")
-    (folder / ".devcontainer.json").write_text(
-        '{"forwardPorts": [3000],\n "dockerComposeFile": "compose.yaml"}'
-    )
+    (folder / ".devcontainer.json").write_text('{"forwardPorts": [3000],\n "dockerComposeFile": "compose.yaml"}')
     (folder / "pyproject.toml").write_text("[tool.portcheck.ports]\nmetrics = 9090\n")
 
 
 def test_a_directory_is_read_as_one(tmp_path: Path) -> None:
     project(tmp_path)
     found = read(directory=tmp_path, environment={}, docker=False)
-    assert [
-        (Path(each.file).name, each.line, each.service, each.host, each.port) for each in found.declarations
-    ] == [
+    assert [(Path(each.file).name, each.line, each.service, each.host, each.port) for each in found.declarations] == [
         ("compose.yaml", 2, "web", None, 3000),  # and not once more from .env, where it has its number from
         ("compose.yaml", 3, "db", "127.0.0.1", 5432),
         ("Procfile", 2, "help", None, 4000),
@@ -159,13 +156,21 @@ def test_the_env_file_counts_where_no_service_has_its_port(tmp_path: Path) -> No
         assert [each.kind for each in read([tmp_path], environment={}, docker=False).declarations] == kinds
 
 
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    long = "x" * 5_000
+    (tmp_path / "compose.yaml").write_text(f'include: [{long}, "a\\0b"]\n')
+    (tmp_path / ".devcontainer.json").write_text(f'{{"dockerComposeFile": ["{long}", "a\\u0000b"]}}')
+    found = read([tmp_path], environment={}, docker=False)
+    assert [each.code for each in found.unresolved] == ["include"] * 4
+    with pytest.raises(PreflightError, match="cannot be read: File name too long"):
+        read([tmp_path], environment={"COMPOSE_FILE": long}, docker=False)
+
+
 def test_an_empty_directory_declares_nothing(tmp_path: Path) -> None:
     assert read(directory=tmp_path, environment={}) == ((), (), ())
 
 
-def test_the_environment_is_the_processs_own_by_default(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_is_the_processs_own_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "compose.yaml").write_text("services: {web: {image: x, ports: ['${PREFLIGHT_TEST}:80']}}")
     monkeypatch.setenv("PREFLIGHT_TEST", "7001")
     assert [each.port for each in read([tmp_path], docker=False).declarations] == [7001]

@@ -25,7 +25,7 @@ make_prefix() {
     say 'Wine prefix'
     HOME=$SCRATCH/nobody wineboot --init
     # Debian's Wine 8 says Windows 7 unless told
-    wine reg add 'HKCU\Software\Wine' /v Version /d win10 /f
+    wine 'C:\windows\system32\reg.exe' add 'HKCU\Software\Wine' /v Version /d win10 /f
 }
 
 add_python() {
@@ -63,7 +63,7 @@ add_programs() {
 add_packages() {
     say 'pip, psutil, rich and typer, installed by Windows Python itself (its own environment markers)'
     "$HOST_PYTHON" -m pip install --quiet --no-deps --target "$SITE" pip
-    wine python.exe -m pip install --quiet --only-binary=:all: --no-warn-script-location psutil rich typer
+    wine 'C:\Python311\python.exe' -m pip install --quiet --only-binary=:all: --no-warn-script-location psutil rich typer
 }
 
 main() {

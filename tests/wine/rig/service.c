@@ -13,6 +13,7 @@
 static const char *service_port;
 static char *service_name;
 static HANDLE service_may_end;
+static SOCKET held;
 
 /* Wine finds a socket's owner by looking for it among the Unix descriptors of every process (nsiproxy.sys), and a
    process has one only after a call that needs it: this one does; bind, listen and accept are made by wineserver. */
@@ -35,13 +36,13 @@ static int hold(const char *address, const char *port, const char *option) {
 
     WSAStartup(MAKEWORD(2, 2), &wsa);
     if (getaddrinfo(address, port, &hints, &at)) return fail("getaddrinfo");
-    SOCKET s = socket(at->ai_family, SOCK_STREAM, IPPROTO_TCP);
-    if (!strcmp(option, "exclusive")) setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on);
-    if (!strcmp(option, "reuse")) setsockopt(s, SOL_SOCKET, SO_REUSEADDR, (char *)&on, sizeof on);
-    if (bind(s, at->ai_addr, (int)at->ai_addrlen)) return fail("bind");
-    if (strcmp(option, "bound") && listen(s, 5)) return fail("listen");
-    if (strcmp(option, "unseen")) be_seen_by_wine(s);
-    getsockname(s, (struct sockaddr *)&bound, &size);
+    held = socket(at->ai_family, SOCK_STREAM, IPPROTO_TCP);
+    if (!strcmp(option, "exclusive")) setsockopt(held, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (char *)&on, sizeof on);
+    if (!strcmp(option, "reuse")) setsockopt(held, SOL_SOCKET, SO_REUSEADDR, (char *)&on, sizeof on);
+    if (bind(held, at->ai_addr, (int)at->ai_addrlen)) return fail("bind");
+    if (strcmp(option, "bound") && listen(held, 5)) return fail("listen");
+    if (strcmp(option, "unseen")) be_seen_by_wine(held);
+    getsockname(held, (struct sockaddr *)&bound, &size);
     printf("%d %lu\n", ntohs(bound.sin6_port), GetCurrentProcessId());
     fflush(stdout);
     return 0;
@@ -63,6 +64,7 @@ static void WINAPI run_service(DWORD argc, LPSTR *argv) {
     else {
         SetServiceStatus(handle, &status);
         WaitForSingleObject(service_may_end, INFINITE);
+        closesocket(held);
     }
     status.dwCurrentState = SERVICE_STOPPED;
     SetServiceStatus(handle, &status);
@@ -80,5 +82,6 @@ int main(int argc, char **argv) {
     if (argc < 3) return 2;
     if (hold(argv[1], argv[2], argc > 3 ? argv[3] : "")) return 1;
     while (getchar() != EOF) {}
+    closesocket(held);
     return 0;
 }

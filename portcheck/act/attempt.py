@@ -1,0 +1,81 @@
+"""One run of the command on one port: started, watched, waited for."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from portcheck.errors import CannotStart, PortcheckError
+from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.waiting import pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from portcheck.act.launch import Launch
+    from portcheck.act.witness import Witness
+    from portcheck.model import Diagnosis
+
+if sys.platform == "win32":
+    from portcheck.act.child_windows import Child, end_as, start
+else:
+    from portcheck.act.child import Child, end_as, start
+
+__all__ = ["Ending", "attempt", "end_as"]
+
+
+class Ending(NamedTuple):
+    """How an attempt ended; `status` is what end_as() takes, 0 where the command is still running."""
+
+    how: Literal["ended", "ready", "timeout"]
+    status: int = 0
+    # Who has the port, where that is why the command failed: it never listened, and was not told to end.
+    taken_by: Diagnosis | None = None
+
+
+def attempt(
+    launch: Launch, witness: Witness, tell: Callable[[str], None], *, until_ready: float | None = None
+) -> Ending:
+    """Runs the command to its end or, where `until_ready` (seconds) is given, until it is proven to listen.
+
+    Raises CannotStart.
+    """
+    try:
+        child = start(launch)
+    except OSError as error:
+        raise CannotStart(launch.command[0], error) from error
+    begun = time.monotonic()
+    watched = True
+    for pause in pauses():
+        status = child.wait(pause if watched else None)
+        if status is not None:
+            return Ending("ended", status, _taken_by(child, status, witness, tell))
+        watched = watched and _look(witness, tell)
+        if until_ready is not None and witness.ready:
+            return Ending("ready")
+        if until_ready is not None and time.monotonic() - begun > until_ready:
+            child.end()
+            return Ending("timeout")
+    raise AssertionError("pauses() never ends")
+
+
+def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
+    """Whether it is worth looking again.  Whatever goes wrong with looking, the command goes on."""
+    try:
+        return not witness.look()
+    except PortcheckError as error:
+        tell(f"whether the command listens cannot be seen: {error.cause}")
+    except Exception as error:
+        tell(f"internal error while looking at the port: {type(error).__name__}: {error}")
+    return False
+
+
+def _taken_by(child: Child, status: int, witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
+    if status == 0 or child.was_told_to_end:
+        return None
+    try:
+        return witness.taken_by()
+    except PortcheckError as error:
+        tell(f"whether somebody else has the port cannot be seen: {error.cause}")
+        return None

@@ -1,0 +1,50 @@
+"""A file with nothing but the port in it, for scripts: whole or not there at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from portcheck.errors import PortcheckError
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+
+class PortFile:
+    """The file that `--port-file` names (None: there is none).
+
+    What an earlier run left there is removed at once, and what is written is removed at the end unless `keep` is set.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = None if path is None else Path(path)
+        self.keep = False
+
+    def write(self, port: int) -> None:
+        """A reader sees the whole number or no file.  Raises PortcheckError."""
+        if self._path is not None:
+            new = self._path.with_name(f"{self._path.name}.new")
+            self._change(lambda: new.write_text(f"{port}\n", encoding="ascii"))
+            self._change(lambda: new.replace(self._path or new))
+
+    def __enter__(self) -> None:
+        self._remove()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.keep:
+            self._remove()
+
+    def _remove(self) -> None:
+        if self._path is not None:
+            path = self._path
+            self._change(lambda: path.unlink(missing_ok=True))
+
+    def _change(self, change: Callable[[], object]) -> None:
+        try:
+            change()
+        except OSError as error:
+            raise PortcheckError(f"--port-file {self._path}: {error.strerror}") from error

@@ -1,0 +1,154 @@
+"""portcheck run CANDIDATE... -- CMD: pick, hand over, start, prove that CMD is the one listening."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from portcheck.act.attempt import attempt, end_as
+from portcheck.act.handover import caveat
+from portcheck.act.launch import Launch, with_port
+from portcheck.act.place import Wish, take
+from portcheck.act.portfile import PortFile
+from portcheck.act.reserve import one_address
+from portcheck.act.witness import Witness
+from portcheck.choose import order
+from portcheck.commands.pick import skipped
+from portcheck.errors import NoFreePort, UsageError
+from portcheck.observe.names import SystemNames
+from portcheck.render import stream
+from portcheck.servers import server_for
+from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from portcheck.act.attempt import Ending
+    from portcheck.act.place import Place
+    from portcheck.request import RunRequest
+
+TIME_IS_UP, NEVER_LISTENED = 124, 125
+
+
+def run(request: RunRequest) -> int:
+    """Runs the command; raises PortcheckError for what fails before it starts.
+
+    Returns the command's exit code, and not at all where it died of a signal: then portcheck dies of it too.
+    """
+    _refuse(request)
+    runner = _Runner(request)
+    with runner.file:
+        ending = runner.attempts()
+    return runner.end(ending)
+
+
+def _refuse(request: RunRequest) -> None:
+    if not request.env or "=" in request.env:
+        raise UsageError(f"'{request.env}' is no name for an environment variable")
+    if request.listen and sys.platform == "win32":
+        raise UsageError("--listen hands over a file descriptor, which Windows does not have")
+
+
+class _Runner:
+    """All attempts of one command line."""
+
+    def __init__(self, request: RunRequest) -> None:
+        names = SystemNames()
+        host = parse_host(request.host, names)
+        self._request = request
+        self._wish = Wish(
+            hosts=(EVERY,) if request.everywhere else (host,),
+            address=one_address(host),
+            host=request.host,
+            server=server_for(request.profile, reuseaddr=request.reuseaddr),
+            listen=request.listen,
+            probe=request.probe,
+        )
+        self._left = order(port for text in request.candidates for port in parse_ports(text, names))
+        if request.strict:
+            del self._left[1:]
+        self.file = PortFile(request.port_file)
+
+    def attempts(self) -> Ending:
+        """The last attempt.  Raises NoFreePort or CannotStart before the first."""
+        ending = self._attempt()
+        for _ in range(self._request.retries):
+            if not _may_be_repeated(ending):
+                break
+            try:
+                ending = self._attempt()
+            except NoFreePort as error:
+                self._tell(error.cause)
+                break
+        return ending
+
+    def _attempt(self) -> Ending:
+        request = self._request
+        place = self._take()
+        if not request.wait_ready:
+            self._announce(place.port)
+        ending = attempt(
+            self._launch(place),
+            Witness(place, self._tell),
+            self._tell,
+            until_ready=request.timeout if request.wait_ready else None,
+        )
+        if ending.how == "ready":
+            self._announce(place.port)
+            self.file.keep = True
+        if ending.taken_by:
+            self._tell(f"port {place.port} was taken meanwhile: {ending.taken_by.message}")
+        return ending
+
+    def _take(self) -> Place:
+        try:
+            place = take(self._left, self._wish)
+        except NoFreePort as error:
+            self._tell_lines(skipped(error.diagnoses))
+            raise
+        self._tell_lines(skipped(place.skipped))
+        self._left = self._left[self._left.index(place.port) + 1 :]
+        return place
+
+    def _launch(self, place: Place) -> Launch:
+        request = self._request
+        command = with_port(request.command, place.port, place.host)
+        if place.listener and (said := caveat(command)):
+            self._tell(said)
+        return Launch(
+            command,
+            {**os.environ, request.env: str(place.port)},
+            place.listener,
+            detached=request.wait_ready,
+            stdout_to_stderr=request.wait_ready and request.print_port,
+        )
+
+    def _announce(self, port: int) -> None:
+        """For scripts: the port as data."""
+        if self._request.print_port:
+            stream.write([str(port)])
+        self.file.write(port)
+
+    def end(self, ending: Ending) -> int:
+        """The exit code; does not return where the command died of a signal."""
+        if ending.how == "timeout":
+            self._tell(f"not ready within {self._request.timeout:g} s, and ended for that")
+            return TIME_IS_UP
+        if ending.how == "ended" and self._request.wait_ready and ending.status == 0:
+            self._tell("the command has ended, and was never seen to listen")
+            return NEVER_LISTENED
+        return end_as(ending.status)
+
+    def _tell(self, text: str) -> None:
+        if not self._request.quiet:
+            stream.complain(text)
+
+    def _tell_lines(self, lines: Iterable[str]) -> None:
+        if not self._request.quiet:
+            stream.write(lines, sys.stderr)
+
+
+def _may_be_repeated(ending: Ending) -> bool:
+    """Only where a stranger is known to have the port: running a command twice repeats what it does."""
+    return ending.taken_by is not None and any(owner.pid for owner in ending.taken_by.owners)
