@@ -14,13 +14,17 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+    from portcheck.act.reserve import Reservation as Reservation
+    from portcheck.act.reserve import reserve as reserve
     from portcheck.api import check as check
     from portcheck.api import check_all as check_all
     from portcheck.api import listeners as listeners
     from portcheck.api import pick as pick
+    from portcheck.api import wait as wait
     from portcheck.errors import NoFreePort as NoFreePort
     from portcheck.errors import PortcheckError as PortcheckError
     from portcheck.errors import UsageError as UsageError
+    from portcheck.errors import WaitFailed as WaitFailed
     from portcheck.model import Diagnosis as Diagnosis
     from portcheck.model import Socket as Socket
 
@@ -31,9 +35,13 @@ _HOME = {
     "check_all": "api",
     "listeners": "api",
     "pick": "api",
+    "reserve": "act.reserve",
+    "Reservation": "act.reserve",
+    "wait": "api",
     "NoFreePort": "errors",
     "PortcheckError": "errors",
     "UsageError": "errors",
+    "WaitFailed": "errors",
     "Diagnosis": "model",
     "Socket": "model",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcheck.pipeline import checks
 from portcheck.choose import choose, order
-from portcheck.errors import UsageError
+from portcheck.errors import UsageError, WaitFailed
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.observe.names import SystemNames
 from portcheck.servers import server_for
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portcheck.model import Diagnosis, Protocol
+    from portcheck.waiting import Standing
 
 
 def check(
@@ -92,6 +93,37 @@ def pick(
         probe=probe,
     )
     return choice.ports[0]
+
+
+def wait(
+    *targets: str | int,
+    free: bool = False,
+    any: bool = False,  # noqa: A002 - the command line's own word
+    timeout: float = 30.0,
+    stable: float = 0.0,
+    fail_fast: bool = False,
+    connect: bool = False,
+    protocol: Protocol = "tcp",
+    host: str | None = None,
+    reuseaddr: bool = True,
+    probe: bool = True,
+) -> tuple[Standing, ...]:
+    """Waits until every target (`any`: one of them) listens, or with `free` until a server could be started there.
+
+    `timeout` and `stable` (how long it has to last) are in seconds.  Ports of other machines are connected to, with
+    `connect` this host's too.  Returns how each target stands.  Raises UsageError, or WaitFailed where time is up or,
+    with `fail_fast`, as soon as waiting cannot help.
+    """
+    from portcheck.waiting import Plan
+    from portcheck.watch import wait_for
+
+    hosts = () if host is None else (host,)
+    endpoints = parse_targets([str(target) for target in targets], SystemNames(), protocol=protocol, hosts=hosts)
+    plan = Plan(free, connect, timeout, stable, any, fail_fast)
+    waited = wait_for(endpoints, plan, server=server_for(None, reuseaddr=reuseaddr), probe=probe)
+    if waited.outcome != "met":
+        raise WaitFailed(waited)
+    return waited.standings
 
 
 def listeners(*, protocol: Protocol | None = None, ports: Iterable[int] | None = None) -> Listing:

@@ -249,7 +249,9 @@ def run(
     retries: Annotated[
         int,
         typer.Option(
-            "--retries", min=0, metavar="N",
+            "--retries",
+            min=0,
+            metavar="N",
             help="If the command failed without listening, and somebody else has the port: again with the next one.",
         ),
     ] = 0,
@@ -275,7 +277,8 @@ def run(
     port_file: Annotated[
         str | None,
         typer.Option(
-            "--port-file", metavar="FILE",
+            "--port-file",
+            metavar="FILE",
             help="The same into a file, which is removed when the command has ended.",
         ),
     ] = None,
@@ -287,7 +290,7 @@ def run(
     """Pick a port, start CMD with it (PORT, {port}, {host}), and prove that CMD is the one that listens there."""
     command: tuple[str, ...] = context.obj or ()
     if not candidates or not command:
-        raise UsageError("run needs candidates, -- and a command", "for example: portcheck run 8000-8010 -- npm run dev")
+        raise UsageError("run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev")
     return RunRequest(
         tuple(candidates),
         command,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcheck.model import Diagnosis
+    from portcheck.waiting import Waited
 
 
 class PortcheckError(Exception):
@@ -28,6 +29,19 @@ class UsageError(PortcheckError):
     """What was asked for cannot be understood: names the bad part and the accepted form."""
 
     exit_code = 2
+
+
+class WaitFailed(PortcheckError):
+    """What was waited for did not come; `waited` tells how each target stood at the end.
+
+    `exit_code` is 124 where time was up, 1 where waiting could not help.
+    """
+
+    def __init__(self, waited: Waited) -> None:
+        missing = [standing.message for standing in waited.standings if not standing.met]
+        super().__init__("; ".join(missing) or "it did not last")
+        self.waited = waited
+        self.exit_code = 1 if waited.outcome == "hopeless" else 124
 
 
 class CannotStart(PortcheckError):

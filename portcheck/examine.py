@@ -5,8 +5,10 @@ Where they disagree the kernel is right, and the row says so.
 
 from __future__ import annotations
 
+from portcheck.addresses import is_wildcard
 from portcheck.model import Prediction, Probe, Row
 from portcheck.rules import predict
+from portcheck.rules.stacks import is_connected
 from portcheck.servers import sets_reuseaddr
 from portcheck.value import TYPE_CHECKING, NamedTuple
 from portcheck.ways import request, ways_to_bind
@@ -14,7 +16,7 @@ from portcheck.ways import request, ways_to_bind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from portcheck.model import Bind, BindRequest, Outcome, Scene, Socket
+    from portcheck.model import Bind, BindRequest, Outcome, PortPolicy, Scene, Socket
     from portcheck.servers import Server
     from portcheck.target import Endpoint
 
@@ -71,6 +73,8 @@ def _row(
     asked = request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False)
     if probe is None:
         spoken = _by_rules(expected)
+    elif scene.platform == "windows":
+        spoken = _ask_windows(asked, expected, probe, crowded=any(map(is_connected, sockets)))
     elif asked.protocol == "udp":
         spoken = _ask_udp(asked, expected, probe)
     else:
@@ -84,8 +88,8 @@ def _row(
         spoken.without_reuseaddr,
         _error(outcome, spoken, scene),
         "probe" if spoken.probed else "rules",
-        (prediction.blocked_by or prediction.undecided) if outcome == "in-use" else (),
-        prediction.shadows,
+        (prediction.blocked_by or prediction.undecided or prediction.shadows) if outcome == "in-use" else (),
+        prediction.shadows if outcome in ("free", "unknown") else (),
         _all(expected.without_reuseaddr),
         spoken.disagreement,
     )
@@ -95,8 +99,12 @@ def _error(outcome: Outcome, spoken: Spoken, scene: Scene) -> str | None:
     """The errno of the server asked about; a refusal of the other one is no error of this row."""
     if outcome == "free":
         return None
-    conflict = "WSAEADDRINUSE" if scene.platform == "windows" else "EADDRINUSE"
-    return spoken.error or (conflict if outcome == "in-use" else None)
+    return spoken.error or (_errno("EADDRINUSE", scene) if outcome == "in-use" else None)
+
+
+def _errno(name: str, scene: Scene) -> str:
+    """Winsock's name of it on Windows."""
+    return f"WSA{name}" if scene.platform == "windows" else name
 
 
 def _all(prediction: Prediction) -> tuple[int, ...]:
@@ -114,17 +122,27 @@ def _expect(bind: Bind, endpoint: Endpoint, sockets: Sequence[Socket], scene: Sc
         )
         for reuseaddr in (True, False)
     )
-    return Expected(with_, without, _refusal(bind, endpoint.port, scene))
+    return Expected(with_, without, _refusal(bind, endpoint, scene))
 
 
-def _refusal(bind: Bind, port: int, scene: Scene) -> Probe | None:
+def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
     if bind.family not in scene.families:
-        return Probe("unsupported", "EAFNOSUPPORT")
+        return Probe("unsupported", _errno("EAFNOSUPPORT", scene))
     if bind.address in scene.absent or _tentative(bind, scene):
-        return Probe("not-available", "EADDRNOTAVAIL")
-    if port < scene.policy.unprivileged_from and not scene.policy.privileged:
-        return Probe("unknown") if scene.policy.privileged is None else Probe("denied", "EACCES")
-    return None
+        return Probe("not-available", _errno("EADDRNOTAVAIL", scene))
+    policy = scene.policy
+    exempt = policy.wildcards_exempt and is_wildcard(bind.address)
+    if endpoint.port < policy.unprivileged_from and not policy.privileged and not exempt:
+        return Probe("unknown") if policy.privileged is None else Probe("denied", "EACCES")
+    return _excluded(bind, endpoint, policy)
+
+
+def _excluded(bind: Bind, endpoint: Endpoint, policy: PortPolicy) -> Probe | None:
+    """Windows' own ranges; where they cannot be read, nothing but a bind can tell."""
+    kind = endpoint.protocol, bind.family
+    if any(endpoint.port in range_ and kind == (range_.protocol, range_.family) for range_ in policy.excluded):
+        return Probe("denied", "WSAEACCES")
+    return Probe("unknown") if policy.exclusions == "unknown" else None
 
 
 def _tentative(bind: Bind, scene: Scene) -> bool:
@@ -151,8 +169,13 @@ def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: 
 
 
 def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
-    """With SO_REUSEADDR always: it disturbs no server that sets it too.  Without, only where the rules cannot tell."""
+    """With SO_REUSEADDR always: it disturbs no server that sets it too.  Without, only where the rules cannot tell.
+
+    A bind beside another owner (macOS) is not tried: as long as it lasted, it would take that one's new clients.
+    """
     with_, without = expected.with_reuseaddr, expected.without_reuseaddr
+    if with_.shadows and with_.outcome != "in-use":
+        return _by_rules(expected)
     kernel = probe(asked._replace(reuseaddr=True))
     if kernel.outcome == "in-use":
         disagreement = "free" if with_.outcome == "free" else None
@@ -171,3 +194,29 @@ def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
     kernel = probe(asked)
     with_ = expected.with_reuseaddr.outcome
     return Spoken("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)
+
+
+def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowded: bool) -> Spoken:
+    """A plain bind, as servers make it there; with SO_EXCLUSIVEADDRUSE where nobody is seen, to find whom no table shows.
+
+    10013 is a conflict where somebody is seen (an exclusive owner, or another user's socket), else a policy.  Never
+    with SO_REUSEADDR, which takes the port from its owner, nor for UDP beside a socket, whose datagrams it would take.
+    `crowded`: there are connections, which by themselves can refuse an exclusive bind.
+    """
+    with_, without = expected.with_reuseaddr, expected.without_reuseaddr
+    met = _all(without)
+    if asked.protocol == "udp" and met:
+        return _by_rules(expected)
+    kernel = probe(asked)
+    if kernel.outcome == "in-use" or (kernel.outcome == "denied" and met):
+        return Spoken(with_.outcome, "in-use", kernel.error, probed=True)
+    if kernel.outcome != "free":
+        return _refused(kernel, with_, without, probed=True)
+    if met or crowded or asked.protocol == "udp":
+        disagreement = "in-use" if without.outcome == "in-use" else None
+        return Spoken(with_.outcome, "free", probed=True, disagreement=disagreement)
+    alone = probe(asked._replace(exclusive=True))
+    if alone.outcome == "free":
+        return Spoken("free", "free", probed=True)
+    held = alone.outcome in ("in-use", "denied")
+    return Spoken("unknown", "in-use" if held else "unknown", alone.error, probed=True)

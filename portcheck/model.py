@@ -224,7 +224,9 @@ class PortPolicy(NamedTuple):
     wildcards_exempt: bool = False  # macOS: everybody may bind 0.0.0.0 and :: there, only other addresses need it
     ephemeral: PortRange | None = None  # source ports of outgoing connections come from here
     reserved: tuple[PortRange, ...] = ()  # Linux ip_local_reserved_ports: kept out of the ephemeral choice only
-    excluded: tuple[Exclusion, ...] = ()  # Windows: what bind() refuses; looked up once a bind was refused
+    excluded: tuple[Exclusion, ...] = ()  # Windows: what bind() refuses
+    # Looking those up takes its time: it is done once a bind was refused, or where none is tried.
+    exclusions: Literal["not asked", "known", "unknown"] = "not asked"
 
 
 class ForeignListener(NamedTuple):

@@ -75,9 +75,7 @@ def _reached(
     return [
         serving[index]
         for address, family, interface in wanted
-        for index in answering(
-            address, family, interface, endpoint.protocol, endpoint.port, serving, platform
-        )
+        for index in answering(address, family, interface, endpoint.protocol, endpoint.port, serving, platform)
     ]
 
 

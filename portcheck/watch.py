@@ -58,9 +58,7 @@ def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> No
         raise UsageError("--fail-fast belongs to --free: a server that does not listen yet may always come")
     for endpoint in endpoints:
         if plan.free and is_remote(endpoint):
-            raise UsageError(
-                f"'{endpoint.target}' is another machine's: whether it is free cannot be seen from here"
-            )
+            raise UsageError(f"'{endpoint.target}' is another machine's: whether it is free cannot be seen from here")
         if endpoint.protocol == "udp" and (plan.connect or is_remote(endpoint)):
             raise UsageError(f"'{endpoint.target}': a UDP port cannot be asked by connecting")
 
@@ -121,10 +119,7 @@ class ListeningWatch:
 
 def is_remote(endpoint: Endpoint) -> bool:
     """Whether every host that is named is another machine."""
-    return all(
-        host.kind == "addresses" and not any(map(is_delivered_here, host.addresses))
-        for host in endpoint.hosts
-    )
+    return all(host.kind == "addresses" and not any(map(is_delivered_here, host.addresses)) for host in endpoint.hosts)
 
 
 def _connect(endpoint: Endpoint, timeout: float) -> Standing:
@@ -153,7 +148,6 @@ def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
     for endpoint in endpoints:
         ports.setdefault(endpoint.protocol, []).append(endpoint.port)
     tables = [
-        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False)
-        for protocol, asked in ports.items()
+        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False) for protocol, asked in ports.items()
     ]
     return [socket for table in tables for socket in table.sockets]

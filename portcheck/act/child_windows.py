@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import shutil
-import subprocess
 import time
 
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import subprocess
+
     from portcheck.act.launch import Launch
 
 KILL_AFTER = 10.0  # seconds
@@ -25,6 +26,8 @@ class Child:
 
     def wait(self, timeout: float | None) -> int | None:
         """The command's exit code once it has ended, None after `timeout` seconds (None: no limit)."""
+        import subprocess
+
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
@@ -42,6 +45,8 @@ class Child:
 
 def start(launch: Launch) -> Child:
     """Starts the command; raises OSError where it cannot.  `npm` is found as npm.cmd, as a shell would."""
+    import subprocess
+
     program = shutil.which(launch.command[0], path=launch.environ.get("PATH"))
     if program is None:
         raise FileNotFoundError(errno.ENOENT, "no such command", launch.command[0])

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 IN_MEMORY = "/memfd:"
 
 
-def condition(facts: Facts, *, service: bool = False) -> tuple[str, ...]:
-    """orphaned, stopped, zombie-parent, deleted-executable; `service`: a service manager looks after it."""
-    return tuple(_conditions(facts, service=service))
+def condition(facts: Facts, *, managed: bool = False) -> tuple[str, ...]:
+    """orphaned, stopped, zombie-parent, deleted-executable; `managed`: a service manager or engine looks after it."""
+    return tuple(_conditions(facts, managed=managed))
 
 
-def _conditions(facts: Facts, *, service: bool) -> Iterator[str]:
+def _conditions(facts: Facts, *, managed: bool) -> Iterator[str]:
     process = facts.process
-    if not service and is_orphaned(facts):
+    if not managed and is_orphaned(facts):
         yield "orphaned"
     if process.state == "T":
         yield "stopped"

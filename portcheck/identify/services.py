@@ -39,10 +39,13 @@ def is_host(unit: str) -> bool:
 
 
 def own_service(facts: Facts, place: Placement) -> str | None:
-    """The service that this process is part of; None where it only runs beside one."""
+    """The service that this process is part of; None where it only runs beside one.
+
+    A terminal tells of a person, who may have started it from a program that is a service (a terminal emulator).
+    """
     unit = place.service
-    if unit is None or not is_host(unit):
-        return unit if facts.terminal is None else None
+    if unit is None or not (is_host(unit) or facts.terminal):
+        return unit
     parent = facts.ancestors[0] if facts.ancestors else None
     first = is_manager(parent) and facts.session_id == facts.process.pid
     return unit if first else None

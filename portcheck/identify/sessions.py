@@ -18,6 +18,8 @@ IDES = {
     "goland": "GoLand", "phpstorm": "PhpStorm", "rubymine": "RubyMine", "clion": "CLion", "rider": "Rider",
     "studio": "Android Studio",
 }  # fmt: skip
+# Those that other programs may well be called: they count in a folder of that name (/usr/share/code/code).
+COMMON_WORDS = frozenset(("code", "cursor", "idea", "rider", "studio", "zed"))
 # IDEs whose process is a plain node or java: told by a folder in its command line.
 IDE_FOLDERS = {".vscode-server/": "VS Code", ".cursor-server/": "Cursor", "/JetBrains/": "a JetBrains IDE"}
 # What they set for the programs in their terminals.
@@ -33,9 +35,10 @@ MARKS = {
 
 def ide(process: Process) -> str | None:
     """The IDE that this process is, or is a part of."""
-    for name in names(process):
+    folder = (process.executable or (process.command or ("",))[0]).lower().rpartition("/")[0]
+    for name in sorted(names(process)):
         plain = name.removesuffix("64").partition(" (")[0]
-        if plain in IDES:
+        if plain in IDES and (plain not in COMMON_WORDS or plain in folder):
             return IDES[plain]
     text = title(process)
     return next((label for folder, label in IDE_FOLDERS.items() if folder in text), None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Programs that start their child again, on exit or on change: names of programs and of interpreters' scripts.
 SUPERVISORS: Mapping[str, str] = {
     "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit",
-    "entr": "entr", "forever": "forever", "god": "god", "node-dev": "node-dev", "nodemon": "nodemon",
+    "entr": "entr", "forever": "forever", "node-dev": "node-dev", "nodemon": "nodemon",
     "pm2": "pm2", "pm2-runtime": "pm2", "reflex": "reflex", "runsv": "runit", "s6-supervise": "s6",
     "supervise": "daemontools", "supervise-daemon": "OpenRC", "supervisord": "supervisord",
     "ts-node-dev": "ts-node-dev",
@@ -55,6 +55,8 @@ class Supervision(NamedTuple):
 
 def supervision(facts: Facts) -> Supervision:
     """The nearest known supervisor among the ancestors, else the nearest one that is a program of its own."""
+    if _is_pm2(facts.process):
+        return Supervision("pm2", facts.process.pid)  # in its cluster mode it listens itself
     starter: Process | None = None
     for ancestor in facts.ancestors:
         word = supervisor(ancestor)
@@ -71,12 +73,17 @@ def supervision(facts: Facts) -> Supervision:
 
 def supervisor(process: Process) -> str | None:
     """Its usual name, if this process is a supervisor."""
-    if "God Daemon" in title(process):
+    if _is_pm2(process):
         return "pm2"
     run = script(process)
     first = base((run or "").partition(" ")[0])
     known = next((name for name in (*sorted(names(process)), first) if name in SUPERVISORS), None)
     return SUPERVISORS[known] if known else _watching(process)
+
+
+def _is_pm2(process: Process) -> bool:
+    """It has overwritten its arguments: `PM2 v5.4.2: God Daemon (/home/ann/.pm2)`."""
+    return title(process).startswith("PM2 ") and "God Daemon" in title(process)
 
 
 def _watching(process: Process) -> str | None:

@@ -54,7 +54,7 @@ def who_is(facts: Facts) -> Process:
         script=script(process),
         task=task(facts.environment),
         forwards=tunnel.target if tunnel else None,
-        condition=condition(facts, service=service is not None),
+        condition=condition(facts, managed=published or service is not None),
     )
 
 

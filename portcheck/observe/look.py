@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
     """Sees what concerns these endpoints.
 
-    What listens is read first; every other state only where `enough` says that it does not yet explain the answer
-    (a busy server has 50,000 connections that nobody needs to see).  `may_bind` False asks the kernel for nothing
-    but its tables.  `verbose` also looks into other network namespaces.
+    On Linux what listens is read first; every other state only where `enough` says that it does not yet explain the
+    answer (a busy server has 50,000 connections that nobody needs to see); other systems tell all at once.  `may_bind`
+    False asks the kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
     """
     now = time.time()
+    on_linux = platform.PLATFORM == "linux"
     asked = {
         # TCP questions look at UDP too, never the other way round
         protocol: ranges_of(endpoint.port for endpoint in endpoints if protocol in ("udp", endpoint.protocol))
@@ -38,7 +39,7 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         platform=platform.PLATFORM,
         uid=_uid(),
         tables={
-            protocol: sockets.look(protocol, ports, depth="listeners", may_bind=may_bind)
+            protocol: sockets.look(protocol, ports, depth="listeners" if on_linux else "everything", may_bind=may_bind)
             for protocol, ports in asked.items()
         },
         processes={},
@@ -49,18 +50,22 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         absent=tuple(_absent(endpoints, addresses)),
         now=now,
     )
-    if not enough(scene):
+    if on_linux and not enough(scene):
         tables = {
             protocol: sockets.look(protocol, ports, depth="everything", may_bind=may_bind)
             for protocol, ports in asked.items()
         }
         scene = scene._replace(tables={**scene.tables, **tables})
-    if platform.PLATFORM == "linux":
+    if on_linux:
         scene = scene._replace(redirected=redirected(asked))
         if verbose:
             from portcheck.observe.namespaces import listeners_elsewhere
 
             scene = scene._replace(elsewhere=listeners_elsewhere(asked))
+    elif not may_bind:
+        from portcheck.observe.closer import without_binds
+
+        scene = without_binds(scene)
     return _with_holders(scene)
 
 

@@ -17,6 +17,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from portcheck.model import BindRequest, Outcome, Protocol
 
+SO_EXCLUSIVEADDRUSE = ~socket.SO_REUSEADDR  # as winsock2.h defines it; Python has the name on Windows only
 OUTCOMES: dict[int, Outcome] = {
     errno.EADDRINUSE: "in-use",
     errno.EACCES: "denied",
@@ -53,6 +54,8 @@ def try_bind(request: BindRequest) -> Probe:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, request.v6only)
             if request.reuseaddr:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if request.exclusive:
+                probe.setsockopt(socket.SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)
             probe.bind(_sockaddr(request))
     except OSError as error:
         return refusal(error)
@@ -72,8 +75,14 @@ def refusal(error: OSError) -> Probe:
 def _sockaddr(request: BindRequest) -> tuple[str, int] | tuple[str, int, int, int]:
     if request.family == "ipv4":
         return request.address, request.port
-    scope = socket.if_nametoindex(request.device) if request.device else 0
-    return request.address, request.port, 0, scope
+    return request.address, request.port, 0, _scope(request.device)
+
+
+def _scope(device: str | None) -> int:
+    """An interface's index, which is what Windows writes as a scope itself: fe80::1%12."""
+    if device is None:
+        return 0
+    return int(device) if device.isdecimal() else socket.if_nametoindex(device)
 
 
 def has_ipv6() -> bool:

@@ -88,7 +88,8 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
     Reached through /proc/PID/cwd, so that a container's paths are looked up in the container.  A home
     directory is nobody's project, nor is what is above it.
     """
-    directory, path = process.cwd or "/", f"/proc/{process.pid}/cwd"
+    directory = process.cwd or "/"
+    path = f"/proc/{process.pid}/cwd" if _is_there("/proc/self/cwd") else directory
     for _ in range(MOST_LEVELS):
         if directory in ("/", home) or not directory.startswith("/"):
             return ()

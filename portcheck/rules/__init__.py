@@ -24,8 +24,9 @@ def predict(
 ) -> Prediction:
     """Whether `new` would be refused because of `sockets`, and by which; indexes are into `sockets`.
 
-    `sees_bound_only` False says that TCP sockets which are bound but do not listen are missing from the table: then
-    nothing seen is "unknown", not "free" (with `undecided` empty, since no socket of the table is the reason).
+    `sees_bound_only` False says that sockets may be missing from the table: TCP ones which are bound but do not
+    listen, or those of processes that may not be looked at.  Then nothing seen is "unknown", not "free" (with
+    `undecided` empty, since no socket of the table is the reason).
     """
     conflict, shadow = _rules(platform)
     verdicts = [conflict(new, old) for old in sockets]
@@ -34,8 +35,7 @@ def predict(
     shadows = () if shadow is None else tuple(
         index for index, verdict in enumerate(verdicts) if not verdict and shadow(new, sockets[index])
     )  # fmt: skip
-    blind = new.protocol == "tcp" and not sees_bound_only
-    outcome: Outcome = "in-use" if blocked_by else "unknown" if undecided or blind else "free"
+    outcome: Outcome = "in-use" if blocked_by else "unknown" if undecided or not sees_bound_only else "free"
     return Prediction(outcome, blocked_by, undecided, shadows)
 
 

@@ -238,9 +238,9 @@ def _client_time_wait(way: Way, port: int, peer: str) -> Specimen:
     made = way.bind(port)
     made.connect((reached(way, peer), OPEN_PORT))
     described = describe(made, way, "TIME-WAIT")
-    answer = answer(peer)
+    other_end = answer(peer)
     made.close()
-    answer.close()
+    other_end.close()
     return Specimen(described, ())
 
 
@@ -457,8 +457,9 @@ def wait_for_state(expected: Socket, device: str | None) -> bool:
 
 
 def wait_until_gone(connection: Socket, device: str | None) -> None:
+    """Waits until the last acknowledgement has come; the kernel then tells of a listener there, or of nothing."""
     deadline = time.monotonic() + 20
-    while _ask_kernel(connection, device)[0] is not None:
+    while _ask_kernel(connection, device)[0] not in (None, "LISTEN"):
         assert time.monotonic() < deadline, f"{connection} stays"
 
 

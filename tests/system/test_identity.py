@@ -432,6 +432,28 @@ def test_a_proxy_is_traced_to_its_container(workshop: Workshop, tools: Path) -> 
     ]
 
 
+def test_the_container_behind_a_proxy_that_is_hidden(workshop: Workshop, tools: Path) -> None:
+    """As an ordinary user who may talk to docker sees it: of docker-proxy, root's, only the socket's cgroup shows."""
+    web = {"Id": "f" * 64, "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8088"}]}}}
+    (workshop.folder / "web.json").write_text(json.dumps([web]))
+    install(tools, "docker", f"case $1 in ps) echo {'f' * 64};; container) cat {workshop.folder}/web.json;; esac")
+    unit = "/system.slice/docker.service"
+    socket = Socket("tcp", "ipv4", "0.0.0.0", 8088, state="LISTEN", uid=0, user="root", inode=5, cgroup=unit)
+    (hidden,) = identities({}, [socket]).hidden.items()
+    assert hidden == (
+        5,
+        Process(0, uid=0, user="root", cgroup=unit, role="proxy", container=Container("docker", "f" * 64)),
+    )
+
+
+def test_a_service_manager_that_hangs_is_a_blind_spot(workshop: Workshop, tools: Path) -> None:
+    install(tools, "systemctl", "sleep 1000")
+    socket = Socket("tcp", "ipv4", "0.0.0.0", 80, state="LISTEN", uid=0, user="root", inode=5, cgroup="/init.scope")
+    found = identities({}, [socket])
+    assert [spot.code for spot in found.blind_spots] == ["service-manager-no-answer"]
+    assert found.hidden[5].role == "service manager"
+
+
 def test_nobody_is_asked_of_an_ordinary_process(workshop: Workshop, tools: Path) -> None:
     asked = workshop.folder / "asked"
     for name in ("docker", "podman", "systemctl"):

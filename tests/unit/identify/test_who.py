@@ -118,6 +118,11 @@ def test_the_name_under_which_the_supervisor_knows_it() -> None:
     assert supervision(facts(process("x"), process("runsv web", 77))).supervised == "web"
 
 
+def test_pm2_in_cluster_mode_listens_itself() -> None:
+    daemon = process(("PM2 v5.4.2: God Daemon (/home/ann/.pm2)",), 77)
+    assert supervision(facts(daemon, INIT)) == Supervision("pm2", 77)
+
+
 def test_a_supervisor_is_found_behind_shells_launchers_and_a_main_process() -> None:
     main, wrapper = process("gunicorn a:b", 80), process("bash /srv/run.sh", 78)
     chain = (main, wrapper, process("python3 /usr/bin/supervisord", 77), INIT)
@@ -189,6 +194,11 @@ def test_an_ide_by_ancestry(ancestor: str, expected: str) -> None:
     assert session(facts(process("node s.js"), process(ancestor, 77), INIT)) == expected
 
 
+@pytest.mark.parametrize("command", ["/home/ann/bin/code", "./studio", "code-runner", "/usr/bin/rider"])
+def test_a_program_that_is_called_like_an_ide_is_none(command: str) -> None:
+    assert session(facts(process("node s.js"), process(command, 77), INIT)) is None
+
+
 def test_what_has_left_its_session_says_so() -> None:
     environment = {"TMUX": "x,1,0", "TMUX_PANE": "%3"}
     assert session(facts(process("app"), INIT, environment=environment)) == "detached from tmux pane %3"
@@ -223,6 +233,11 @@ def test_what_a_unit_merely_started_is_not_that_unit(unit: str) -> None:
 def test_who_has_a_terminal_is_no_service() -> None:
     started = process("node server.js", cgroup="/system.slice/konsole.service")
     assert who_is(facts(started, SHELL, INIT, terminal="pts/1")).service is None
+
+
+def test_a_transient_unit_with_a_terminal_is_a_service() -> None:
+    started = process("node server.js", cgroup="/system.slice/run-u12.service")  # systemd-run --pty
+    assert who_is(facts(started, INIT, session=812, parent_session=1, terminal="pts/1")).service == "run-u12.service"
 
 
 def test_socket_activation_by_what_the_service_was_started_with() -> None:
@@ -288,22 +303,15 @@ def test_conditions() -> None:
 
 @pytest.mark.parametrize(
     ("own", "parents", "expected"),
-    [
-        (700, 1, True),
-        (700, 500, True),
-        (700, 700, False),
-        (812, 1, False),
-        (1, 1, False),
-        (None, 1, False),
-        (700, None, False),
-    ],
-)
+    [(700, 1, True), (700, 500, True), (700, 700, False), (812, 1, False), (1, 1, False), (None, 1, False),
+     (700, None, False)],
+)  # fmt: skip
 def test_an_orphan_is_in_the_session_of_neither_itself_nor_its_parent(
     own: int | None, parents: int | None, expected: bool
 ) -> None:
     orphan = facts(process("app"), INIT, session=own, parent_session=parents)
     assert condition(orphan) == (("orphaned",) if expected else ())
-    assert condition(orphan, service=True) == ()
+    assert condition(orphan, managed=True) == ()
 
 
 # Everything else that is filled in
