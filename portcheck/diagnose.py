@@ -131,8 +131,13 @@ def _shown(
     for row in rows:
         if shown.isdisjoint(row.conflicts):
             shown.update(row.conflicts)
-    ranked = sorted(shown, key=lambda index: (CAUSES.index(cause_of(on_port[index], scene)), index))
-    return ranked[:SHOWN_AT_MOST]
+
+    def rank(index: int) -> tuple[int, str, str, int]:
+        """The best explanation first, and then in an order that does not change from look to look."""
+        socket = on_port[index]
+        return CAUSES.index(cause_of(socket, scene)), socket.family, socket.local_address, index
+
+    return sorted(shown, key=rank)[:SHOWN_AT_MOST]
 
 
 def _holds(socket: Socket) -> bool:

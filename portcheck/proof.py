@@ -67,7 +67,7 @@ def _strangers(diagnosis: Diagnosis, mine: Collection[int], now: float) -> Itera
     places: dict[str, list[str]] = {}
     for answer in diagnosis.answers:
         others = [owner for owner in diagnosis.owners if owner.pid in set(answer.pids or ()) - set(mine)]
-        found = next((leader(others, index) for index in answer.sockets), None)
+        found = next((owner for index in answer.sockets if (owner := leader(others, index))), None)
         if found:
             places.setdefault(who(found.process, now), []).append(answer.address)
     for name, addresses in places.items():

@@ -1,7 +1,8 @@
-"""What frees a port, as data: cause and kind of owner → what to say, and the exact command where there is one.  Pure.
+"""What frees a port, as data: who holds it, or why it is not free → what to say, and the exact command.  Pure.
 
-`{fields}` are filled in by advise.py; an entry whose fields are not all known is left out.  A command is only named
-where it really frees the port: never a signal for what a manager would start again.
+`{fields}` are filled in by advise.py: an entry that names an unknown one is left out, and a word of a command that
+comes out empty is dropped.  A command is only named where it really does what the text says: never a signal for what
+would be started again.
 """
 
 from __future__ import annotations
@@ -11,67 +12,52 @@ from portcheck.value import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import Literal
 
+    from portcheck.kinds import Kind
     from portcheck.model import Cause
 
-    # Who holds the port, as far as it decides what frees it.
-    Kind = Literal[
-        "socket-unit", "user-socket-unit", "compose", "container", "pod", "lxc", "nspawn", "service", "user-service",
-        "launchd", "windows-service", "supervisord", "pm2", "runit", "supervised", "apache", "nginx", "forwarder",
-        "stopped", "orphaned", "manager", "plain", "hidden", "hidden-by-namespace", "kernel", "nobody",
-    ]  # fmt: skip
+    # Whose permission a command needs: root's, the process owner's (or root's), the engine's, nobody's in particular;
+    # "self": only the owner's own program reaches it, root's would look elsewhere.
+    Needs = Literal["root", "owner", "engine", "self", "nothing"]
+    # What has to be so for an entry to be true.
+    When = Literal["linux", "ephemeral", "reuseaddr-helps", "reuseaddr-does-not-help"]
 
 
 class Remedy(NamedTuple):
     """One way out."""
 
     text: str
-    command: tuple[str, ...] | None = None
-    # whose permission the command needs: root's, the owner's, or nobody's in particular
-    needs: Literal["root", "owner", "nothing"] = "nothing"
-    frees: bool = True  # the command ends the holder for good; False: it only helps or tells more
+    command: tuple[str, ...] = ()
+    needs: Needs = "nothing"
+    when: When | None = None
 
 
 STOP = ("portcheck", "stop", "{port}")
+STOP_CONTAINER = Remedy("stop the container {container}{restarts}", ("{engine}", "stop", "{container}"), "engine")
 
+# The first entry of each kind is the one that frees the port.
 BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "socket-unit": (
         Remedy(
-            "systemd itself holds the port for {service}: stop the socket unit, or the service starts again",
-            ("systemctl", "stop", "{activation}", "{service}"),
+            "systemd itself listens for {service}: stop the socket unit too, or it starts again",
+            ("systemctl", "stop", "{activation}", "{activated}"),
             "root",
         ),
-        Remedy("and keep it from coming back at boot", ("systemctl", "disable", "{activation}"), "root", frees=False),
+        Remedy("and keep it from coming back at boot", ("systemctl", "disable", "--now", "{activation}"), "root"),
     ),
     "user-socket-unit": (
         Remedy(
-            "{user}'s systemd holds the port for {service}: stop the socket unit, or the service starts again",
-            ("systemctl", "--user", "stop", "{activation}", "{service}"),
+            "{user}'s systemd listens for {service}: stop the socket unit too, or it starts again",
+            ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
             "owner",
         ),
     ),
-    "compose": (
-        Remedy(
-            "it is service {compose_service} of the compose project {compose_project}: stop it there",
-            ("docker", "compose", "-p", "{compose_project}", "stop", "{compose_service}"),
-        ),
-    ),
-    "container": (
-        Remedy("it is the container {container}: stop the container", ("{engine}", "stop", "{container}")),
-    ),
-    "pod": (
-        Remedy("it runs in the pod {pod}: scale its workload down, or it will be started again"),
-    ),
-    "lxc": (Remedy("it runs in the container {container}: stop that", ("lxc-stop", "-n", "{container}"), "root"),),
-    "nspawn": (
-        Remedy("it runs in the container {container}: stop that", ("machinectl", "poweroff", "{container}"), "root"),
-    ),
     "service": (
-        Remedy("stop the service, not the process: systemd looks after it", ("systemctl", "stop", "{service}"), "root"),
+        Remedy("stop the service, not its process, which systemd may start again", ("systemctl", "stop", "{service}"), "root"),
     ),
     "user-service": (
         Remedy(
-            "stop the service, not the process: {user}'s systemd looks after it",
-            ("systemctl", "--user", "stop", "{service}"),
+            "stop the service, not its process, which {user}'s systemd may start again",
+            ("systemctl", "--user", "{machine}", "stop", "{service}"),
             "owner",
         ),
     ),
@@ -83,73 +69,111 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
         ),
     ),
     "windows-service": (Remedy("stop the service", ("Stop-Service", "{service}"), "root"),),
-    "supervisord": (
+    "compose": (
         Remedy(
-            "supervisord starts it again when it is killed: stop it there",
-            ("supervisorctl", "stop", "{supervised}"),
+            "it is service {compose_service} of the compose project {compose_project}: stop that{restarts}",
+            ("docker", "compose", "-p", "{compose_project}", "stop", "{compose_service}"),
+            "engine",
+        ),
+        STOP_CONTAINER._replace(text="or only its container {container}"),
+    ),
+    "container": (STOP_CONTAINER,),
+    "containerd": (Remedy("stop the container {container}", ("nerdctl", "stop", "{container}"), "root"),),
+    "nspawn": (Remedy("it runs in the container {container}: stop that", ("machinectl", "poweroff", "{container}"), "root"),),
+    "pod": (Remedy("it runs in the Kubernetes pod {pod}: scale its workload down, or it is started again"),),
+    "other-container": (Remedy("it runs in {contained}: stop that with what manages it"),),
+    "foreign-container": (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    "unnamed-container": (
+        Remedy(
+            "{engine} publishes it for a container: find out for which, and stop that",
+            ("{engine}", "ps", "--filter", "publish={port}"),
+            "engine",
+        ),
+    ),
+    "engine": (Remedy("{name} has it for containers, or for itself: stop what uses the port there, not {name}"),),
+    "manager": (Remedy("{name} holds it for a service: find out for which", ("systemctl", "list-sockets")),),
+    "user-manager": (
+        Remedy(
+            "{user}'s systemd holds it for a service: find out for which",
+            ("systemctl", "--user", "{machine}", "list-sockets"),
             "owner",
         ),
     ),
-    "pm2": (Remedy("pm2 starts it again when it is killed: stop it there", ("pm2", "stop", "{supervised}"), "owner"),),
-    "runit": (Remedy("runit starts it again when it is killed: take it down", ("sv", "down", "{supervised}"), "owner"),),
-    "supervised": (
-        Remedy("{supervisor} starts it again when it is killed: stop that first", STOP, "owner"),
-    ),
-    "apache": (Remedy("stop Apache as a whole; killing a process of it is not enough", ("apachectl", "stop"), "owner"),),
-    "nginx": (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
-    "forwarder": (Remedy("it is a tunnel ({forwards}): close it", STOP, "owner"),),
-    "stopped": (
-        Remedy("it was stopped (Ctrl-Z): type fg in its terminal, then Ctrl-C"),
-        Remedy("or end it from here", STOP, "owner"),
-    ),
-    "orphaned": (Remedy("what started it is gone, so no terminal ends it", STOP, "owner"),),
-    "manager": (Remedy("{name} holds it for a service: find that with", ("systemctl", "list-sockets"), frees=False),),
-    "plain": (Remedy("end it in its terminal with Ctrl-C, or from here", STOP, "owner"),),
-    "hidden": (Remedy("see who it is", ("portcheck", "{target}"), "root", frees=False),),
-    "hidden-by-namespace": (
-        Remedy("its process runs outside of this container or namespace: ask on the host"),
-    ),
-    "kernel": (
-        Remedy("it belongs to {kernel}: remove that, or choose another port"),
-    ),
-    "nobody": (),
-}
-
-BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
-    "connection": (
+    "supervisord": (
         Remedy(
-            "an outgoing connection took it as its source port: below {ephemeral_first}, where the ephemeral range"
-            " begins, this cannot happen",
-            frees=False,
+            "supervisord starts it again when it ends: stop it there",
+            ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
+            "owner",
         ),
+    ),
+    "pm2": (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "self"),),
+    "runit": (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "owner"),),
+    "s6": (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "owner"),),
+    "supervised": (Remedy("{supervisor} (PID {supervisor_pid}) starts it again when it ends: end both", STOP, "owner"),),
+    "supervising": (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
+    "apache": (Remedy("stop Apache as a whole, not one of its processes", ("apachectl", "stop"), "owner"),),
+    "nginx": (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
+    "forwarder": (Remedy("it is a tunnel to {forwards}: close it where it was opened, or from here", STOP, "owner"),),
+    "ide": (Remedy("{name} has it for a forwarded port or an extension: close it in the editor (its ports view)"),),
+    "stopped": (Remedy("it was stopped (Ctrl-Z?): fg in its terminal and then Ctrl-C, or end it from here", STOP, "owner"),),
+    "orphaned": (Remedy("what started it is gone, and no terminal ends it: end it from here", STOP, "owner"),),
+    "plain": (Remedy("end it {where}from here", STOP, "owner"),),
+    "hidden": (Remedy("its process is another user's: root can see and stop it", STOP, "root"),),
+    "hidden-by-namespace": (Remedy("its process runs outside of this container or namespace: ask on the host"),),
+}  # fmt: skip
+
+# The port is not free, and no holder explains it better.
+BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
+    "kernel": (Remedy("the kernel's {kernel} has it: remove that, or take another port"),),
+    "connection": (
+        Remedy("free as soon as that connection is closed"),
+        Remedy("a port below {ephemeral_first} is never taken by an outgoing connection", when="ephemeral"),
         Remedy(
-            "or keep outgoing connections away from it",
+            "or keep outgoing connections away from this one",
             ("sysctl", "-w", "net.ipv4.ip_local_reserved_ports={reserved_ports}"),
             "root",
-            frees=False,
+            when="ephemeral",
         ),
     ),
-    "closing": (Remedy("it goes by itself as soon as the other end answers, or its timeout runs out", frees=False),),
+    "closing": (Remedy("free as soon as the other end answers, or the kernel gives up waiting for it"),),
     "time-wait": (
-        Remedy("free by itself in {seconds} s", frees=False),
+        Remedy("free by itself in {seconds} s"),
+        Remedy("set SO_REUSEADDR in the server: then it can start at once", when="reuseaddr-helps"),
         Remedy(
-            "set SO_REUSEADDR in the server: it helps from then on, if the server that left these entries had set it",
-            frees=False,
+            "set SO_REUSEADDR in the server: it helps once the server before it had set it too",
+            when="reuseaddr-does-not-help",
         ),
-        Remedy("the side that closes first keeps the entry: let the client close first", frees=False),
+        Remedy("or let the client close first: whoever does keeps this entry"),
     ),
     "privileged": (
-        Remedy("take a port from {unprivileged_from} on", frees=False),
+        Remedy("take a port from {unprivileged_from} on"),
+        Remedy("or give the program the right: setcap cap_net_bind_service=+ep PROGRAM", when="linux"),
         Remedy(
-            "or allow the program to bind low ports (a copy of its file, never a shared interpreter)",
-            ("setcap", "cap_net_bind_service=+ep", "/path/to/program"),
+            "or let everybody on this host bind ports from {number} on",
+            ("sysctl", "-w", "net.ipv4.ip_unprivileged_port_start={number}"),
             "root",
-            frees=False,
+            when="linux",
         ),
     ),
     "policy": (
-        Remedy("look at what confines this process: Landlock, seccomp, SELinux, AppArmor or a cgroup program", frees=False),
+        Remedy("look at what confines it: Landlock, seccomp, SELinux, AppArmor or a BPF program", when="linux"),
     ),
-    "address": (Remedy("bind an address of this host: {addresses}", frees=False),),
-    "family": (Remedy("bind an IPv4 address", frees=False),),
+    "address": (Remedy("bind an address of this host: {addresses}"),),
+    "family": (Remedy("bind an IPv4 address"),),
+}  # fmt: skip
+
+# The port is free for a server that sets SO_REUSEADDR; another one would be refused.
+BY_CAUSE_WHILE_FREE: dict[Cause, tuple[Remedy, ...]] = {
+    "time-wait": (Remedy("set SO_REUSEADDR in the server (most do), or wait {seconds} s"),),
+    "closing": (Remedy("set SO_REUSEADDR in the server (most do)"),),
+    "connection": (Remedy("set SO_REUSEADDR in the server (most do)"),),
 }
+
+# What `stop` leaves to say.
+UNENDED = Remedy("it has not ended by itself: kill it (what it has not saved is lost)", (*STOP, "--force"), "owner")
+ONE_OF_SEVERAL = Remedy("stop only {name}", (*STOP, "--pid", "{pid}"), "owner")
+# A program of which nobody knew that it starts again what ends.
+RESTARTED = (
+    Remedy("{started_by} (PID {supervisor_pid}) starts it again: end that first", ("kill", "{supervisor_pid}"), "owner"),
+    Remedy("and then what it has left", STOP, "owner"),
+)

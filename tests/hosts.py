@@ -56,7 +56,7 @@ def need(*programs: str) -> None:
 class Host:
     """A network namespace: lo, and eth0 with 192.0.2.7 and fd00::7."""
 
-    def __init__(self, *, ipv6: bool = True) -> None:
+    def __init__(self, *, ipv6: bool = True, link_local: bool = True) -> None:
         need("ip", "nsenter")
         self.name = f"portcheck-{uuid.uuid4().hex[:12]}"
         self.path = f"/run/netns/{self.name}"
@@ -66,6 +66,8 @@ class Host:
         setting, value = ("accept_dad", 0) if ipv6 else ("disable_ipv6", 1)
         for scope in ("all", "default"):
             self.run(["sysctl", "-q", "-w", f"net.ipv6.conf.{scope}.{setting}={value}"])
+        if not link_local:
+            self.run(["sysctl", "-q", "-w", "net.ipv6.conf.default.addr_gen_mode=1"])
         self.ip("link", "set", "lo", "up")
         self.ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0")
         self.ip("address", "add", "192.0.2.7/24", "dev", "eth0")

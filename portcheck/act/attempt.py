@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis
 
 if sys.platform == "win32":
-    from portcheck.act.child_windows import Child, end_as, start
+    from portcheck.act.child_windows import end_as, start
 else:
-    from portcheck.act.child import Child, end_as, start
+    from portcheck.act.child import end_as, start
 
 __all__ = ["Ending", "attempt", "end_as"]
+
+AT_ONCE = 5.0  # seconds
 
 
 class Ending(NamedTuple):
@@ -32,6 +35,7 @@ class Ending(NamedTuple):
     status: int = 0
     # Who has the port, where that is why the command failed: it never listened, and was not told to end.
     taken_by: Diagnosis | None = None
+    failed_at_once: bool = False  # by itself, and before it can have served anybody
 
 
 def attempt(
@@ -50,7 +54,9 @@ def attempt(
     for pause in pauses():
         status = child.wait(pause if watched else None)
         if status is not None:
-            return Ending("ended", status, _taken_by(child, status, witness, tell))
+            failed = os.waitstatus_to_exitcode(status) > 0 and not child.was_told_to_end
+            taken_by = _taken_by(witness, tell) if failed else None
+            return Ending("ended", status, taken_by, failed and time.monotonic() - begun < AT_ONCE)
         watched = watched and _look(witness, tell)
         if until_ready is not None and witness.ready:
             return Ending("ready")
@@ -71,9 +77,7 @@ def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
     return False
 
 
-def _taken_by(child: Child, status: int, witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
-    if status == 0 or child.was_told_to_end:
-        return None
+def _taken_by(witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
     try:
         return witness.taken_by()
     except PortcheckError as error:

@@ -64,7 +64,9 @@ class Witness:
             return
         self.has_listened = True
         if proof.address is None:
-            self._say(f"it listens on {proof.places}, port {self._place.port}, not on {self._place.host}")
+            where = f"it listens on {proof.places}, port {self._place.port}"
+            self._say(where if proof.strangers else f"{where}, not on {self._place.host}")
+            self._say_not_ours(proof)
             return
         self.ready = True
         handed = ", which was handed the listening socket as fd 3" if self._handed else ""

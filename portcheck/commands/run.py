@@ -99,6 +99,8 @@ class _Runner:
             self.file.keep = True
         if ending.taken_by:
             self._tell(f"port {place.port} was taken meanwhile: {ending.taken_by.message}")
+        elif ending.failed_at_once and place.listener:
+            self._tell("with --listen fd 3 is the listening socket already: a server that binds the port is refused")
         return ending
 
     def _take(self) -> Place:

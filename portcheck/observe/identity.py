@@ -12,7 +12,7 @@ from portcheck.identify.services import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.observe.cgroups import cgroup_path
 from portcheck.observe.lookups import ask_engines, ask_managers
-from portcheck.observe.processes import process
+from portcheck.observe.platform import process
 from portcheck.observe.surroundings import Ancestry, environment, project_files, session
 from portcheck.value import TYPE_CHECKING, NamedTuple
 

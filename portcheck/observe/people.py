@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard
 from portcheck.observe import owners, processes
 from portcheck.observe.names import SystemNames
+from portcheck.observe.platform import PLATFORM, process
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,13 +16,28 @@ if TYPE_CHECKING:
 def with_holders(scene: Scene) -> Scene:
     """The scene with the holders of its sockets, who they are, and what could not be seen of them."""
     found = _sockets(scene)
-    if found:
+    if found and PLATFORM == "linux":
         inodes = {socket.inode for socket in found if socket.inode and socket.pids is None}
         holders = owners.holders(inodes)
         tables = {name: _with_pids(table, holders) for name, table in scene.tables.items()}
-        scene = _with_kernel_owned(scene._replace(tables=tables, localhost=_localhost()))
+        scene = _with_kernel_owned(scene._replace(tables=tables))
+    if found:
+        scene = scene._replace(localhost=_localhost())
     if found or scene.elsewhere:
-        scene = _with_processes(scene)
+        scene = _as_known_here(_with_processes(scene))
+    return scene
+
+
+def _as_known_here(scene: Scene) -> Scene:
+    """With what only this system's own service manager and tools can tell of the holders."""
+    if PLATFORM == "windows":
+        from portcheck.observe import windows
+
+        return windows.recognised(scene)
+    if PLATFORM == "macos":
+        from portcheck.observe import macos
+
+        return macos.recognised(scene)
     return scene
 
 
@@ -73,7 +89,7 @@ def _with_processes(scene: Scene) -> Scene:
     sockets = _sockets(scene)
     pids = {pid for socket in sockets for pid in socket.pids or ()}
     pids |= {pid for listener in scene.elsewhere for pid in listener.pids}
-    seen = {pid: process for pid in sorted(pids) if (process := processes.process(pid))}
+    seen = {pid: found for pid in sorted(pids) if (found := process(pid))}
     known = identities(seen, sockets)
     return scene._replace(
         processes=known.processes, hidden=known.hidden, blind_spots=(*scene.blind_spots, *known.blind_spots)
@@ -86,4 +102,4 @@ def _localhost() -> tuple[str, ...]:
 
 def process_now(pid: int) -> Process | None:
     """A process as it is at this moment; None if there is none."""
-    return processes.process(pid)
+    return process(pid)

@@ -1,8 +1,10 @@
-"""Processes as psutil tells them, for systems without /proc."""
+"""Processes as psutil tells them, for systems without Linux's /proc."""
 
 from __future__ import annotations
 
+from portcheck.identify.facts import ENVIRONMENT
 from portcheck.model import Process
+from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,6 +59,35 @@ def _told(seen: psutil.Process) -> Process:
         state=_LETTERS.get(_allowed(seen.status) or ""),
         executable=_allowed(seen.exe),
     )
+
+
+def terminal(pid: int) -> str | None:
+    """Its controlling terminal: `ttys003`; Windows has none that could be told."""
+    import psutil
+
+    try:
+        seen = psutil.Process(pid)
+        path = _allowed(seen.terminal) if hasattr(seen, "terminal") else None
+    except psutil.NoSuchProcess:
+        return None
+    return path.removeprefix("/dev/") if path else None
+
+
+def environment(pid: int) -> dict[str, str]:
+    """Those variables that decide something; {} where they may not be read (other users' on macOS and Windows)."""
+    import psutil
+
+    try:
+        seen = psutil.Process(pid)
+        variables = (_allowed(seen.environ) or {}) if hasattr(seen, "environ") else {}
+    except psutil.NoSuchProcess:
+        return {}
+    return {name: value for name, value in variables.items() if _decides(name)}
+
+
+def _decides(name: str) -> bool:
+    """Where no terminal can be told (Windows), a variable that was inherited from one proves nothing of it."""
+    return name in ENVIRONMENT and (PLATFORM != "windows" or name.startswith("npm_"))
 
 
 def _allowed(question: Callable[[], T]) -> T | None:

@@ -1,16 +1,17 @@
 """Sockets as psutil lists them: works everywhere, and sees less.
 
-It names no user, hides whether an IPv6 socket is v6only, does not list TCP sockets that are bound without
-listening, and on Linux gives one process per socket.  There that process's descriptor leads to the inode, by
-which `observe.owners` finds all holders; a socket whose first process is hidden stays without.
+It names no user, hides whether an IPv6 socket is v6only, lists TCP sockets that are bound without listening on
+macOS alone, and on Linux gives one process per socket.  There that process's descriptor leads to the inode, by
+which `observe.owners` finds all holders; a socket whose first process is hidden stays without.  On macOS and the
+BSDs a socket comes once for each process that holds it; on Windows PID 0 stands for nobody, or nobody known.
 """
 
 from __future__ import annotations
 
 import os
-from socket import AF_INET6
+from socket import AF_INET6, if_indextoname
 
-from portcheck.addresses import parse_address
+from portcheck.addresses import is_link_local, parse_address
 from portcheck.model import BlindSpot, Socket, SocketTable
 from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING, NamedTuple
@@ -35,7 +36,8 @@ _STATES: dict[str, State] = {
     "CLOSE": "CLOSED",
     "BOUND": "BOUND",
 }
-
+# Where no process is named for these, none holds them: what is left of a connection is the kernel's.
+_LET_GO = ("TIME-WAIT",) if PLATFORM == "linux" else ("TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
 
 _BOUND_NOT_VISIBLE = BlindSpot(
     "bound-not-visible",
@@ -69,14 +71,18 @@ def table(
     Never raises: what psutil cannot tell here is a blind spot.
     """
     connections, spots = _connections(protocol)
+    whole = not spots
     sockets = tuple(
         _socket(protocol, connection)
         for connection in connections
         if connection.laddr
+        and connection.laddr.port
         and (ports is None or any(connection.laddr.port in wanted for wanted in ports))
         and (depth == "everything" or protocol == "udp" or not connection.raddr)
     )
-    if protocol == "tcp":
+    if PLATFORM not in ("linux", "windows"):
+        sockets = _with_every_process(sockets)
+    if protocol == "tcp" and PLATFORM != "macos":
         spots.append(_BOUND_NOT_VISIBLE)
     if PLATFORM == "linux":
         spots.extend(_hidden_details(sockets))
@@ -84,7 +90,7 @@ def table(
         protocol,
         sockets,
         depth if protocol == "tcp" else "everything",
-        sees_bound_only=protocol == "udp",
+        sees_bound_only=whole and (protocol == "udp" or PLATFORM == "macos"),
         blind_spots=tuple(spots),
     )
 
@@ -119,15 +125,29 @@ def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]
         BlindSpot(
             "processes-hidden",
             f"the sockets of {hidden} other users' processes cannot be seen",
-            "run as root",
+            "run portcheck with sudo",
         )
     ]
 
 
+def _with_every_process(sockets: Sequence[Socket]) -> tuple[Socket, ...]:
+    """Each socket once, with all the processes that hold it.
+
+    Two sockets that share an address by SO_REUSEPORT look the same here, and become one.
+    """
+    holders: dict[Socket, set[int]] = {}
+    for socket in sockets:
+        holders.setdefault(socket._replace(pids=None), set()).update(socket.pids or ())
+    return tuple(
+        socket._replace(pids=tuple(sorted(pids)) or (() if socket.state in _LET_GO else None))
+        for socket, pids in holders.items()
+    )
+
+
 def _socket(protocol: Protocol, connection: Any) -> Socket:
-    state = _STATES.get(connection.status) if protocol == "tcp" else None
     local, interface = _address(connection.laddr.ip)
     remote = connection.raddr or None
+    state = _state(connection) if protocol == "tcp" else None
     inode = _inode(connection)
     return Socket(
         protocol=protocol,
@@ -138,16 +158,37 @@ def _socket(protocol: Protocol, connection: Any) -> Socket:
         remote_port=remote.port if remote else None,
         state=state,
         interface=interface,
-        # No process holds what has left its TIME-WAIT to the kernel, on any system.
-        pids=() if state == "TIME-WAIT" else (connection.pid,) if connection.pid else None,
+        pids=(connection.pid,) if connection.pid else () if state in _LET_GO else None,
         inode=inode,
     )
+
+
+def _state(connection: Any) -> State | None:
+    """macOS lists what is bound and does not listen as closed (psutil reads the sockets of every descriptor)."""
+    if PLATFORM == "macos" and connection.status == "CLOSE" and not connection.raddr:
+        return "BOUND"
+    return _STATES.get(connection.status)
 
 
 def _address(text: str) -> tuple[str, str | None]:
     """(canonical text, scope)."""
     address = parse_address(text)
-    return (address.text, address.zone) if address else (text, None)
+    if address is None:
+        return text, None
+    return _without_embedded_scope(address.text) if PLATFORM == "macos" else (address.text, address.zone)
+
+
+def _without_embedded_scope(text: str) -> tuple[str, str | None]:
+    """KAME's stack keeps the scope of a link-local address in its second group, and XNU shows it so: fe80:4::1."""
+    first, _, rest = text.partition(":")
+    second, _, last = rest.partition(":")
+    if not is_link_local(text) or not second:
+        return text, None
+    found = parse_address(f"{first}::{last.removeprefix(':')}")
+    try:
+        return (found.text if found else text), if_indextoname(int(second, 16))
+    except OSError:
+        return (found.text if found else text), None
 
 
 def _inode(connection: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""What stands around a process in /proc: ancestors, session, a few variables, and its project's files."""
+"""What stands around a process (on Linux in /proc): ancestors, session, a few variables, its project's files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from portcheck.identify.facts import ENVIRONMENT, ProjectFile
 from portcheck.identify.project import MARKS
 from portcheck.observe import procfs
-from portcheck.observe.processes import process
+from portcheck.observe.platform import PLATFORM, process
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ MOST_BYTES = 1 << 18  # of a project file
 # /proc/PID/stat after the name, counted from the state (field 3 in proc_pid_stat(5)).
 _SESSION, _TERMINAL = 3, 4
 _PTS, _TTY = range(136, 144), 4  # major device numbers (Documentation/admin-guide/devices.txt)
+# Windows has none of these.
+_CAREFULLY = [getattr(os, flag, 0) for flag in ("O_RDONLY", "O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC")]
 
 
 class Session(NamedTuple):
@@ -44,7 +46,7 @@ class Ancestry:
     def _climb(self, process: Process) -> Iterator[Process]:
         for _ in range(MOST_ANCESTORS):
             parent = self._get(process.parent_pid) if process.parent_pid else None
-            if parent is None:
+            if parent is None or _is_younger(parent, process):
                 return
             yield parent
             process = parent
@@ -55,8 +57,19 @@ class Ancestry:
         return self._known[pid]
 
 
+def _is_younger(parent: Process, child: Process) -> bool:
+    """Windows lets a dead parent's PID be another process's."""
+    if PLATFORM == "linux" or parent.started_at is None or child.started_at is None:
+        return False
+    return parent.started_at > child.started_at
+
+
 def session(pid: int) -> Session:
     """Both unknown where there is no such process."""
+    if PLATFORM != "linux":
+        from portcheck.observe import psutil_processes
+
+        return Session(None, psutil_processes.terminal(pid))
     text = procfs.read(f"{pid}/stat")
     if not text:
         return Session()
@@ -74,6 +87,10 @@ def _terminal(number: int) -> str | None:
 
 def environment(pid: int) -> dict[str, str]:
     """Those variables that decide something, as the program was started with them; {} where not readable."""
+    if PLATFORM != "linux":
+        from portcheck.observe import psutil_processes
+
+        return psutil_processes.environment(pid)
     found: dict[str, str] = {}
     for entry in (procfs.read(f"{pid}/environ") or b"").split(b"\0"):
         name, equals, value = entry.partition(b"=")
@@ -91,12 +108,13 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
     directory = process.cwd or "/"
     path = f"/proc/{process.pid}/cwd" if _is_there("/proc/self/cwd") else directory
     for _ in range(MOST_LEVELS):
-        if directory in ("/", home) or not directory.startswith("/"):
+        above = os.path.dirname(directory)
+        if directory in (above, home) or not os.path.isabs(directory):
             return ()
         names = [name for name in MARKS if _is_there(f"{path}/{name}")]
         if names:
             return tuple(ProjectFile(directory, name, _text(f"{path}/{name}")) for name in names)
-        directory, path = os.path.dirname(directory), f"{path}/.."
+        directory, path = above, f"{path}/.."
     return ()
 
 
@@ -111,7 +129,7 @@ def _is_there(path: str) -> bool:
 def _text(path: str) -> bytes | None:
     """A plain file of reasonable size; no link is followed, and nothing opened that would block or react."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        file = os.open(path, sum(_CAREFULLY))
     except OSError:
         return None
     try:

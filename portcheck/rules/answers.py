@@ -1,8 +1,8 @@
 """Which sockets a client of this host reaches at one local address.
 
-Linux: compute_score, for TCP over LISTEN sockets (inet_lookup_listener) and for UDP over unconnected ones
-(udp4_lib_lookup2); measured in `tests/system/test_answers_kernel.py`.  Windows and macOS: the most specific address wins
-(Microsoft's table; XNU's in_pcblookup_hash, which also prefers an IPv4 socket to a dual-stack one).
+Linux: inet_lookup_listener for TCP, udp4_lib_lookup2 for UDP, each with its compute_score; measured in
+`tests/system/test_answers_kernel.py`.  Windows and macOS: the most specific address wins (Microsoft's "Using
+SO_REUSEADDR and SO_EXCLUSIVEADDRUSE"; XNU's in_pcblookup_hash, which also prefers an IPv4 socket to a dual-stack one).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from portcheck.model import Family, Platform, Protocol, Socket
 
-    # Compared from left to right: an exact address, then what the platform weighs.
-    Rank = tuple[bool, int, bool]
+    # Whether the address is exact, then what counts among equals.
+    Rank = tuple[bool, int]
 
 
-def answering(
+def answering(  # noqa: PLR0913, PLR0917 - a question has that many parts
     address: str,
     family: Family,
     interface: str | None,
@@ -28,38 +28,54 @@ def answering(
     sockets: Sequence[Socket],
     platform: Platform,
 ) -> tuple[int, ...]:
-    """The indexes of the sockets that may get a client which connects from this host to `address` (without scope).
+    """The indexes of the sockets that may get a client of this host which connects to `address` (without scope).
 
-    None: nobody answers.  Several: a SO_REUSEPORT group, whose members take turns; or UDP sockets that share by
-    SO_REUSEADDR, of which the one bound last gets everything, which cannot be seen from outside.
+    `interface` is the one that has the address: the kernel takes local packets as coming from there.  An empty
+    answer is nobody.  Several are a SO_REUSEPORT group, whose members take turns, or sockets of which the order of
+    their binds decides, which cannot be seen from outside: SO_REUSEPORT ends the search for a better one on Linux,
+    and of equal UDP sockets with SO_REUSEADDR the one bound last gets everything.
     """
-    arrival = "lo" if family == "ipv4" else interface  # a local IPv6 packet counts as from the address' own interface
     ranks = {
         index: rank
         for index, old in enumerate(sockets)
-        if (old.protocol, old.local_port) == (protocol, port) and _receives(old)
-        and (rank := _rank(old, address, family, arrival, platform)) is not None
-    }  # fmt: skip
+        if (old.protocol, old.local_port) == (protocol, port)
+        and _receives(old)
+        and (platform != "linux" or old.interface in (None, interface))
+        and (rank := _rank(old, address, family, platform))
+    }
     best = max(ranks.values(), default=None)
-    return tuple(index for index, rank in ranks.items() if rank == best)
+    return tuple(
+        index
+        for index, rank in ranks.items()
+        if rank == best or (best and rank[0] == best[0] and _may_come_first(sockets[index], family, platform))
+    )
 
 
 def _receives(old: Socket) -> bool:
     return old.remote_address is None if old.protocol == "udp" else old.state == "LISTEN"
 
 
-def _rank(
-    old: Socket, address: str, family: Family, arrival: str | None, platform: Platform
-) -> Rank | None:
-    """How well a socket fits; None if it cannot get the client at all."""
-    if platform == "linux" and old.interface not in (None, arrival):
-        return None
+def _rank(old: Socket, address: str, family: Family, platform: Platform) -> Rank | None:
+    """How well a socket fits; None if it cannot get the client at all.
+
+    To UDP on Linux a device is worth more than the family.  On TCP all that stand beside each other have SO_REUSEPORT:
+    the first of them gets the client, and IPv4 sockets come before dual-stack ones.
+    """
     exact = _fit(old, address, family, platform)
     if exact is None:
         return None
-    own_family = old.family == family
-    weight = int(old.interface is not None) * (4 if old.protocol == "udp" else 1) + own_family
-    return exact, weight, own_family
+    on_device = platform == "linux" and old.protocol == "udp" and old.interface is not None
+    return exact, 2 * on_device + (old.family == family)
+
+
+def _may_come_first(old: Socket, family: Family, platform: Platform) -> bool:
+    """Whether it may be found before a better UDP socket, and end the search; dual-stack ones are found last."""
+    return (
+        platform == "linux"
+        and old.protocol == "udp"
+        and old.family == family
+        and old.reuseport is not False
+    )
 
 
 def _fit(old: Socket, address: str, family: Family, platform: Platform) -> bool | None:

@@ -159,18 +159,22 @@ class History:
         peer = self.rng.choice(PEERS)
         if made is None or holder.held.state not in ("BOUND", None) or holder.held.remote_address:
             return
-        if way.device == "v0":  # nobody is there
+        if self.has_client() or way.device == "v0":  # where nobody is
             return
         if succeeds(lambda: made.connect((reached(way, peer), OPEN_PORT))):
             udp = way.transport == "udp"
             holder.held = describe(made, way, None if udp else "ESTABLISHED")
             holder.peer = None if udp else answer(peer)
 
+    def has_client(self) -> bool:
+        """Two with the same ends, on different devices, would take each other's packets."""
+        return any(holder.held.remote_port == OPEN_PORT for holder in self.holders)
+
     def connect_automatically(self, _: Holder) -> None:
         """A client gets the port by itself, where the kernel gives it such a port."""
         way = self.rng.choice(self.binds)
         peer = self.rng.choice(PEERS)
-        if way.transport == "udp" or way.device == "v0" or len(self.holders) == MOST_SOCKETS:
+        if self.has_client() or way.device == "v0" or way.transport == "udp" or len(self.holders) == MOST_SOCKETS:
             return
         with acting_as(way.uid):
             made = way.open()

@@ -9,21 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from rigs.sandbox import wait_for
 
 from portcheck.model import Container, Process, Socket
 from portcheck.observe.identity import identities
 from portcheck.observe.processes import process
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
-
-DEADLINE = 30.0  # seconds; nothing here takes one
 
 SERVER = """
 import os, socket, sys, time
@@ -58,14 +55,6 @@ server.listen(0, "127.0.0.1", () => {
 });
 """
 PLAIN = {"PATH": os.environ["PATH"]}
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {DEADLINE} s: {what}"
-        time.sleep(0.01)
-    return value
 
 
 def is_gone(pid: int) -> bool:
@@ -328,7 +317,7 @@ def test_a_parent_of_which_nothing_is_known(workshop: Workshop) -> None:
 def test_an_orphan(workshop: Workshop) -> None:
     command = " ".join(map(str, workshop.python()))
     shell = workshop.start(["sh", "-c", f"{command} &"], environment={"TMUX": "x,1,0", "TMUX_PANE": "%7"})
-    shell.wait(DEADLINE)
+    shell.wait()
     found = workshop.known()
     assert found.condition == ("orphaned",)
     assert (found.started_by, found.session) == (None, "detached from tmux pane %7")

@@ -12,6 +12,7 @@ from portcheck.identify.container_names import unescape
 from portcheck.model import Container
 
 USER_MANAGER = "/user.slice/user-1000.slice/user@1000.service"
+STATIC_POD = "4b52d75cab61380f07c0c5a69fb371d4"  # of a manifest's hash
 POD_SLICE = f"kubepods-burstable-pod{POD.replace('-', '_')}.slice"
 
 UNITS = {
@@ -56,9 +57,7 @@ CONTAINERS = {
     f"/kubelet.slice/kubelet-kubepods.slice/kubelet-{POD_SLICE}/cri-containerd-{ID}.scope": Container(
         "containerd", ID, pod=POD
     ),
-    f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod4b52d75cab61380f07c0c5a69fb371d4.slice/crio-{ID}.scope": Container(
-        "cri-o", ID, pod="4b52d75cab61380f07c0c5a69fb371d4"
-    ),
+    f"/kubepods.slice/kubepods-pod{STATIC_POD}.slice/crio-{ID}.scope": Container("cri-o", ID, pod=STATIC_POD),
     f"/docker/{OTHER_ID}/kubelet/kubepods/besteffort/pod{POD}/{ID}": Container("kubernetes", ID, pod=POD),
     # containerd by itself
     f"/default/{ID}": Container("containerd", ID),
@@ -135,8 +134,9 @@ def test_what_runs_in_our_own_container_runs_in_none_that_matters() -> None:
 
 
 PARTS = st.sampled_from([
-    "system.slice", "user@1000.service", "init.scope", "docker", ID, f"docker-{ID}.scope", "payload", "lxc", "a.service",
-    "machine.slice", "machine-x.scope", "..", "_", ".", f"pod{POD}", "kubepods", "user.slice", "b.socket", "s.scope",
+    "system.slice", "user@1000.service", "init.scope", "docker", ID, f"docker-{ID}.scope", "payload", "lxc",
+    "a.service", "machine.slice", "machine-x.scope", "..", "_", ".", f"pod{POD}", "kubepods", "user.slice",
+    "b.socket", "s.scope",
 ])  # fmt: skip
 
 

@@ -198,8 +198,8 @@ def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
 
 @pytest.mark.parametrize(
     ("names", "expected"),
-    [(None, None), ("", None), ("web.socket", "web.socket"), ("web.socket:web.socket", "web.socket"), ("http:https", None),
-     ("a.socket:b.socket", None), ("connection:web.socket", "web.socket")],
+    [(None, None), ("", None), ("web.socket", "web.socket"), ("web.socket:web.socket", "web.socket"),
+     ("http:https", None), ("a.socket:b.socket", None), ("connection:web.socket", "web.socket")],
 )  # fmt: skip
 def test_the_names_of_passed_sockets(names: str | None, expected: str | None) -> None:
     assert from_environment(names) == expected

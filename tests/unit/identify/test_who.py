@@ -152,8 +152,9 @@ def test_a_parent_that_is_a_program_of_its_own_is_named(command: str, expected: 
 
 @pytest.mark.parametrize(
     "command",
-    ["npm run dev", "sh -c vite", "sudo ./app", "node /usr/bin/yarn dev", "make serve", "-bash", "zsh", "/usr/sbin/sshd -D",
-     "/usr/bin/containerd-shim-runc-v2 -namespace moby", "/usr/lib/systemd/systemd --user", "/usr/share/code/code"],
+    ["npm run dev", "sh -c vite", "sudo ./app", "node /usr/bin/yarn dev", "make serve", "-bash", "zsh",
+     "/usr/sbin/sshd -D", "/usr/bin/containerd-shim-runc-v2 -namespace moby", "/usr/lib/systemd/systemd --user",
+     "/usr/share/code/code"],
 )  # fmt: skip
 def test_launchers_and_hosts_are_not_named(command: str) -> None:
     assert supervision(facts(process("app"), process(command, 77), SHELL, INIT)) == Supervision()

@@ -39,8 +39,10 @@ add_python() {
     say "the standard library's Python files, from $HOST_PYTHON"
     local stdlib
     stdlib=$("$HOST_PYTHON" -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
+    # Debian's has its own sitecustomize.py, and EXTERNALLY-MANAGED, which stops pip
     tar -C "$stdlib" --exclude={site-packages,dist-packages,lib-dynload,test,idlelib,tkinter,ensurepip,__pycache__} \
-        --exclude='config-*' --exclude='_sysconfigdata*' -cf - . | tar -C "$WINDOWS_PYTHON/Lib" -xf -
+        --exclude={'config-*','_sysconfigdata*',sitecustomize.py,EXTERNALLY-MANAGED} -cf - . |
+        tar -C "$WINDOWS_PYTHON/Lib" --no-same-owner -xf -
     cp "$RECIPE/sitecustomize.py" "$SITE"
 }
 
@@ -68,6 +70,7 @@ add_packages() {
 
 main() {
     mkdir -p "$SCRATCH"
+    cd "$SCRATCH" # dlltool leaves a file for each of a thousand names where it runs, for a while
     source "$RECIPE/environment.sh"
     make_prefix
     add_python

@@ -1,0 +1,131 @@
+"""What netsh prints, read without its words: they are localized, and in the code page of a console.
+
+Only numbers, addresses, URLs and rulers of dashes are looked at.  An output without them is None, "not known": some
+shells and Wine have a netsh that prints nothing and succeeds, which is not "there is nothing".
+"""
+
+from __future__ import annotations
+
+from portcheck.addresses import parse_address
+from portcheck.model import PortRange
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCHEMES = ("HTTP://", "HTTPS://")
+
+
+class PortProxy(NamedTuple):
+    """A rule of `netsh interface portproxy`."""
+
+    direction: str  # v4tov4, v4tov6, v6tov4, v6tov6
+    address: str  # where it listens, as netsh takes it: an address, a name, or *
+    port: int
+    target: str  # address:port
+
+    def listens_at(self, address: str) -> bool:
+        """Whether a socket bound to this address can be the rule's; a name can be any."""
+        return parse_address(self.address) is None or self.address == address
+
+
+class RequestQueue(NamedTuple):
+    """A queue of http.sys: the processes that serve it, and the URLs that it is for."""
+
+    name: str | None  # None: it has none
+    pids: tuple[int, ...]
+    ports: frozenset[int]
+    numbers: tuple[int, ...] = ()  # what else is counted or named by a number, its controller's PID among it
+
+
+def excluded_ranges(text: str) -> tuple[PortRange, ...] | None:
+    """`netsh int ipv4 show excludedportrange tcp`: the ranges that refuse a bind; None for what is no such table.
+
+    A range that an administrator has set aside is marked with * and refuses nobody who asks for a port in it by its
+    number (https://stackoverflow.com/q/54010365; it is what keeps Hyper-V away from a port that is to be bound).
+    """
+    rows = [line.split() for line in text.splitlines()]
+    if not any(_is_ruler(row) for row in rows):
+        return None
+    return tuple(
+        PortRange(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and all(map(str.isdecimal, row))
+    )
+
+
+def _is_ruler(row: list[str]) -> bool:
+    return bool(row) and all(set(word) == {"-"} for word in row)
+
+
+def port_proxies(text: str) -> tuple[PortProxy, ...]:
+    """`netsh interface portproxy show all`: nothing at all where there is no rule.
+
+    Above each table stand two families: `Listen on ipv4:             Connect to ipv6:`.
+    """
+    found = []
+    direction = "v4tov4"
+    for line in text.splitlines():
+        row = line.split()
+        families = [word.strip(":").lower() for word in row if word.strip(":").lower() in ("ipv4", "ipv6")]
+        if len(families) == 2:
+            direction = "to".join(family.removeprefix("ip") for family in families)
+        elif len(row) == 4 and row[1].isdecimal() and row[3].isdecimal():
+            target = f"[{row[2]}]" if ":" in row[2] else row[2]
+            found.append(PortProxy(direction, row[0], int(row[1]), f"{target}:{row[3]}"))
+    return tuple(found)
+
+
+def request_queues(text: str) -> tuple[RequestQueue, ...] | None:
+    """`netsh http show servicestate view=requestq`; None for what is no such list.
+
+    A queue begins with the only line that is not indented and has a value.  Its processes are lines of a number alone,
+    or (Windows 10 and later) `ID: 2688, image: C:\\...`; its URLs begin with HTTP:// or HTTPS://.
+    """
+    lines = text.splitlines()
+    if not any(_is_ruler(line.split()) for line in lines):
+        return None
+    return tuple(_queue(block) for block in _blocks(lines))
+
+
+def _blocks(lines: list[str]) -> Iterator[list[str]]:
+    block: list[str] = []
+    for line in lines:
+        if line[:1].strip() and _value(line):
+            if block:
+                yield block
+            block = [line]
+        elif block:
+            block.append(line.strip())
+    if block:
+        yield block
+
+
+def _queue(block: list[str]) -> RequestQueue:
+    name = _value(block[0])
+    values = [_value(line) for line in block[1:]]
+    return RequestQueue(
+        None if name.endswith(".") else name,  # `Request queue is unnamed.`: a sentence, in any language
+        tuple(pid for line in block[1:] if (pid := _process_id(line))),
+        frozenset(port for line in block[1:] if line.upper().startswith(_SCHEMES) and (port := _port(line))),
+        tuple(int(value) for value in values if _is_number(value)),
+    )
+
+
+def _value(line: str) -> str:
+    """What stands behind the first colon (a full-width one in Chinese and Japanese)."""
+    return line.replace("\uff1a", ":").partition(":")[2].strip()
+
+
+def _process_id(line: str) -> int | None:
+    number = _value(line).partition(",")[0] if "," in line else line
+    return int(number) if _is_number(number) else None
+
+
+def _port(url: str) -> int | None:
+    """`HTTP://+:80/`, `HTTPS://*:443:192.0.2.7/`, `HTTP://[::1]:8080/`"""
+    authority = url.partition("://")[2].partition("/")[0]
+    port = authority.rpartition("]")[2].split(":")[1:2]
+    return int(port[0]) if port and _is_number(port[0]) else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
