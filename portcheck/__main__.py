@@ -37,7 +37,7 @@ def run(argv: list[str]) -> int:
         return max(error.exit_code, NOT_STARTED) if argv[:1] == ["run"] else error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, it must not look like a verdict
+    except Exception as error:
         return _crashed(error)
 
 

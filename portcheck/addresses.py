@@ -51,6 +51,7 @@ def unmapped(text: str) -> str:
 
 
 def is_mapped(text: str) -> bool:
+    """True of an IPv4 address as an IPv6 socket has it: `::ffff:127.0.0.1`."""
     return text.startswith(MAPPED) and "." in text
 
 
@@ -60,6 +61,7 @@ def is_wildcard(text: str) -> bool:
 
 
 def is_loopback(text: str) -> bool:
+    """True of 127.0.0.0/8, mapped or not, and of ::1."""
     return text == "::1" or unmapped(text).startswith("127.")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from portcheck.pipeline import checks
 from portcheck.choose import choose, order
 from portcheck.errors import UsageError, WaitFailed
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.observe.names import SystemNames
+from portcheck.pipeline import checks
 from portcheck.servers import server_for
 from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
 from portcheck.value import TYPE_CHECKING

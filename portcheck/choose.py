@@ -6,9 +6,9 @@ port 0 itself and tell its number, or take a socket that is bound already (`port
 
 from __future__ import annotations
 
-from portcheck.pipeline import checks
 from portcheck.errors import NoFreePort
 from portcheck.observe.probe import kernels_choice
+from portcheck.pipeline import checks
 from portcheck.servers import ANY_SERVER
 from portcheck.target import EVERY, Endpoint
 from portcheck.value import TYPE_CHECKING, NamedTuple
@@ -78,12 +78,10 @@ def choose(
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
     seen: list[Diagnosis] = []
-    for diagnosis in _until(count, free, checks(endpoints, server=server, probe=probe)):
-        seen.append(diagnosis)
+    seen.extend(_until(count, free, checks(endpoints, server=server, probe=probe)))
     if any_port and len(free) < count:
         others = _from_kernel(protocol, hosts, {*exclude, *candidates}, server, probe=probe)
-        for diagnosis in _until(count, free, others):
-            seen.append(diagnosis)
+        seen.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, seen), seen)
     return Choice(tuple(free), tuple(seen))

@@ -48,7 +48,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="The whole bind t
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours (NO_COLOR is heeded too).")]
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+def _version(wanted: bool) -> None:
     if wanted:
         from portcheck import __version__
 
@@ -311,7 +311,7 @@ def run(
     )
 
 
-def _exclusive(name: str, given: bool, other: str, other_given: bool) -> None:  # noqa: FBT001
+def _exclusive(name: str, given: bool, other: str, other_given: bool) -> None:
     if given and other_given:
         raise UsageError(f"{name} and {other} exclude each other")
 
@@ -341,7 +341,9 @@ def parse(argv: Sequence[str]) -> Any:
         if described is None:
             raise
         cause = " ".join(described().split())
-        raise UsageError(cause or "a command or a target is missing", "portcheck --help shows what is accepted") from None
+        raise UsageError(
+            cause or "a command or a target is missing", "portcheck --help shows what is accepted"
+        ) from None
     finally:
         stream.write(said.getvalue().splitlines())
 

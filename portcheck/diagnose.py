@@ -118,9 +118,7 @@ def _cause(
     return next((cause for cause in CAUSES if cause in causes), None)
 
 
-def _shown(
-    endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene
-) -> list[int]:
+def _shown(endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> list[int]:
     """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice.
 
     Where an address was named, what stands beside it on another one does not matter.
@@ -182,8 +180,7 @@ def _owners(sockets: Sequence[Socket], scene: Scene) -> tuple[Owner, ...]:
             unseen = scene.hidden.get(socket.inode or 0) or Process(0, uid=socket.uid, user=socket.user)
             hidden.setdefault(unseen, []).append(index)
     seen = [
-        Owner(pid, scene.processes.get(pid) or Process(pid), tuple(indexes))
-        for pid, indexes in sorted(held.items())
+        Owner(pid, scene.processes.get(pid) or Process(pid), tuple(indexes)) for pid, indexes in sorted(held.items())
     ]
     return (*seen, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
 
@@ -196,9 +193,7 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
         for address in named
         if not is_wildcard(address.text) and str(address) not in scene.absent
     ]
-    reached = {
-        str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else scene.addresses)
-    }
+    reached = {str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else scene.addresses)}
     tried = [reached[address] for address in scene.localhost if address in reached]
     if not sockets:
         tried = [Answer("localhost")]  # its addresses need not be looked up where nobody answers at any

@@ -60,6 +60,11 @@ def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, serve
     )
 
 
+def unexplained(rows: Sequence[Row]) -> bool:
+    """Whether the kernel refused a bind because of something that does not show."""
+    return any(row.outcome in ("in-use", "denied") and row.error and not row.blocked_by for row in rows)
+
+
 def _row(
     bind: Bind,
     endpoint: Endpoint,
@@ -140,9 +145,9 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
 def _excluded(bind: Bind, endpoint: Endpoint, policy: PortPolicy) -> Probe | None:
     """Windows' own ranges; where they cannot be read, nothing but a bind can tell."""
     kind = endpoint.protocol, bind.family
-    if any(endpoint.port in range_ and kind == (range_.protocol, range_.family) for range_ in policy.excluded):
+    if any(endpoint.port in found.ports and kind == (found.protocol, found.family) for found in policy.excluded):
         return Probe("denied", "WSAEACCES")
-    return Probe("unknown") if policy.exclusions == "unknown" else None
+    return Probe("unknown") if policy.exclusions.get(endpoint.protocol) is False else None
 
 
 def _tentative(bind: Bind, scene: Scene) -> bool:

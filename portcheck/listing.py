@@ -57,7 +57,7 @@ class Listing:
             yield Owner(pid, self.processes.get(pid) or Process(pid), tuple(indexes))
 
 
-def list_sockets(wanted: Filter = Filter()) -> Listing:
+def list_sockets(wanted: Filter) -> Listing:
     """What is there.  Raises PortcheckError where no socket table can be read."""
     ports = None if wanted.ports is None else ranges_of(wanted.ports)
     scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")

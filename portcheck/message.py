@@ -19,14 +19,17 @@ def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Serve
     subject = f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
     if server.call:
         subject = server.call.format(port=finding.port)
-    says = {
-        "free": _free,
-        "in-use": _in_use,
-        "denied": _denied,
-        "unavailable": _unavailable,
-        "unknown": _unknown,
-    }[finding.verdict]
-    return says(subject, finding, rows, scene, server)
+    match finding.verdict:
+        case "free":
+            return _free(subject, finding, rows, scene, server)
+        case "in-use":
+            return _in_use(subject, finding, rows, scene, server)
+        case "denied":
+            return _denied(subject, finding, rows, scene, server)
+        case "unavailable":
+            return _unavailable(subject, finding, rows, server)
+        case "unknown":
+            return _unknown(subject, finding, server)
 
 
 def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
@@ -51,7 +54,7 @@ def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     return f"{would}: a security policy or sandbox refuses it ({error}); no socket is in the way."
 
 
-def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], server: Server) -> str:
     would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
     names = _listed(dict.fromkeys(row.bind.address for row in rows))
     if not rows:
@@ -61,7 +64,7 @@ def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: S
     return f"{would} on {names}: no interface of this host has that address."
 
 
-def _unknown(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+def _unknown(subject: str, finding: Diagnosis, server: Server) -> str:
     reason = next((spot.message for spot in finding.blind_spots), "it could not be looked at")
     whether = f"Whether {subject} would succeed" if server.call else f"Whether {_lower(subject)} is free"
     return f"{whether} cannot be told: {reason}."
@@ -72,7 +75,8 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     said = f"{subject} would fail" if server.call else f"{subject} is in use"
     blockers = _blockers(taken, finding)
     if not blockers:
-        said = f"{said}: the kernel refuses {_reach(taken, finding, scene)}, but no socket that holds it can be seen from here"
+        where = _reach(taken, finding, scene)
+        said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
     elif _partly(rows, taken) and not server.call:
         return _partly_in_use(subject, finding, rows, taken, scene)
     else:
@@ -82,9 +86,7 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     return f"{said}."
 
 
-def _partly_in_use(
-    subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene
-) -> str:
+def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene) -> str:
     """Some addresses are taken and some are free: both are said, and what it means for a wildcard."""
     holders = _holders(_blockers(taken, finding), finding, scene)
     free = [row for row in rows if row.outcome == "free" and row not in taken]
@@ -121,7 +123,7 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
     """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
     said = []
     for owner, sockets in _by_owner(blockers, finding):
-        said.append(f"{_named(owner, sockets, finding, scene)} {_does(sockets, scene)}")
+        said.append(f"{_named(owner, sockets, finding, scene)} {_does(sockets)}")
     more = len(said) - NAMED_AT_MOST
     listed = "; ".join(said[:NAMED_AT_MOST])
     return f"{listed}; and {more} more" if more > 0 else listed
@@ -138,7 +140,7 @@ def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owne
 
 
 def leader(owners: Sequence[Owner], socket: int) -> Owner | None:
-    """Of all processes that hold a socket, the one that the others come from: main before worker, parent before child."""
+    """Of all processes that hold a socket, the one that the others come from: main before worker, then the parent."""
     holders = [owner for owner in owners if socket in owner.sockets]
     pids = {owner.pid for owner in holders}
     firsts = [owner for owner in holders if owner.process.parent_pid not in pids]
@@ -160,7 +162,7 @@ def _named(owner: Owner | None, sockets: Sequence[Socket], finding: Diagnosis, s
     return f"{named} and {others} more {'process' if others == 1 else 'processes'}"
 
 
-def _does(sockets: Sequence[Socket], scene: Scene) -> str:
+def _does(sockets: Sequence[Socket]) -> str:
     """What the sockets do there: listens on ..., has bound ... without listening, is connected from ..."""
     first = sockets[0]
     places = spread(sockets)

@@ -212,9 +212,6 @@ class Exclusion(NamedTuple):
     family: Family
     ports: PortRange
 
-    def __contains__(self, port: object) -> bool:
-        return port in self.ports
-
 
 class PortPolicy(NamedTuple):
     """What the host allows, apart from sockets."""
@@ -226,7 +223,7 @@ class PortPolicy(NamedTuple):
     reserved: tuple[PortRange, ...] = ()  # Linux ip_local_reserved_ports: kept out of the ephemeral choice only
     excluded: tuple[Exclusion, ...] = ()  # Windows: what bind() refuses
     # Looking those up takes its time: it is done once a bind was refused, or where none is tried.
-    exclusions: Literal["not asked", "known", "unknown"] = "not asked"
+    exclusions: Mapping[Protocol, bool] = {}  # of whom they were looked up → whether they could be read
 
 
 class ForeignListener(NamedTuple):

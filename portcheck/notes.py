@@ -53,7 +53,9 @@ def _holder(socket: Socket, scene: Scene) -> str:
         return f"the kernel's {owner}"
     if socket.pids:
         return who(scene.processes.get(socket.pids[0]) or Process(socket.pids[0]), scene.now)
-    return f"a process of {socket.user} that cannot be seen from here" if socket.user else "a process that cannot be seen"
+    return (
+        f"a process of {socket.user} that cannot be seen from here" if socket.user else "a process that cannot be seen"
+    )
 
 
 def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

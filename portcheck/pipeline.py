@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.examine import explained
+from portcheck.examine import explained, unexplained
 from portcheck.observe.look import look
 from portcheck.servers import ANY_SERVER
 from portcheck.value import TYPE_CHECKING
@@ -30,13 +30,26 @@ def checks(
             # Most likely a socket came or went between the two: look again before taking it for the kernel's quirk.
             again = View(_look([endpoint], server, probe=probe, verbose=verbose), server, probe=probe)
             yield again.diagnosis(endpoint, again.rows(endpoint))
-        else:
-            yield view.diagnosis(endpoint, rows)
+            continue
+        closer = _look_closer(view.scene, endpoint) if unexplained(rows) else None
+        if closer:
+            view = View(closer, server, probe=probe)
+            rows = view.rows(endpoint)
+        yield view.diagnosis(endpoint, rows)
+
+
+def _look_closer(scene: Scene, endpoint: Endpoint) -> Scene | None:
+    from portcheck.observe.closer import look_closer
+
+    return look_closer(scene, endpoint)
 
 
 def _look(endpoints: Sequence[Endpoint], server: Server, *, probe: bool, verbose: bool) -> Scene:
     def enough(scene: Scene) -> bool:
         sockets = by_port(scene)
-        return all(explained(endpoint, sockets.get((endpoint.protocol, endpoint.port), []), scene, server) for endpoint in endpoints)
+        return all(
+            explained(endpoint, sockets.get((endpoint.protocol, endpoint.port), []), scene, server)
+            for endpoint in endpoints
+        )
 
     return look(endpoints, may_bind=probe, enough=enough, verbose=verbose)

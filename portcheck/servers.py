@@ -1,7 +1,7 @@
 """The server that is going to start: which addresses and options it will ask the kernel for.  Pure data.
 
-What runtimes do was read from strace on Linux (Node 20, CPython 3.11, Go 1.24, OpenJDK 17, nginx 1.22, Apache 2.4 ...) and,
-for Windows, from their sources.
+What runtimes do was read from strace on Linux (Node 20, CPython 3.11, Go 1.24, OpenJDK 17, nginx 1.22, Apache 2.4 ...)
+and, for Windows, from their sources.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Text → endpoints: the grammar of TARGET.  Pure: names are looked up through a `Names` that is handed in.
 
-    TARGET   = URL | [PROTO ":"] [HOST ":"] PORTS ["/" PROTO]
-    PORTS    = PORT {"," PORT}          PORT = number | number "-" number | service name
-    HOST     = address | "[" IPv6 "]" | "*" | interface name | host name
+TARGET   = URL | [PROTO ":"] [HOST ":"] PORTS ["/" PROTO]
+PORTS    = PORT {"," PORT}          PORT = number | number "-" number | service name
+HOST     = address | "[" IPv6 "]" | "*" | interface name | host name
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def parse_targets(
     return tuple(endpoint for text in texts for endpoint in _parse_target(text, names, protocol, chosen))
 
 
-def _parse_target(
-    text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]
-) -> Iterator[Endpoint]:
+def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]) -> Iterator[Endpoint]:
     host_text: str | None
     if "://" in text:
         host_text, ports_text = _split_url(text)

@@ -33,6 +33,7 @@ class View:
         self.quiet: dict[object, Diagnosis] = {}
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
+        """The bind table of one port, with indexes into `on_port`."""
         if self.probe or self.on_port(endpoint):
             return self._examined(endpoint)
         kind = self._kind(endpoint)
@@ -41,6 +42,7 @@ class View:
         return self.quiet_rows[kind]
 
     def diagnosis(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
+        """The whole answer for one port."""
         if self._has_sockets(endpoint):
             return self._diagnosed(endpoint, rows)
         kind = self._kind(endpoint), rows
@@ -53,6 +55,7 @@ class View:
         return found._replace(message=message(found, relevant(endpoint, rows), self.scene, self.server))
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
+        """The sockets of the endpoint's protocol on its port."""
         return self.sockets.get((endpoint.protocol, endpoint.port), [])
 
     def _examined(self, endpoint: Endpoint) -> tuple[Row, ...]:
@@ -76,10 +79,11 @@ class View:
 
     def _policies(self, port: int) -> object:
         policy = self.scene.policy
-        reserved = any(port in ports for ports in (*policy.reserved, *policy.excluded))
+        reserved = any(port in ports for ports in policy.reserved)
+        excluded = port if any(port in found.ports for found in policy.excluded) else None  # its advice names the port
         redirected = [rule for (_, number), rule in self.scene.redirected.items() if number == port]
         elsewhere = [found for found in self.scene.elsewhere if found.port == port]
-        return port < policy.unprivileged_from, reserved, *redirected, *elsewhere
+        return port < policy.unprivileged_from, reserved, excluded, *redirected, *elsewhere
 
 
 def by_port(scene: Scene) -> Sockets:

@@ -1,4 +1,4 @@
-"""A host of its own for a test: a network namespace with addresses, programs that run in it, and portcheck asked there."""
+"""A host of its own for a test: a network namespace with addresses, programs that run in it, portcheck asked there."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ class Host:
         assert not check or done.returncode == 0, f"{argv}: status {done.returncode}\n{out}{err}"
         return subprocess.CompletedProcess(argv, done.returncode, out, err)
 
-    def start(self, argv: Sequence[str], *, uid: int = 0, ready: bytes = b"", **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, argv: Sequence[str], *, uid: int = 0, ready: bytes = b"", **options: Any
+    ) -> subprocess.Popen[bytes]:
         """Starts a program inside and, with `ready`, waits for that line; it ends with the host at the latest."""
         program = subprocess.Popen(
             self.argv(argv, uid=uid), stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, **options

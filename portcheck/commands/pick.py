@@ -78,7 +78,7 @@ def _warnings(ports: Iterable[int]) -> Iterator[str]:
         if rules.ephemeral and port in rules.ephemeral:
             low, high = rules.ephemeral
             yield f"note: {port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
-        if any(port in reserved for reserved in (*rules.reserved, *rules.excluded)):
+        if any(port in reserved for reserved in rules.reserved):
             yield f"note: {port} is reserved on this host (ip_local_reserved_ports)"
         if port in UNSAFE_IN_BROWSERS:
             yield f"note: browsers refuse to connect to {port} (it is one of the Fetch standard's bad ports)"

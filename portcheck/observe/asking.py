@@ -72,7 +72,12 @@ def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] 
                 _end(process)
     except OSError as error:
         raise NoAnswerError(f"cannot be run: {error.strerror}") from None
-    return Answer(process.returncode == 0, os.fsdecode(out), os.fsdecode(err))
+    return Answer(process.returncode == 0, _text(out), _text(err))
+
+
+def _text(written: bytes) -> str:
+    """os.fsdecode would raise UnicodeDecodeError on Windows, where tools write in the code page of a console."""
+    return written.decode("utf-8", "surrogateescape")
 
 
 def _end(process: Popen[bytes]) -> None:

@@ -86,9 +86,11 @@ def _protocols(endpoints: Iterable[Endpoint]) -> list[Protocol]:
 
 def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) -> set[str]:
     """Named addresses that this host does not have (the routing table knows of more than the interfaces show)."""
-    here = {local.address for local in addresses} | {"0.0.0.0", "::"}  # noqa: S104 - nothing is bound
+    here = {local.address for local in addresses} | {"0.0.0.0", "::"}
     named = {address for endpoint in endpoints for host in endpoint.hosts for address in host.addresses}
-    return {str(address) for address in named if address.text not in here and interfaces.is_local(address.text) is False}
+    return {
+        str(address) for address in named if address.text not in here and interfaces.is_local(address.text) is False
+    }
 
 
 def survey(

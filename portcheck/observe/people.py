@@ -42,7 +42,7 @@ def _as_known_here(scene: Scene) -> Scene:
 
 
 def _with_kernel_owned(scene: Scene) -> Scene:
-    """On positive evidence alone: a wildcard socket without any known process, on the port that a device says it has."""
+    """On positive evidence alone: a wildcard socket without a known process, on a port that a device says it has."""
     if not any(_without_process(socket) for socket in _sockets(scene)):
         return scene
     from portcheck.observe.kernel_owned import kernel_owned

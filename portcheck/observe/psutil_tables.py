@@ -145,7 +145,7 @@ def _with_every_process(sockets: Sequence[Socket]) -> tuple[Socket, ...]:
 
 
 def _socket(protocol: Protocol, connection: Any) -> Socket:
-    local, interface = _address(connection.laddr.ip)
+    local, interface = address_and_scope(connection.laddr.ip)
     remote = connection.raddr or None
     state = _state(connection) if protocol == "tcp" else None
     inode = _inode(connection)
@@ -154,7 +154,7 @@ def _socket(protocol: Protocol, connection: Any) -> Socket:
         family="ipv6" if connection.family == AF_INET6 else "ipv4",
         local_address=local,
         local_port=connection.laddr.port,
-        remote_address=_address(remote.ip)[0] if remote else None,
+        remote_address=address_and_scope(remote.ip)[0] if remote else None,
         remote_port=remote.port if remote else None,
         state=state,
         interface=interface,
@@ -170,8 +170,8 @@ def _state(connection: Any) -> State | None:
     return _STATES.get(connection.status)
 
 
-def _address(text: str) -> tuple[str, str | None]:
-    """(canonical text, scope)."""
+def address_and_scope(text: str) -> tuple[str, str | None]:
+    """`fe80::1%en0` → (canonical text, scope)."""
     address = parse_address(text)
     if address is None:
         return text, None

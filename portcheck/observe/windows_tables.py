@@ -6,9 +6,9 @@ shells and Wine have a netsh that prints nothing and succeeds, which is not "the
 
 from __future__ import annotations
 
-from portcheck.addresses import parse_address
+from portcheck.identify.windows import PortProxy, RequestQueue
 from portcheck.model import PortRange
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,33 +16,11 @@ if TYPE_CHECKING:
 _SCHEMES = ("HTTP://", "HTTPS://")
 
 
-class PortProxy(NamedTuple):
-    """A rule of `netsh interface portproxy`."""
-
-    direction: str  # v4tov4, v4tov6, v6tov4, v6tov6
-    address: str  # where it listens, as netsh takes it: an address, a name, or *
-    port: int
-    target: str  # address:port
-
-    def listens_at(self, address: str) -> bool:
-        """Whether a socket bound to this address can be the rule's; a name can be any."""
-        return parse_address(self.address) is None or self.address == address
-
-
-class RequestQueue(NamedTuple):
-    """A queue of http.sys: the processes that serve it, and the URLs that it is for."""
-
-    name: str | None  # None: it has none
-    pids: tuple[int, ...]
-    ports: frozenset[int]
-    numbers: tuple[int, ...] = ()  # what else is counted or named by a number, its controller's PID among it
-
-
 def excluded_ranges(text: str) -> tuple[PortRange, ...] | None:
     """`netsh int ipv4 show excludedportrange tcp`: the ranges that refuse a bind; None for what is no such table.
 
     A range that an administrator has set aside is marked with * and refuses nobody who asks for a port in it by its
-    number (https://stackoverflow.com/q/54010365; it is what keeps Hyper-V away from a port that is to be bound).
+    number: it keeps Hyper-V's away from a port that is to be bound (https://github.com/googlevr/gvr-unity-sdk/issues/1002).
     """
     rows = [line.split() for line in text.splitlines()]
     if not any(_is_ruler(row) for row in rows):

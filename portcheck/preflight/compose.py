@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portcheck.preflight.compose_cli import ComposeFailedError, resolved
 from portcheck.preflight.compose_model import Model
+from portcheck.preflight.compose_name import project_name
 from portcheck.preflight.compose_ports import declared
 from portcheck.preflight.compose_service import Service, from_compose, from_parts
 from portcheck.preflight.declare import Declaration, PreflightError, Reading, Unresolved, together
@@ -43,7 +44,9 @@ def read_compose(files: tuple[Path, ...], environment: Mapping[str, str], *, doc
         services = _as_resolved(answer, services, str(files[0]))
     wanted = {each.strip() for each in variables.get("COMPOSE_PROFILES", "").split(",")}
     found = [_declared(service, wanted) for service in services]
-    return together([Reading(tuple(model.files), (), tuple(remarks)), *found])
+    reading = together([Reading(tuple(model.files), (), tuple(remarks)), *found])
+    project = project_name(files, model, variables)
+    return reading._replace(declarations=tuple(each._replace(project=project) for each in reading.declarations))
 
 
 def _variables(directory: Path, environment: Mapping[str, str]) -> dict[str, str]:

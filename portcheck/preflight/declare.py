@@ -33,6 +33,7 @@ class Declaration(NamedTuple):
     `fallback` are the ports that will do as well, in order, if `port` is taken.
     `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
+    `project` is the name of the Compose project, which its containers have as a label.
     """
 
     port: int
@@ -47,6 +48,7 @@ class Declaration(NamedTuple):
     enabled: bool = True
     profile: str | None = None
     note: str | None = None  # true and useful to a reader of this line, such as the rule that gave the port
+    project: str | None = None
 
 
 class Unresolved(NamedTuple):

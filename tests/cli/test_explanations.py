@@ -30,7 +30,9 @@ def test_a_listener_of_another_namespace_is_mentioned_when_asked_for_more(host: 
         held = other.hold("0.0.0.0", 8000)
         result = host.result("8000", "-v")
         assert result["verdict"] == "free"
-        (note,) = [note for note in result["notes"] if note["code"] == "other-namespace" and str(held.pid) in note["message"]]
+        (note,) = [
+            note for note in result["notes"] if note["code"] == "other-namespace" and str(held.pid) in note["message"]
+        ]
         assert "0.0.0.0" in note["message"]
         assert "other-namespace" not in codes(host.result("8000"))
 
@@ -79,7 +81,7 @@ def test_a_landlock_rule_is_a_policy(host: Host) -> None:
 
 
 def _landlock_abi() -> int:
-    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE, None, 0, 1)
+    return int(ctypes.CDLL(None).syscall(LANDLOCK_CREATE, None, 0, 1))
 
 
 def _forbid_bind() -> None:

@@ -62,7 +62,12 @@ def test_nothing_there(host: Host) -> None:
 @pytest.mark.parametrize(
     ("address", "how", "expected", "says"),
     [
-        ("127.0.0.1", (), {"0.0.0.0", "127.0.0.1", "::"}, "the other addresses are free, but a server that binds 0.0.0.0"),
+        (
+            "127.0.0.1",
+            (),
+            {"0.0.0.0", "127.0.0.1", "::"},
+            "the other addresses are free, but a server that binds 0.0.0.0",
+        ),
         ("0.0.0.0", (), {*V4, "::"}, "listens on every IPv4 address; every IPv6 address is free"),
         ("::", ("v6only",), {*V6, "::", "::/6"}, "listens on every IPv6 address; every IPv4 address is free"),
         ("::1", (), {"::1", "::", "::/6"}, "listens on ::1; the other addresses are free, but a server that binds ::"),
@@ -150,10 +155,7 @@ def test_an_outgoing_connection_that_took_the_port(host: Host) -> None:
 
 def test_somebody_elses_port_80_is_no_conflict_on_ours(host: Host) -> None:
     host.hold("192.0.2.7", 80)
-    code = (
-        "import socket,sys; s=socket.create_connection(('192.0.2.7',80));"
-        "print('ready',flush=True); sys.stdin.read()"
-    )
+    code = "import socket,sys; s=socket.create_connection(('192.0.2.7',80));print('ready',flush=True); sys.stdin.read()"
     host.start([SYSTEM_PYTHON, "-c", code], ready=b"ready")
     result = host.result("127.0.0.1:80")
     assert (result["verdict"], result["cause"]) == ("free", None)
@@ -224,8 +226,10 @@ def test_a_host_without_ipv6_addresses() -> None:
 def test_an_address_of_another_host_is_unavailable_not_a_usage_error(host: Host) -> None:
     done = host.portcheck(f"192.0.2.99:{PORT}")
     assert done.returncode == 1
-    assert done.stdout == "Port 8000 cannot be bound on 192.0.2.99: no interface of this host has that address.\n" + "".join(
-        done.stdout.splitlines(keepends=True)[1:]
+    assert (
+        done.stdout
+        == "Port 8000 cannot be bound on 192.0.2.99: no interface of this host has that address.\n"
+        + "".join(done.stdout.splitlines(keepends=True)[1:])
     )
     assert host.result(f"192.0.2.99:{PORT}")["binds"][0]["error"] == "EADDRNOTAVAIL"
 
@@ -287,7 +291,10 @@ def test_list_names_everything_once_in_order(host: Host) -> None:
 
 def test_list_pids_leaves_clients_alone(host: Host) -> None:
     server = host.hold("127.0.0.1", PORT)
-    code = f"import socket,sys; s=socket.create_connection(('127.0.0.1',{PORT})); print('ready',flush=True); sys.stdin.read()"
+    code = (
+        f"import socket,sys; s=socket.create_connection(('127.0.0.1',{PORT}));"
+        "print('ready',flush=True); sys.stdin.read()"
+    )
     client = host.start([SYSTEM_PYTHON, "-c", code], ready=b"ready")
     assert host.portcheck("list", "--pids", str(PORT)).stdout.split() == [str(server.pid)]
     everything = host.portcheck("list", "--all", "--json").stdout
@@ -333,4 +340,7 @@ def test_pick_json(host: Host) -> None:
     host.hold("0.0.0.0", 20000)
     document = json.loads(host.portcheck("pick", "20000", "20001", "20002", "--json").stdout)
     assert (document["port"], document["ports"]) == (20001, [20001])
-    assert [(entry["port"], entry["verdict"]) for entry in document["candidates"]] == [(20000, "in-use"), (20001, "free")]
+    assert [(entry["port"], entry["verdict"]) for entry in document["candidates"]] == [
+        (20000, "in-use"),
+        (20001, "free"),
+    ]

@@ -82,9 +82,7 @@ def compare(uid: int, count: int, seed: int) -> Tally:
     return tally
 
 
-def situation(
-    rng: random.Random, possible: dict[Transport, list[Old]], port: int, tally: Tally
-) -> Iterator[Specimen]:
+def situation(rng: random.Random, possible: dict[Transport, list[Old]], port: int, tally: Tally) -> Iterator[Specimen]:
     """Up to four sockets in random states; what the kernel refuses beside the others is left out."""
     for _ in range(rng.randint(0, MOST_SOCKETS)):
         old = rng.choice(possible[rng.choice(list(possible))])

@@ -88,8 +88,6 @@ def diagnosis(
 ) -> Diagnosis:
     """The diagnosis of a port from a scene, by default with a kernel that agrees with the rules."""
     asked = asked or endpoint()
-    sockets = [
-        socket for socket in seen.tables[asked.protocol].sockets if socket.local_port == asked.port
-    ]
+    sockets = [socket for socket in seen.tables[asked.protocol].sockets if socket.local_port == asked.port]
     rows = examine(asked, sockets, seen, server, probe or kernel_of(seen))
     return diagnose(asked, rows, sockets, seen, server)

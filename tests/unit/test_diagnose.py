@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
 
 from portcheck.addresses import Address
 from portcheck.diagnose import WORST_FIRST
-from portcheck.model import LocalAddress, PortPolicy, PortRange, Probe, Socket, SocketTable
-from portcheck.model import BlindSpot
+from portcheck.model import BlindSpot, LocalAddress, PortPolicy, PortRange, Probe, Socket, SocketTable
 from portcheck.target import Host
-
-from scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
 
 
 def says(outcome: Any, error: str | None = None) -> Any:
@@ -143,7 +141,9 @@ def test_a_conflict_that_the_table_proves_outranks_the_askers_errno() -> None:
 
 def test_an_address_that_is_not_here_counts_only_when_it_was_named() -> None:
     foreign = Host("192.0.2.99", "addresses", (Address("ipv4", "192.0.2.99"),))
-    found = diagnosis(scene(absent=("192.0.2.99",)), endpoint(host=foreign), probe=says("not-available", "EADDRNOTAVAIL"))
+    found = diagnosis(
+        scene(absent=("192.0.2.99",)), endpoint(host=foreign), probe=says("not-available", "EADDRNOTAVAIL")
+    )
     assert (found.verdict, found.cause) == ("unavailable", "address")
     tentative = LocalAddress("2001:db8::1", "ipv6", "eth0", tentative=True)
     seen = scene(addresses=(LO4, tentative))
@@ -207,7 +207,11 @@ def test_connections_of_a_listener_are_counted_not_listed() -> None:
 
 def test_an_outgoing_connection_that_took_the_port_is_the_cause() -> None:
     taken = listener("127.0.0.1", 40000, state="ESTABLISHED", remote_address="192.0.2.1", remote_port=443)
-    found = diagnosis(scene(taken, policy=PortPolicy(1024, True, PortRange(32768, 60999))), endpoint(40000), probe=says("in-use", "EADDRINUSE"))
+    found = diagnosis(
+        scene(taken, policy=PortPolicy(1024, privileged=True, ephemeral=PortRange(32768, 60999))),
+        endpoint(40000),
+        probe=says("in-use", "EADDRINUSE"),
+    )
     assert (found.verdict, found.cause) == ("in-use", "connection")
     assert "192.0.2.1:443" in found.message
 

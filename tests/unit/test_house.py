@@ -44,10 +44,7 @@ def type_checking_only(module: Path) -> set[str]:
     tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
     blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     return {
-        node.module
-        for block in blocks
-        for node in ast.walk(block)
-        if isinstance(node, ast.ImportFrom) and node.module
+        node.module for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom) and node.module
     }
 
 

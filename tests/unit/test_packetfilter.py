@@ -45,7 +45,12 @@ RULESET = {
                 ],
             }
         },
-        {"rule": {"chain": "in", "expr": [{"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "lo"}}, {"accept": None}]}},
+        {
+            "rule": {
+                "chain": "in",
+                "expr": [{"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "lo"}}, {"accept": None}],
+            }
+        },
     ]
 }
 

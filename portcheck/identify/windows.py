@@ -1,0 +1,113 @@
+"""Who really holds a port on Windows: the service in a shared process, and who stands behind the kernel's http.sys."""
+
+from __future__ import annotations
+
+from portcheck.identify.services import is_host
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from portcheck.model import Process, Socket
+
+WINDOWS = "windows"
+SEVERAL = "windows, several in one process"
+KERNEL = 4  # the PID of "System", always
+SHARED_HOST = "svchost.exe"
+IP_HELPER = "iphlpsvc"
+IIS, IIS_WORKER = "W3SVC", "w3wp.exe"
+IIS_SERVICES = frozenset((IIS, "WAS"))  # in one process: WAS makes the queues and starts the workers
+HOSTS = frozenset(("Schedule", "Appinfo", "seclogon"))  # their children are programs of others
+
+
+class PortProxy(NamedTuple):
+    """A rule of `netsh interface portproxy`."""
+
+    direction: str  # v4tov4, v4tov6, v6tov4, v6tov6
+    address: str  # where it listens, as netsh takes it: an address, a name, or *
+    port: int
+    target: str  # address:port
+
+
+class RequestQueue(NamedTuple):
+    """A queue of http.sys: the processes that serve it, and the ports of its URLs."""
+
+    name: str | None  # None: it has none
+    pids: tuple[int, ...]
+    ports: frozenset[int]
+    numbers: tuple[int, ...] = ()  # what else is counted or named by a number, its controller's PID among it
+
+
+class Known(NamedTuple):
+    """What Windows' own tools tell."""
+
+    services: Mapping[int, tuple[str, ...]] = {}  # PID → the services that run in it
+    queues: tuple[RequestQueue, ...] = ()
+    rules: tuple[PortProxy, ...] = ()
+    programs: Mapping[int, str] = {}  # PID → name, of those who serve a queue
+
+
+def recognised(process: Process, parent: Process | None, sockets: Sequence[Socket], known: Known) -> Process:
+    """The process with its service, or with whom it listens for; `sockets` are those that it holds."""
+    if process.pid == KERNEL:
+        return _behind_http_sys(process._replace(role="kernel"), sockets, known)
+    services = known.services.get(process.pid) or _of_parent(parent, known.services)
+    rule = _rule(sockets, known.rules) if IP_HELPER in services else None
+    if rule:
+        return process._replace(
+            role="forwarder",
+            service=IP_HELPER,
+            service_manager=WINDOWS,
+            forwards=rule.target,
+            supervised=f"{rule.direction} listenaddress={rule.address}",
+        )
+    return _in_service(process, services)
+
+
+def _in_service(process: Process, services: Sequence[str]) -> Process:
+    if not services:
+        return process
+    return process._replace(service=", ".join(services), service_manager=WINDOWS if len(services) == 1 else SEVERAL)
+
+
+def _of_parent(parent: Process | None, services: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:
+    """A service's program may start another that listens (pg_ctl.exe, nssm.exe); others' programs are no part of it."""
+    if parent is None or (parent.name or "").lower() == SHARED_HOST:
+        return ()
+    return tuple(name for name in services.get(parent.pid, ()) if name not in HOSTS and not is_host(name))
+
+
+def _rule(sockets: Iterable[Socket], rules: Iterable[PortProxy]) -> PortProxy | None:
+    ports = {socket.local_port for socket in sockets if socket.state == "LISTEN"}
+    return next((rule for rule in rules if rule.port in ports), None)
+
+
+def _behind_http_sys(system: Process, sockets: Iterable[Socket], known: Known) -> Process:
+    """Those who have registered URLs on these ports; the kernel's other listeners (file sharing) stay its own."""
+    ports = {socket.local_port for socket in sockets if socket.state == "LISTEN"}
+    queues = [queue for queue in known.queues if queue.ports & ports]
+    if not queues:
+        return system
+    services = dict.fromkeys(name for queue in queues for name in _services(queue, known))
+    programs = dict.fromkeys(told for queue in queues for told in _programs(queue, known))
+    if services and not programs:
+        return _in_service(system, tuple(services))
+    return system._replace(forwards=", ".join((*services, *programs)))
+
+
+def _services(queue: RequestQueue, known: Known) -> Iterable[str]:
+    """The services that serve a queue; IIS also where no worker runs, by the process that made the queue."""
+    controlled = any(IIS_SERVICES & set(known.services.get(number, ())) for number in queue.numbers)
+    workers = any(known.programs.get(pid, "").lower() == IIS_WORKER for pid in queue.pids)
+    if workers or (controlled and not queue.pids):
+        return (IIS,)
+    return [name for pid in queue.pids for name in known.services.get(pid, ())]
+
+
+def _programs(queue: RequestQueue, known: Known) -> Iterable[str]:
+    """Who serves it without being a service, and the queue's own name where nobody does just now."""
+    if _services(queue, known):
+        return ()
+    if not queue.pids:
+        return (f"the request queue {queue.name}" if queue.name else "a request queue without a process",)
+    return [f"{known.programs.get(pid, 'a process')} (PID {pid})" for pid in queue.pids]
