@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from portcheck.observe import processors
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def main() -> NoReturn:
     """Runs the command line of this process and exits with the code of the contract."""
     # One look at a host leaves no garbage worth collecting; collecting while importing takes a tenth of a whole run.
     gc.disable()
+    processors.OWN_PROCESS = True
     sys.exit(run(sys.argv[1:]))
 
 
@@ -46,7 +48,7 @@ def _execute(argv: list[str]) -> int:
 
     request = quick.parse(argv)
     if request is None:
-        gc.enable()
+        gc.enable()  # some of these commands live long
         from portcheck import cli
 
         request = cli.parse(argv or ["--help"])

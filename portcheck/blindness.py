@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 SUDO = "run portcheck with sudo"
 # Gaps in the table that cannot change a port's answer once a socket that is seen refuses it.
-ONLY_WHERE_OPEN = ("bound-not-visible",)
+ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
+# Nor once every bind has gone through: on Windows one with SO_EXCLUSIVEADDRUSE, which meets sockets that are bound
+# without listening; on macOS one over the sockets of other users, which refuse it whatever their options are.
+SETTLED_BY_BINDS = {"windows": ("bound-not-visible",), "macos": ("processes-hidden",)}
 
 
 def blind_spots(
@@ -21,8 +24,11 @@ def blind_spots(
     """Every gap of this answer, each code once."""
     table = scene.tables[finding.protocol].blind_spots
     taken = any(row.blocked_by for row in rows)
-    spots = [spot for spot in table if not (taken and spot.code in ONLY_WHERE_OPEN)]
+    settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
+    moot = (ONLY_WHERE_OPEN if taken else ()) + (SETTLED_BY_BINDS.get(scene.platform, ()) if settled else ())
+    spots = [spot for spot in table if spot.code not in moot]
     spots += scene.blind_spots
+    spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
     spots += _open_rows(rows, on_port)
     return tuple({spot.code: spot for spot in spots}.values())
@@ -30,11 +36,21 @@ def blind_spots(
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
+    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container or namespace"
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
-        SUDO if scene.uid else "ask on the host itself, outside of this container or namespace",
+        None if scene.platform == "windows" else remedy,
     )
+
+
+def _exclusions(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
+    if finding.verdict in ("denied", "unknown") and scene.policy.exclusions.get(finding.protocol) is False:
+        yield BlindSpot(
+            "excluded-ranges-unknown",
+            "netsh does not tell which port ranges Windows excludes from binding",
+            f"netsh interface ipv4 show excludedportrange {finding.protocol}",
+        )
 
 
 def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from portcheck.addresses import Address
-    from portcheck.model import Cause, Outcome, Row, Scene, Socket, State, Verdict
+    from portcheck.model import Cause, Outcome, PortPolicy, Row, Scene, Socket, State, Verdict
     from portcheck.servers import Server
     from portcheck.target import Endpoint
 
@@ -100,22 +100,31 @@ def cause_of(socket: Socket, scene: Scene) -> Cause:
         return "bound"
     if socket.state == "TIME-WAIT":
         return "time-wait"
-    return "closing" if socket.state in PASSING and not socket.inode else "connection"
+    return "closing" if socket.state in PASSING and not (socket.inode or socket.pids) else "connection"
 
 
 def _cause(
     verdict: Verdict, rows: Sequence[Row], on_port: Sequence[Socket], endpoint: Endpoint, scene: Scene
 ) -> Cause | None:
     if verdict == "denied":
-        privileged = endpoint.port < scene.policy.unprivileged_from and scene.policy.privileged is not True
-        return "privileged" if privileged else "policy"
+        return _forbidden_by(endpoint, scene.policy)
     if verdict == "unavailable":
         return "family" if all(row.outcome == "unsupported" for row in rows) else "address"
     blocking = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
     if not blocking:  # free or unknown, yet a server with other options would be refused
-        blocking = {index for row in rows for index in row.conflicts}
+        blocking = {index for row in rows if row.without_reuseaddr != "free" for index in row.conflicts}
     causes = {cause_of(on_port[index], scene) for index in blocking}
     return next((cause for cause in CAUSES if cause in causes), None)
+
+
+def _forbidden_by(endpoint: Endpoint, policy: PortPolicy) -> Cause | None:
+    """None where Windows refuses it, and its excluded port ranges cannot be read."""
+    protocol, port = endpoint.protocol, endpoint.port
+    if any(port in found.ports for found in policy.excluded if found.protocol == protocol):
+        return "reserved"
+    if policy.exclusions.get(protocol) is False:
+        return None
+    return "privileged" if port < policy.unprivileged_from and policy.privileged is not True else "policy"
 
 
 def _shown(endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> list[int]:

@@ -202,7 +202,7 @@ def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
 
 
 def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowded: bool) -> Spoken:
-    """A plain bind, as servers make it there; with SO_EXCLUSIVEADDRUSE where nobody is seen, to find whom no table shows.
+    """A plain bind, as servers make it there; where nobody is seen, one with SO_EXCLUSIVEADDRUSE finds the unlisted.
 
     10013 is a conflict where somebody is seen (an exclusive owner, or another user's socket), else a policy.  Never
     with SO_REUSEADDR, which takes the port from its owner, nor for UDP beside a socket, whose datagrams it would take.

@@ -33,6 +33,8 @@ SIGNALLED: frozenset[Kind] = frozenset((
     "apache", "nginx", "forwarder", "stopped", "orphaned", "plain", "supervised",
 ))  # fmt: skip
 SUPERVISORS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
+# Supervisors that run several programs, some of them listening on behalf of those.
+OF_SEVERAL = frozenset(("supervisord", "pm2", "circus", "god"))
 # Options by which a server runs with files of its own: its plain command would stop another one.
 APART = {"apache": ("-d", "-f"), "nginx": ("-c", "-p")}
 
@@ -40,6 +42,8 @@ APART = {"apache": ("-d", "-f"), "nginx": ("-c", "-p")}
 def kind_of(owner: Owner, uid: int | None) -> Kind:
     """What kind of owner this is for user `uid` (None on systems without user ids)."""
     process = owner.process
+    if process.container is None and proxy(process):
+        return "engine"
     if process.service_manager != INSIDE and (process.activation or process.service):
         return _kind_of_unit(process)
     if process.container:
@@ -82,13 +86,11 @@ def _kind_of_other_container(container: Container) -> Kind:
 
 
 def _kind_of_process(process: Process) -> Kind:
-    if process.supervisor_pid == process.pid or supervisor(process):
+    if supervisor(process) in OF_SEVERAL:
         return "supervising"
     if process.supervisor:
         known = SUPERVISORS.get(process.supervisor) if process.supervised else None
         return known or "supervised"
-    if proxy(process):
-        return "engine"
     if process.role in ("forwarder", "ide"):
         return "ide" if process.role == "ide" else "forwarder"
     return _kind_of_condition(process)

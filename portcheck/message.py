@@ -47,11 +47,33 @@ def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, s
 
 def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
     would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
-    error = next((row.error for row in rows if row.error), "EACCES")
+    refused = [row for row in rows if row.outcome == "denied"]
+    error = next((row.error for row in refused if row.error), "EACCES")
+    free = [row for row in rows if row.outcome == "free"]
+    if free and not server.call:
+        would = f"{would} on {_listed(dict.fromkeys(row.bind.address for row in refused))}"
+    rest = f"{_reach_alone(free)} can be" if free else "no socket is in the way"
+    return f"{would}: {_policy(finding, scene, error)}; {rest}."
+
+
+def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
+    """What forbids it, as far as that is known."""
     if finding.cause == "privileged":
-        limit = scene.policy.unprivileged_from
-        return f"{would}: ports below {limit} need privilege ({error}); no socket is in the way."
-    return f"{would}: a security policy or sandbox refuses it ({error}); no socket is in the way."
+        return f"ports below {scene.policy.unprivileged_from} need privilege ({error})"
+    excluded = [found.ports for found in scene.policy.excluded if finding.port in found.ports]
+    if finding.cause == "reserved" and excluded:
+        first, last = excluded[0]
+        kept = f"port {first}" if first == last else f"ports {first}-{last}"
+        return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
+    if scene.platform == "windows":
+        return f"Windows refuses it ({error})"
+    return f"a security policy or sandbox refuses it ({error})"
+
+
+def _reach_alone(rows: Sequence[Row]) -> str:
+    """`the wildcard 0.0.0.0 alone`, as on macOS below 1024; else the addresses."""
+    names = _listed(dict.fromkeys(row.bind.address for row in rows))
+    return f"only the wildcard {names}" if all(map(_is_wildcard, rows)) else names
 
 
 def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], server: Server) -> str:
@@ -72,17 +94,22 @@ def _unknown(subject: str, finding: Diagnosis, server: Server) -> str:
 
 def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
     taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
-    said = f"{subject} would fail" if server.call else f"{subject} is in use"
+    beside = [row for row in taken if row.shadows and row.outcome != "in-use" and not _bound_only(row, finding)]
+    would = "would fail" if len(beside) < len(taken) else "would only start beside another server"
+    said = f"{subject} {would}" if server.call else f"{subject} is in use"
     blockers = _blockers(taken, finding)
     if not blockers:
         where = _reach(taken, finding, scene)
         said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
     elif _partly(rows, taken) and not server.call:
-        return _partly_in_use(subject, finding, rows, taken, scene)
+        said = _partly_in_use(subject, finding, rows, taken, scene)
     else:
         said = f"{said}: {_holders(blockers, finding, scene)}"
-    if any(row.error in ("EACCES", "WSAEACCES") for row in taken):
+    if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
         said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
+    if beside and not server.call:
+        names = _listed(dict.fromkeys(row.bind.address for row in beside))
+        said += f"; {names} can only be bound beside it, sharing its clients"
     return f"{said}."
 
 
@@ -91,8 +118,8 @@ def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken:
     holders = _holders(_blockers(taken, finding), finding, scene)
     free = [row for row in rows if row.outcome == "free" and row not in taken]
     said = f"{subject} is in use: {holders}; {_left_free(free, rows)}"
-    refused = _refused_wildcards(taken, free)
-    return f"{said}, but a server that binds {refused} would fail." if refused else f"{said}."
+    refused = _refused_wildcards([row for row in taken if row.outcome == "in-use" or not row.shadows], free)
+    return f"{said}, but a server that binds {refused} would fail" if refused else said
 
 
 def _left_free(free: Sequence[Row], rows: Sequence[Row]) -> str:
@@ -175,7 +202,7 @@ def _does(sockets: Sequence[Socket]) -> str:
     if first.state == "TIME-WAIT":
         return f"is left in TIME_WAIT{_for_seconds(sockets)}, by a server that did not set SO_REUSEADDR"
     peer = f"{first.remote_address}:{first.remote_port}"
-    if not first.inode:
+    if first.inode == 0 or (first.inode is None and not first.pids):
         return f"is still closing a connection with {peer} ({first.state})"
     return f"has a connection from it to {peer}"
 

@@ -21,6 +21,8 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_policy(endpoint, scene),
         *_elsewhere(endpoint, scene),
         *_rows(rows),
+        *_heirs(endpoint, scene),
+        *_other_system(scene),
     )
 
 
@@ -87,3 +89,27 @@ def _rows(rows: Iterable[Row]) -> Iterator[Note]:
                 "rules-disagree",
                 f"for {row.bind.address} the rules said {row.disagreement}, the kernel says {row.with_reuseaddr}",
             )
+
+
+def _heirs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Windows names the process that made a socket, also when only a child that inherited its handle is left."""
+    for process in scene.processes.values():
+        holds = any(
+            process.pid in (socket.pids or ()) and socket.local_port == endpoint.port
+            for socket in scene.tables[endpoint.protocol].sockets
+        )
+        if holds and "ended" in process.condition:
+            heirs = [who(heir, scene.now) for heir in scene.processes.values() if heir.parent_pid == process.pid]
+            children = f"its children live on: {'; '.join(heirs)}" if heirs else "no child of it can be seen"
+            yield Note(
+                "holder-ended",
+                f"PID {process.pid} has ended, but another process inherited its socket and keeps it open; {children}",
+            )
+
+
+def _other_system(scene: Scene) -> Iterator[Note]:
+    if scene.platform == "other":
+        yield Note(
+            "psutil-alone",
+            "of this system portcheck knows what psutil tells and what a bind says, but not its bind rules",
+        )

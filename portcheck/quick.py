@@ -1,4 +1,4 @@
-"""The quick way in: plain `check` and `pick` command lines, without the time that typer takes to import.
+"""The quick way in: plain `check`, `list` and `pick` command lines, without the time that typer takes to import.
 
 It takes only an argv that it understands completely and returns None for everything else, which then goes to typer:
 `--opt=value`, bundled short options, abbreviations, mistakes, help.  A property test asks both with thousands of
@@ -7,7 +7,7 @@ argument lists and compares the requests.
 
 from __future__ import annotations
 
-from portcheck.request import CheckRequest, PickRequest
+from portcheck.request import CheckRequest, ListRequest, PickRequest
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,22 +37,41 @@ PICK_FLAGS: dict[str, tuple[str, Any]] = {
     "--any": ("any", True),
     "--json": ("json", True),
 }
+LIST_FLAGS: dict[str, tuple[str, Any]] = {
+    "--tcp": ("tcp", True),
+    "--udp": ("udp", True),
+    "--all": ("all", True),
+    "--pids": ("pids", True),
+    "--plain": ("face", "plain"),
+    "--json": ("face", "json"),
+    "--no-color": ("color", False),
+}
 
 
-def parse(argv: Sequence[str]) -> CheckRequest | PickRequest | None:
+def parse(argv: Sequence[str]) -> CheckRequest | ListRequest | PickRequest | None:
     """The request of a plain command line; None where typer has to read it."""
     command, words = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else ("check", argv)
     if command == "check":
         return _check(words)
+    if command == "list":
+        return _list(words)
     return _pick(words) if command == "pick" else None
 
 
 def _check(words: Sequence[str]) -> CheckRequest | None:
     split = _split(words, CHECK_FLAGS)
-    if split is None or not split[0] or ("--json" in words and "--plain" in words):
+    if split is None or not split[0]:
         return None
     targets, hosts, fields = split
     return CheckRequest(targets, hosts, **fields)
+
+
+def _list(words: Sequence[str]) -> ListRequest | None:
+    split = _split(words, LIST_FLAGS)
+    if split is None or split[1]:
+        return None
+    ports, _, fields = split
+    return ListRequest(ports, **fields)
 
 
 def _pick(words: Sequence[str]) -> PickRequest | None:
@@ -67,6 +86,8 @@ def _split(
     words: Sequence[str], flags: dict[str, tuple[str, Any]]
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]] | None:
     """The positional words, the values of `--host`, and the fields that flags set; None where anything is unclear."""
+    if "--json" in words and "--plain" in words:
+        return None
     positional, hosts, fields = [], [], {}
     rest = iter(words)
     for word in rest:

@@ -20,7 +20,9 @@ else:
         def __new__(mcs, name, bases, body):
             fields = body.pop("__annotations__", {})
             defaults = [body.pop(field) for field in fields if field in body]
-            plain = namedtuple(name, fields, defaults=defaults, module=body["__module__"])
-            return type(name, (plain,), {"__slots__": (), **body})
+            made = namedtuple(name, fields, defaults=defaults, module=body.pop("__module__"))
+            for attribute, value in body.items():
+                setattr(made, attribute, value)
+            return made
 
     NamedTuple = type.__new__(_FromAnnotations, "NamedTuple", (), {})

@@ -29,6 +29,8 @@ class View:
         self.server = server
         self.probe = try_bind if probe else None
         self.sockets = by_port(scene)
+        self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
+        self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
         self.quiet_rows: dict[object, tuple[Row, ...]] = {}
         self.quiet: dict[object, Diagnosis] = {}
 
@@ -74,16 +76,17 @@ class View:
         return any((protocol, endpoint.port) in self.sockets for protocol in self.scene.tables)
 
     def _kind(self, endpoint: Endpoint) -> object:
-        """What an endpoint without sockets depends on, besides its port."""
-        return endpoint.protocol, endpoint.hosts, self._policies(endpoint.port)
+        """What an endpoint without sockets depends on, besides its number."""
+        port = endpoint.port
+        alone = port if self._is_special(port) else None
+        return endpoint.protocol, endpoint.hosts, port < self.scene.policy.unprivileged_from, alone
 
-    def _policies(self, port: int) -> object:
+    def _is_special(self, port: int) -> bool:
+        """Whether something other than a socket is known of this very port."""
         policy = self.scene.policy
-        reserved = any(port in ports for ports in policy.reserved)
-        excluded = port if any(port in found.ports for found in policy.excluded) else None  # its advice names the port
-        redirected = [rule for (_, number), rule in self.scene.redirected.items() if number == port]
-        elsewhere = [found for found in self.scene.elsewhere if found.port == port]
-        return port < policy.unprivileged_from, reserved, excluded, *redirected, *elsewhere
+        if port in self.special or any(port in reserved for reserved in policy.reserved):
+            return True
+        return any(port in excluded.ports for excluded in policy.excluded)
 
 
 def by_port(scene: Scene) -> Sockets:

@@ -16,6 +16,7 @@ SHORT_ID = 12  # what engines themselves show of an id
 CONDITIONS = {
     "orphaned": "its parent is gone",
     "stopped": "stopped",
+    "ended": "has ended",
     "zombie-parent": "its parent is a zombie",
     "deleted-executable": "its program file was replaced or deleted",
 }
@@ -92,9 +93,11 @@ def _origin(process: Process) -> Iterator[str]:
 
 
 def _at_home(directory: str, user: str | None) -> str:
-    """/home/ann/shop → ~/shop, for ann's process."""
-    home = "/root" if user == "root" else f"/home/{user}"
-    return "~" + directory[len(home) :] if (directory + "/").startswith(home + "/") else directory
+    """/home/ann/shop → ~/shop, for ann's process; on macOS her home is /Users/ann."""
+    for home in ("/root",) if user == "root" else (f"/home/{user}", f"/Users/{user}"):
+        if (directory + "/").startswith(home + "/"):
+            return "~" + directory[len(home) :]
+    return directory
 
 
 def since(started_at: float, now: float) -> str:

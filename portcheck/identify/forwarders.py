@@ -90,10 +90,17 @@ def _socket_proxyd(command: Sequence[str], _: Collection[int]) -> str | None:
     return rest[0] if rest else None
 
 
+def _wsl(_: Sequence[str], ports: Collection[int]) -> str | None:
+    """What passes Windows' localhost on to the Linux programs of WSL 2, and may stay when those have ended."""
+    return "a program inside WSL" if ports else None
+
+
 READERS: Mapping[str, Reader] = {
     "ssh": _ssh,
     "kubectl": _kubectl,
     "oc": _kubectl,
     "socat": _socat,
     "systemd-socket-proxyd": _socket_proxyd,
+    "wslhost": _wsl,
+    "wslrelay": _wsl,
 }

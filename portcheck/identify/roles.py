@@ -49,10 +49,12 @@ def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]
     """Whom each process has a socket from: its nearest ancestor that holds it too, but no service manager."""
     found: dict[int, Process] = {}
     for socket in sockets:
-        holders = set(socket.pids or ())
-        for pid in holders - found.keys():
+        holders = socket.pids or ()
+        if len(holders) < 2:
+            continue  # who holds it alone has it from nobody
+        for pid in holders:
             first = next((ancestor for ancestor in ancestors.get(pid, ()) if ancestor.pid in holders), None)
-            if first is not None and not is_manager(first):
+            if first is not None and pid not in found and not is_manager(first):
                 found[pid] = first
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EHOSTUNREACH, EINVAL, ENETUNREACH
 from socket import AF_INET, AF_INET6
 
-from portcheck.addresses import is_mapped, is_wildcard, parse_address, unmapped
+from portcheck.addresses import is_link_local, is_mapped, is_wildcard, parse_address, unmapped
 from portcheck.model import LocalAddress
 from portcheck.observe import procfs
 from portcheck.observe.platform import PLATFORM
@@ -14,6 +14,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from portcheck.addresses import Address
     from portcheck.model import Family
 
 # How a route lookup says that no route leads to an address, or only one that refuses (unreachable, blackhole).
@@ -38,8 +39,13 @@ def _addresses_by_psutil() -> Iterator[LocalAddress]:
     for interface, entries in psutil.net_if_addrs().items():
         for entry in entries:
             address = parse_address(entry.address) if entry.family in (AF_INET, AF_INET6) else None
-            if address:
+            if address and not _lacks_scope(address):
                 yield LocalAddress(address.text, address.family, interface)
+
+
+def _lacks_scope(address: Address) -> bool:
+    """Of a link-local address psutil leaves out the scope on Windows, without which it cannot be bound."""
+    return PLATFORM == "windows" and is_link_local(address.text) and address.zone is None
 
 
 def is_local(address: str) -> bool | None:
@@ -59,7 +65,7 @@ def is_local(address: str) -> bool | None:
     family: Family = "ipv4" if is_mapped(parsed.text) else parsed.family
     if PLATFORM == "linux":
         return _binds_without_interface(family, text)
-    return None if text.startswith("127.") else False
+    return None if text.startswith("127.") or (PLATFORM == "windows" and is_link_local(text)) else False
 
 
 def _binds_without_interface(family: Family, address: str) -> bool | None:

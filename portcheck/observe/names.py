@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from portcheck.addresses import Address, parse_address
+from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,14 @@ class SystemNames:
             return None
 
     def interfaces(self) -> tuple[str, ...]:
-        """if_nameindex(3): works without addresses and without privilege."""
+        """if_nameindex(3): works without addresses and without privilege.
+
+        Windows knows two names of each: that one, and the one that people and the other tables use ("Ethernet").
+        """
+        if PLATFORM == "windows":
+            import psutil
+
+            return tuple(psutil.net_if_addrs())
         try:
             return tuple(name for _, name in socket.if_nameindex())
         except OSError:

@@ -10,6 +10,7 @@ import os
 from functools import partial
 
 from portcheck.observe import procfs
+from portcheck.observe.processors import may_spread, spread
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # An io_uring: a socket that is registered with one needs no descriptor of its own.
 RING = "anon_inode:[io_uring]"
 _KTHREADD = 2
+WORTH_A_FORK = 15_000  # descriptors: below, a fork and its end take longer than it saves
 
 
 class Holders(NamedTuple):
@@ -71,7 +73,41 @@ def _ascending(pids: tuple[int, ...]) -> tuple[int, ...]:
 def _walk(pids: Iterable[int], found: MutableMapping[str, tuple[int, ...]]) -> tuple[list[int], int]:
     """Notes who holds a wanted socket; returns who holds an io_uring, and how many processes are hidden."""
     wanted = frozenset([*found, RING])
-    rings = []
+    rings: list[int] = []
+    hidden = 0
+    for held, unseen in spread(_shares(pids), partial(_walk_share, wanted=wanted)):
+        hidden += unseen
+        for pid, link in held:
+            if link == RING:
+                rings.append(pid)
+            else:
+                found[link] += (pid,)
+    return rings, hidden
+
+
+def _shares(pids: Iterable[int]) -> list[list[int]]:
+    """The processes in shares of about as many descriptors each, where that is worth a fork.
+
+    Since Linux 6.2 the size of /proc/PID/fd is the number of its entries; before, and for whom it may not be asked, 0.
+    """
+    if not may_spread():
+        return [list(pids)]
+    sizes = sorted(((_descriptors(pid), pid) for pid in pids), reverse=True)
+    if sum(size for size, _ in sizes) < WORTH_A_FORK:
+        return [[pid for _, pid in sizes]]
+    return [[pid for _, pid in sizes[start::2]] for start in (0, 1)]
+
+
+def _descriptors(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/fd").st_size
+    except OSError:
+        return 0
+
+
+def _walk_share(pids: Iterable[int], wanted: frozenset[str]) -> tuple[list[tuple[int, str]], int]:
+    """Which of these processes hold what is wanted, and how many are hidden."""
+    found: list[tuple[int, str]] = []
     hidden = 0
     for pid in pids:
         try:
@@ -81,12 +117,8 @@ def _walk(pids: Iterable[int], found: MutableMapping[str, tuple[int, ...]]) -> t
             continue
         except OSError:
             continue  # it has ended
-        for link in held:
-            if link == RING:
-                rings.append(pid)
-            else:
-                found[link] += (pid,)
-    return rings, hidden
+        found.extend((pid, link) for link in held)
+    return found, hidden
 
 
 def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:

@@ -75,12 +75,12 @@ def _with_pids(table: SocketTable, holders: Holders) -> SocketTable:
 
 
 def _held(socket: Socket, holders: Holders) -> Socket:
-    if socket.pids is None and socket.inode is not None:
-        found = holders.pids.get(socket.inode, ())
-        socket = socket._replace(pids=found or (() if holders.complete else None))
-    if socket.user is None and socket.uid is not None:
-        socket = socket._replace(user=processes.user_name(socket.uid))
-    return socket
+    pids, user = socket.pids, socket.user
+    if pids is None and socket.inode is not None:
+        pids = holders.pids.get(socket.inode, ()) or (() if holders.complete else None)
+    if user is None and socket.uid is not None:
+        user = processes.user_name(socket.uid)
+    return socket._replace(pids=pids, user=user)
 
 
 def _with_processes(scene: Scene) -> Scene:

@@ -72,7 +72,7 @@ def _owns_network_namespace() -> bool:
 def _read(path: str) -> str:
     """A small file's text, or nothing where there is no such file or no access."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""

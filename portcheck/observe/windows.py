@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from portcheck.identify.windows import IP_HELPER, KERNEL, SHARED_HOST, Known, recognised as recognised_process
+from portcheck.identify.windows import IP_HELPER, KERNEL, SHARED_HOST, Known
+from portcheck.identify.windows import recognised as recognised_process
 from portcheck.model import BlindSpot, Process
 from portcheck.observe.platform import process
 from portcheck.value import TYPE_CHECKING

@@ -53,7 +53,7 @@ def proxy_rules() -> tuple[PortProxy, ...]:
 
 def _netsh(arguments: Sequence[str], patience: Patience) -> str | None:
     """What it prints; None where it fails.  Always Windows' own, not one that lies in the current directory."""
-    program = os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "netsh.exe")
+    program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "netsh.exe")
     try:
         answer = ask((program, *arguments), patience)
     except NoAnswerError:

@@ -46,7 +46,7 @@ def read_compose(files: tuple[Path, ...], environment: Mapping[str, str], *, doc
     found = [_declared(service, wanted) for service in services]
     reading = together([Reading(tuple(model.files), (), tuple(remarks)), *found])
     project = project_name(files, model, variables)
-    return reading._replace(declarations=tuple(each._replace(project=project) for each in reading.declarations))
+    return reading._replace(declarations=tuple(each._replace(compose_project=project) for each in reading.declarations))
 
 
 def _variables(directory: Path, environment: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from os.path import abspath, basename
 
+from portcheck.preflight.declare import PreflightError
 from portcheck.preflight.interpolate import BadTemplateError, interpolate
 from portcheck.preflight.yamlgraph import fields
 from portcheck.value import TYPE_CHECKING
@@ -33,15 +34,15 @@ def _name_of(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]
     from yaml import ScalarNode
 
     written = ""
-    for file in files:
-        for document in model.load(file):
-            top = fields(str(file), document)
-            if "name" in top and isinstance(top["name"].node, ScalarNode):
-                written = top["name"].node.value or written
     try:
+        for file in files:
+            for document in model.load(file):
+                top = fields(str(file), document)
+                if "name" in top and isinstance(top["name"].node, ScalarNode):
+                    written = top["name"].node.value or written
         return interpolate(written, variables).text
-    except BadTemplateError:
-        return ""  # Compose refuses the file
+    except (BadTemplateError, PreflightError):
+        return ""  # what is wrong with the file has been said by whoever reads its services
 
 
 def _normal(name: str) -> str:

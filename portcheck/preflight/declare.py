@@ -33,7 +33,7 @@ class Declaration(NamedTuple):
     `fallback` are the ports that will do as well, in order, if `port` is taken.
     `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
-    `project` is the name of the Compose project, which its containers have as a label.
+    `compose_project` is the name of the Compose project, which its containers have as a label.
     """
 
     port: int
@@ -48,7 +48,12 @@ class Declaration(NamedTuple):
     enabled: bool = True
     profile: str | None = None
     note: str | None = None  # true and useful to a reader of this line, such as the rule that gave the port
-    project: str | None = None
+    compose_project: str | None = None
+
+    def target(self, ports: object) -> str:
+        """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
+        host = self.host and (f"[{self.host}]" if ":" in self.host else self.host)
+        return (f"{host}:" if host else "") + str(ports) + ("/udp" if self.protocol == "udp" else "")
 
 
 class Unresolved(NamedTuple):

@@ -16,6 +16,7 @@ NAME_WIDTH = 40
 # What every shell takes as it stands.  Most advice is made of nothing else, and importing shlex (it takes re)
 # lasts two thirds of `python3 -c pass`.
 UNQUOTED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ@+:,./_-")
+UNQUOTED_ON_WINDOWS = (UNQUOTED | {"="}) - {",", "@"}  # which PowerShell takes for arrays and splatting
 
 
 def shortened(text: str, width: int | None) -> str:
@@ -85,10 +86,10 @@ def not_seen(spot: BlindSpot) -> str:
 
 def quoted(command: Sequence[str], *, windows: bool = os.name == "nt") -> str:
     """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
+    if windows:
+        return visible(" ".join(map(_quoted_for_windows, command)))
     if all(map(_is_plain, command)):
         return " ".join(command)
-    if windows:  # no path and no service there has a double quote in its name
-        return visible(" ".join(word if _is_plain(word) else f'"{word}"' for word in command))
     from shlex import join
 
     return visible(join(command))
@@ -96,3 +97,15 @@ def quoted(command: Sequence[str], *, windows: bool = os.name == "nt") -> str:
 
 def _is_plain(word: str) -> bool:
     return bool(word) and UNQUOTED.issuperset(word)
+
+
+def _quoted_for_windows(word: str) -> str:
+    """Both shells take double quotes, in which PowerShell replaces $ and ` (MSSQL$SQLEXPRESS): there it gets its own.
+
+    No path and no service there has a double quote in its name.
+    """
+    if word and UNQUOTED_ON_WINDOWS.issuperset(word):
+        return word
+    if "$" in word or "`" in word:
+        return "'" + word.replace("'", "''") + "'"
+    return f'"{word}"'

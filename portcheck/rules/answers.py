@@ -44,11 +44,8 @@ def answering(  # noqa: PLR0913, PLR0917 - a question has that many parts
         and (rank := _rank(old, address, family, platform))
     }
     best = max(ranks.values(), default=None)
-    return tuple(
-        index
-        for index, rank in ranks.items()
-        if rank == best or (best and rank[0] == best[0] and _may_come_first(sockets[index], family, platform))
-    )
+    early = _may_come_first(ranks, sockets, family) if platform == "linux" and protocol == "udp" else ()
+    return tuple(index for index, rank in ranks.items() if rank == best or index in early)
 
 
 def _receives(old: Socket) -> bool:
@@ -68,14 +65,20 @@ def _rank(old: Socket, address: str, family: Family, platform: Platform) -> Rank
     return exact, 2 * on_device + (old.family == family)
 
 
-def _may_come_first(old: Socket, family: Family, platform: Platform) -> bool:
-    """Whether it may be found before a better UDP socket, and end the search; dual-stack ones are found last."""
-    return (
-        platform == "linux"
-        and old.protocol == "udp"
-        and old.family == family
-        and old.reuseport is not False
-    )
+def _may_come_first(ranks: dict[int, Rank], sockets: Sequence[Socket], family: Family) -> set[int]:
+    """UDP sockets that may be found before a better one and end the search, having (or maybe having) SO_REUSEPORT.
+
+    Dual-stack ones with it are found last, so only where none of the address's own family is better.
+    """
+    exact = any(rank[0] for rank in ranks.values())
+    own = max((rank for index, rank in ranks.items() if sockets[index].family == family), default=(False, -1))
+    return {
+        index
+        for index, rank in ranks.items()
+        if sockets[index].reuseport is not False
+        and rank[0] == exact
+        and (sockets[index].family == family or rank > own)
+    }
 
 
 def _fit(old: Socket, address: str, family: Family, platform: Platform) -> bool | None:

@@ -34,7 +34,7 @@ BOUND = (
     "::ffff:0.0.0.0", "::ffff:127.0.0.1", "::ffff:10.77.0.1",
 )  # fmt: skip
 PORT = 2000
-RANDOM_LAYOUTS, LONG_RANDOM_LAYOUTS = 600, 12_000
+RANDOM_LAYOUTS, LONG_RANDOM_LAYOUTS = 2_000, 30_000
 LAYOUTS_PER_NAMESPACE = 1_000
 TURNS = 24  # connections for each member of a group that shares them
 
@@ -68,15 +68,13 @@ def every_way(transport: Transport) -> list[Way]:
 
 
 def layouts(transport: Transport, count: int) -> list[list[Way]]:
-    """Every way alone, every two ways in either order, and random ones of up to five."""
+    """Every way alone, two ways in either order, and several that share the port."""
     every = every_way(transport)
     rng = random.Random(f"{SEED} {transport}")
+    pairs = [list(pair) for pair in itertools.permutations(every, 2)]
     sharing = [way for way in every if way.reuseport]  # else hardly any would stand beside another
-    return [
-        *([way] for way in every),
-        *rng.sample([list(pair) for pair in itertools.permutations(every, 2)], count),
-        *(rng.choices(sharing, k=rng.randint(3, 5)) for _ in range(count)),
-    ]
+    crowds = (rng.choices(rng.sample(sharing, rng.randint(1, 3)), k=rng.randint(2, 5)) for _ in range(count))
+    return [*([way] for way in every), *rng.sample(pairs, min(count, len(pairs))), *crowds]
 
 
 def examine(transport: Transport, asked: list[list[Way]]) -> Tally:
@@ -140,7 +138,8 @@ def reach(address: str, interface: str, protocol: Protocol, servers: list[Server
         try:
             client.connect(plain._replace(address=address, device=interface).endpoint(PORT))
             client.send(b"?")
-            ready, _, _ = select.select([client, *(server.made for server in servers)], [], [], 20)
+            waiting = [server.made for server in servers if server.held.state != "BOUND"]
+            ready, _, _ = select.select([client, *waiting] if protocol == "udp" else waiting, [], [], 20)
             if protocol == "udp":
                 ready[0].recv(1)  # an ICMP error, if it is the client's
             else:
@@ -170,4 +169,5 @@ def test_clients_reach_whom_they_should(
     report("  by sockets: " + ", ".join(f"{size}: {count:,}" for size, count in sorted(tally.servers.items())))
     assert not tally.wrong, tally.wrong[0]
     assert tally.answers.total() == len(asked) * len(LOCAL)
-    assert min(tally.answers[kind] for kind in ("nobody", "one socket", "a group")) > len(asked) / 10
+    assert min(tally.answers.values()) > 100
+    assert set(tally.answers) == {"nobody", "one socket", "a group", "whom the order decides"}

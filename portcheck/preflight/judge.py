@@ -1,0 +1,192 @@
+"""Declarations and diagnoses → findings: which of the declared servers could be started now.  Pure."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import PurePath
+
+from portcheck.addresses import ANY4, ANY6
+from portcheck.model import Note
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Literal
+
+    from portcheck.model import Diagnosis, Family, Owner, Process, Protocol, Row
+    from portcheck.preflight.declare import Declaration
+
+    # A verdict, or what else becomes of a declared port.
+    Status = Literal[
+        "free", "running", "fallback", "declared-twice", "in-use", "denied", "unavailable", "unknown",
+    ]  # fmt: skip
+    # The diagnosis of a declaration's port, then of each of its fallbacks, as they are asked for.
+    Look = Callable[[Declaration], Iterator[Diagnosis]]
+    Place = tuple[Protocol, int, Family, str]
+
+ANYWHERE, SOMEWHERE = "*", ""  # in a Place: a wildcard, and whoever is on any address of the family
+FINE: tuple[Status, ...] = ("free", "running", "fallback")
+
+
+class Project(NamedTuple):
+    """How what runs already is known as the project's own."""
+
+    directories: tuple[str, ...] = ()  # absolute, without links
+    compose_projects: frozenset[str] = frozenset()
+
+
+class Finding(NamedTuple):
+    """What was found out about one declaration.
+
+    `running`: the project itself holds the port.  `fallback`: another one that will do as well is free.
+    `declared-twice`: `rival` declares it too, whether either runs or not.  The rest are verdicts.
+    """
+
+    declaration: Declaration
+    status: Status
+    diagnosis: Diagnosis  # of the declared port
+    instead: Diagnosis | None = None  # of the fallback that is free, or on which the project runs
+    rival: Declaration | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def asked(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
+    """Those that are checked: of services that are switched on, each once."""
+    return tuple(dict.fromkeys(each for each in declarations if each.enabled))
+
+
+def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> tuple[Finding, ...]:
+    """A finding for each declaration, in order."""
+    seen = [look(each) for each in declarations]
+    firsts = [next(diagnoses) for diagnoses in seen]
+    claims = Claims()
+    for declaration, first in zip(declarations, firsts, strict=True):
+        if not declaration.fallback:  # which of several ports another one takes is still open
+            claims.add(declaration, first)
+    return tuple(
+        _finding(declaration, first, others, claims, project)
+        for declaration, first, others in zip(declarations, firsts, seen, strict=True)
+    )
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """1 where a declared server could not be started, 3 where that could not be told of one, else 0."""
+    statuses = {finding.status for finding in findings}
+    if statuses - {*FINE, "unknown"}:
+        return 1
+    return 3 if "unknown" in statuses else 0
+
+
+class Claims:
+    """Who declares which port where; each question takes the same time, however many there are."""
+
+    def __init__(self) -> None:
+        self._at: dict[Place, list[Declaration]] = {}
+
+    def add(self, declaration: Declaration, diagnosis: Diagnosis) -> None:
+        """Notes that a declaration is about the port and the addresses of this diagnosis."""
+        places = _places(diagnosis)
+        for place in (*places, *{(*place[:3], SOMEWHERE) for place in places}):
+            self._at.setdefault(place, []).append(declaration)
+
+    def rival(self, declaration: Declaration, diagnosis: Diagnosis) -> Declaration | None:
+        """The first other service that declares this port on an address in common."""
+        for place in _places(diagnosis):
+            near = (SOMEWHERE,) if place[3] == ANYWHERE else (ANYWHERE, place[3])
+            for address in near:
+                for other in self._at.get((*place[:3], address), ()):
+                    if _compete(declaration, other):
+                        return other
+        return None
+
+
+def _places(diagnosis: Diagnosis) -> list[Place]:
+    """The addresses that a server would be given, a wildcard standing for all of its family."""
+    found: dict[Place, None] = {}
+    for row in diagnosis.binds:
+        bind = row.bind
+        wildcard = bind.address in (ANY4, ANY6)
+        families: list[Family] = ["ipv6", "ipv4"] if wildcard and bind.v6only is False else [bind.family]
+        for family in families:
+            found[diagnosis.protocol, diagnosis.port, family, ANYWHERE if wildcard else bind.address] = None
+    return list(found)
+
+
+def _compete(one: Declaration, other: Declaration) -> bool:
+    """Whether these are two servers.
+
+    The same name in two files (compose.yaml and compose.prod.yaml, Procfile) is one server told of twice; what a
+    devcontainer forwards is another one's port seen from an editor.
+    """
+    if one == other or not one.service or not other.service or "devcontainer" in (one.kind, other.kind):
+        return False
+    if one.service != other.service:
+        return True
+    if one.kind != "compose" or other.kind != "compose":
+        return False
+    # two `ports` entries of one service, for two ports of its container; or services of different projects
+    return one.file == other.file or one.compose_project != other.compose_project
+
+
+def _finding(
+    declaration: Declaration, first: Diagnosis, others: Iterator[Diagnosis], claims: Claims, project: Project
+) -> Finding:
+    """The first of the ports that will do: nobody else declares it, and it is free or the project's own already."""
+    notes = (Note("declared", declaration.note),) if declaration.note else ()
+    finding = Finding(declaration, first.verdict, first, notes=notes)
+    for diagnosis in chain((first,), others):
+        if claims.rival(declaration, diagnosis):
+            continue
+        if own := own_holders(declaration, diagnosis, project):
+            return _settled(finding, "running", diagnosis, _what_runs(declaration, own))
+        if diagnosis.verdict == "free":
+            claims.add(declaration, diagnosis)
+            return _settled(finding, "free" if diagnosis is first else "fallback", diagnosis)
+        if diagnosis.verdict == "unknown":
+            finding = finding._replace(status="unknown")
+    rival = claims.rival(declaration, first)
+    by_itself_fine = first.verdict in ("free", "unknown") or own_holders(declaration, first, project)
+    return finding._replace(status="declared-twice" if rival and by_itself_fine else finding.status, rival=rival)
+
+
+def _settled(finding: Finding, status: Status, diagnosis: Diagnosis, notes: Iterable[Note] = ()) -> Finding:
+    instead = None if diagnosis is finding.diagnosis else diagnosis
+    return finding._replace(status=status, instead=instead, notes=(*finding.notes, *notes))
+
+
+def own_holders(declaration: Declaration, diagnosis: Diagnosis, project: Project) -> tuple[Owner, ...]:
+    """Those of the project that hold the port; () where anybody else is in the way of any bind, seen or not."""
+    if diagnosis.verdict != "in-use":
+        return ()
+    own = tuple(owner for owner in diagnosis.owners if _is_own(owner.process, declaration, project))
+    held = {index for owner in own for index in owner.sockets}
+    for row in diagnosis.binds:
+        blockers = _blockers(row, diagnosis)
+        strange = {index for index in blockers - held if diagnosis.sockets[index].pids != ()}
+        if strange or (row.outcome == "in-use" and held.isdisjoint(blockers)):
+            return ()
+    return own
+
+
+def _blockers(row: Row, diagnosis: Diagnosis) -> set[int]:
+    """What refuses this bind or would share its clients; what is merely bound will listen soon."""
+    bound = (index for index in row.conflicts if diagnosis.sockets[index].state == "BOUND")
+    return {*row.shadows, *bound, *(row.blocked_by if row.outcome == "in-use" else ())}
+
+
+def _is_own(process: Process, declaration: Declaration, project: Project) -> bool:
+    """By a container's Compose labels, else by the directory that the process was started in."""
+    container = process.container
+    if container is None:
+        places = [PurePath(place) for place in (process.cwd, process.project_dir) if place]
+        return any(place.is_relative_to(directory) for place in places for directory in project.directories)
+    if declaration.kind == "compose":
+        labels = (container.compose_project, container.compose_service)
+        return labels == (declaration.compose_project, declaration.service)
+    return container.compose_project in project.compose_projects
+
+
+def _what_runs(declaration: Declaration, own: Sequence[Owner]) -> Iterator[Note]:
+    if declaration.kind == "compose" and not any(owner.process.container for owner in own):
+        message = "a process of the project has the port, not the service's container, which could not start beside it"
+        yield Note("not-its-container", message)
