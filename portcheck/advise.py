@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
+from portcheck.filling import fill, owner_fields, port_fields
 from portcheck.holders import groups
-from portcheck.identify.describe import container
-from portcheck.identify.lookups import engine_of
-from portcheck.identify.names import called
 from portcheck.kinds import kind_of
-from portcheck.model import Advice
 from portcheck.remedies import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from portcheck.model import Diagnosis, Owner, Process, Scene
-    from portcheck.remedies import Remedy, When
+    from portcheck.model import Advice, Diagnosis, PortRange, Scene
+    from portcheck.remedies import When
 
 HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
 NAMED_AT_MOST = 6
-EVERYBODY = ("all", "*")  # what a supervisor's command would not take for one program's name
-
-
-class Asker(NamedTuple):
-    """Who asks, as far as it decides what a command needs: the user id, None where there are none."""
-
-    uid: int | None
-
-    def needs_sudo(self, remedy: Remedy, owner: Owner | None) -> bool:
-        """Whether the command would be refused without."""
-        if not self.uid or remedy.needs == "nothing":
-            return False
-        if remedy.needs == "engine":  # it tells names only to those whose commands it takes
-            named = owner is not None and owner.process.container is not None and owner.process.container.name
-            return not named
-        return remedy.needs == "root" or owner is None or owner.process.uid != self.uid
 
 
 def advise(finding: Diagnosis, scene: Scene) -> Diagnosis:
     """The finding with its remedies, the best first."""
     return finding._replace(advice=tuple(dict.fromkeys(_advice(finding, scene))))
+
+
+def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
+    if finding.cause in HELD and finding.verdict == "in-use":
+        yield from about_holders(finding, scene.uid)
+    elif finding.cause is not None:
+        yield from _about_cause(finding, scene)
+
+
+def about_holders(finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
+    """What user `uid` can do about each holder of the port."""
+    for group in groups(finding):
+        for owner in group.roots():
+            fields = owner_fields(owner, finding, uid)
+            for remedy in BY_KIND[kind_of(owner, uid)]:
+                advice = fill(remedy, fields, owner, uid)
+                if advice:
+                    yield advice
+
+
+def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
+    remedies = (BY_CAUSE_WHILE_FREE if finding.verdict == "free" else BY_CAUSE).get(finding.cause or "address", ())
+    fields, true = _cause_fields(finding, scene), _what_is_so(finding, scene)
+    for remedy in remedies:
+        advice = fill(remedy, fields, None, scene.uid) if remedy.when is None or true[remedy.when] else None
+        if advice:
+            yield advice
+
+
+def _what_is_so(finding: Diagnosis, scene: Scene) -> Mapping[When, bool]:
+    helps = any(row.outcome == "in-use" and row.with_reuseaddr == "free" for row in finding.binds)
+    return {
+        "linux": scene.platform == "linux",
+        "ephemeral": scene.policy.ephemeral is not None and finding.port in scene.policy.ephemeral,
+        "reuseaddr-helps": helps,
+        "reuseaddr-does-not-help": not helps,
+    }
+
+
+def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
+    waits = [socket.expires_in for socket in finding.sockets if socket.expires_in]
+    known = {
+        "unprivileged_from": scene.policy.unprivileged_from,
+        "ephemeral_first": scene.policy.ephemeral and scene.policy.ephemeral.first,
+        "reserved_ports": ",".join([*map(_range, scene.policy.reserved), str(finding.port)]),
+        "seconds": max(1, round(max(waits))) if waits else None,
+        "addresses": ", ".join(str(local) for local in scene.addresses[:NAMED_AT_MOST]) or None,
+        "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
+    }
+    return port_fields(finding) | {name: value for name, value in known.items() if value is not None}
+
+
+def _range(ports: PortRange) -> str:
+    return str(ports.first) if ports.first == ports.last else f"{ports.first}-{ports.last}"

@@ -72,7 +72,7 @@ def _open_rows(rows: Sequence[Row], on_port: Sequence[Socket]) -> Iterator[Blind
                 "holder-not-seen",
                 f"the kernel refuses to bind {row.bind.address}, and no socket that holds it can be seen from here",
             )
-        if row.outcome != "unknown":
+        if row.outcome != "unknown" or row.shadows:  # whether refused or shared, somebody is there
             continue
         if row.error:
             yield BlindSpot("probe-failed", f"the bind of {row.bind.address} failed with {row.error}")

@@ -102,7 +102,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "supervisord": (
         Remedy(
             "supervisord starts it again when it ends: stop it there",
-            ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
+            ("supervisorctl", "stop", "{supervised}"),
             "owner",
         ),
     ),

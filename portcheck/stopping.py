@@ -1,175 +1,175 @@
-"""What stopping a port's holder takes, and what came of it.  Pure: portcheck.act carries it out.
+"""What stopping a port's holder takes.  Pure: portcheck.act carries a plan out, portcheck.stopped says what came of it.
 
 A plan never signals what would come back: a service, a container or a supervised program is stopped by what manages
-it, a prefork server by its main process.  A client that is merely connected to the port is never part of a plan.
+it, a server by its main process.  A client that is merely connected to the port is never part of a plan.
 """
 
 from __future__ import annotations
 
-from portcheck.advise import kind_of, managed_stop
+from portcheck.filling import fill, owner_fields
+from portcheck.holders import groups
 from portcheck.identify.describe import who
-from portcheck.message import leader
+from portcheck.kinds import MANAGED, SIGNALLED, kind_of
+from portcheck.model import Process
+from portcheck.remedies import BY_KIND, ONE_OF_SEVERAL, STOP_CONTAINER
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-    from typing import Literal
+    from collections.abc import Iterable, Mapping
 
-    from portcheck.model import Diagnosis, Owner, Process
-
-    Outcome = Literal["free", "held", "respawned", "time-wait", "refused", "declined", "planned", "already-free"]
+    from portcheck.holders import Group
+    from portcheck.model import Advice, Diagnosis, Owner
 
 
 class Asker(NamedTuple):
-    """Who wants to stop something: the user id (None where there are none), and the asker's own processes."""
+    """Who wants to stop something."""
 
-    uid: int | None
+    uid: int | None  # None where there are no user ids
     own_pids: frozenset[int]  # portcheck itself and its ancestors
-    now: float
+    now: float  # seconds since the epoch
+    own_cgroup: str | None = None
+    supervisors: Mapping[int, Process] = {}  # those that the holders name, as they are at this moment
 
 
 class Step(NamedTuple):
-    """One holder, and how it is stopped: by a manager's command, else by a signal to its main process."""
+    """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
 
-    owner: Owner
-    text: str
+    members: tuple[Owner, ...]  # everybody who holds its sockets
+    roots: tuple[Owner, ...]  # those that are stopped: the others end with them
     command: tuple[str, ...] | None = None
+    signalled: tuple[Process, ...] = ()  # at first; members that outlive them come after
 
 
 class Plan(NamedTuple):
-    """The steps that free a port; `refusal` says why there are none."""
+    """The steps that free a port; `refusal` says why there are none, `advice` what can be done instead."""
 
     steps: tuple[Step, ...] = ()
     refusal: str | None = None
-
-    @property
-    def pids(self) -> frozenset[int]:
-        return frozenset(step.owner.pid for step in self.steps if step.owner.pid)
+    advice: tuple[Advice, ...] = ()
 
 
-def holders(finding: Diagnosis) -> tuple[Owner, ...]:
-    """Whom a plan is about: of each socket that listens or is bound the process that the others come from."""
-    serving = [index for index, socket in enumerate(finding.sockets) if serves(finding, index)]
-    found = (leader(finding.owners, index) for index in serving)
-    return tuple(dict.fromkeys(owner for owner in found if owner is not None))
-
-
-def serves(finding: Diagnosis, index: int) -> bool:
-    """Whether a socket holds the port by itself, and is not just one end of a connection."""
-    socket = finding.sockets[index]
-    return socket.state in ("LISTEN", "BOUND") or (socket.protocol == "udp" and socket.remote_port is None)
+class _RefusedError(Exception):
+    """Something in the way of a plan."""
 
 
 def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int | None = None) -> Plan:
     """How to free the port; refuses with a reason rather than stop something that was not meant.
 
-    `everything` allows several unrelated holders, `pid` picks one of them.
+    `everything` allows several unrelated holders, `pid` picks the one that this process belongs to.
     """
-    owners = holders(finding)
+    found = groups(finding)
     if pid is not None:
-        owners = tuple(owner for owner in owners if pid in _group(owner, finding))
-        if not owners:
-            return Plan(refusal=f"PID {pid} does not hold port {finding.port}")
-    if not owners:
-        return Plan(refusal=_nothing_to_stop(finding))
-    for owner in owners:
-        refusal = _refusal(owner, asker)
-        if refusal:
-            return Plan(refusal=refusal)
-    steps = tuple({_key(step): step for step in (_step(owner, asker) for owner in owners)}.values())
-    if len(steps) > 1 and not everything:
-        names = "; ".join(who(step.owner.process, asker.now) for step in steps)
-        return Plan(refusal=f"{len(steps)} holders that have nothing to do with each other: {names};"
-                    " name one with --pid, or say --all")  # fmt: skip
+        found = tuple(group for group in found if any(owner.pid == pid for owner in group.members))
+        if not found:
+            return _refused(f"PID {pid} does not hold port {finding.port}", finding)
+    if not found:
+        return _refused(_nobody_to_stop(finding), finding)
+    try:
+        steps = tuple(_merged(step for group in found for step in _steps(group, finding, asker)))
+    except _RefusedError as refusal:
+        return _refused(str(refusal), finding)
+    if len(_programs(steps)) > 1 and not everything:
+        names = " and ".join(who(step.roots[0].process, asker.now) for step in steps)
+        choices = (fill(ONE_OF_SEVERAL, owner_fields(step.roots[0], finding, asker.uid), step.roots[0], asker.uid) for step in steps)
+        return Plan(
+            refusal=f"{names} have nothing to do with each other; --all stops them all",
+            advice=tuple(choice for choice in choices if choice),
+        )
     return Plan(steps)
 
 
-def _group(owner: Owner, finding: Diagnosis) -> set[int]:
-    """The leader and those that hold the same sockets."""
-    return {other.pid for other in finding.owners if other.pid and set(other.sockets) & set(owner.sockets)}
+def _refused(reason: str, finding: Diagnosis) -> Plan:
+    """What the diagnosis advises stays true, except to ask for this very stop."""
+    useful = (advice for advice in finding.advice if (advice.command or ())[:2] != ("portcheck", "stop"))
+    return Plan(refusal=reason, advice=tuple(useful))
 
 
-def _key(step: Step) -> object:
-    return step.command or step.owner.pid
+def _nobody_to_stop(finding: Diagnosis) -> str:
+    if finding.verdict == "unavailable":
+        return "nobody can hold it: this address cannot be had here"
+    if finding.cause == "kernel":
+        return "the kernel itself holds it, not a process"
+    if finding.cause in ("connection", "closing"):
+        return "no server holds it, only one end of a connection, and clients are left alone"
+    return "no process that holds it can be seen from here"
 
 
-def _step(owner: Owner, asker: Asker) -> Step:
-    named = who(owner.process, asker.now)
-    command = managed_stop(owner, asker.uid)
-    if command:
-        return Step(owner, f"{named}: {' '.join(command)}", command)
-    return Step(owner, f"{named}: SIGTERM to PID {owner.pid}")
+def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterable[Step]:
+    """One for each manager's command, and one for all processes that are ended by signals."""
+    roots = group.roots()
+    commands = {root: _command(root, finding, asker) for root in roots}
+    for root, command in commands.items():
+        if command:
+            yield Step(group.members, (root,), command)
+    plain = tuple(root for root in roots if commands[root] is None)
+    if plain:
+        yield Step(group.members, plain, signalled=tuple(dict.fromkeys(_first(root, asker) for root in plain)))
 
 
-def _nothing_to_stop(finding: Diagnosis) -> str:
-    if finding.cause == "time-wait":
-        return "no process holds it, only TIME_WAIT entries, which leave by themselves"
-    if finding.cause == "connection":
-        return "no server holds it, only a connection of a client, which is not stopped for that"
-    return "no process that holds it can be seen"
+def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
+    """By what its manager stops it; None where a signal does.  Raises _RefusedError."""
+    kind = kind_of(root, asker.uid)
+    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's files and plugin
+    advice = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
+    named = who(root.process, asker.now)
+    if "socket-unit" not in kind and _runs_portcheck(root, asker):
+        raise _RefusedError(f"{named} is portcheck itself, or what it runs in")
+    if kind in SIGNALLED:
+        _may_be_signalled(root, asker)
+        return None
+    if kind not in MANAGED or advice is None or advice.command is None:
+        raise _RefusedError(f"{named}: {advice.text}" if advice else f"what {named} holds it for is not known")
+    if advice.command[0] == "sudo" and advice.command[1] != "-iu":
+        raise _RefusedError(f"{named} can only be stopped by root")
+    return advice.command
 
 
-def _refusal(owner: Owner, asker: Asker) -> str | None:
-    """Why this holder is not stopped; None where it may be."""
-    process = owner.process
+def _runs_portcheck(root: Owner, asker: Asker) -> bool:
+    """An ancestor, or the service or container in which portcheck runs itself."""
+    together = asker.own_cgroup is not None and root.process.cgroup == asker.own_cgroup
+    return root.pid in asker.own_pids or (together and root.process.service is not None)
+
+
+def _may_be_signalled(root: Owner, asker: Asker) -> None:
+    process = root.process
     named = who(process, asker.now)
-    kind = kind_of(owner, asker.uid)
-    managed = managed_stop(owner, asker.uid) is not None
-    if kind in ("hidden", "hidden-by-namespace") and not managed:
-        return f"its holder cannot be seen from here ({named}){'; try with sudo' if asker.uid else ''}"
-    if owner.pid in asker.own_pids:
-        return f"{named} is portcheck itself, or runs it"
-    if not managed and (process.role == "service manager" or owner.pid == 1):
-        return f"{named} is the service manager; what it holds the port for is not known"
-    if not managed and process.role == "proxy":
-        return f"{named} only passes a container's port on, and the container is not known: stop that"
+    if root.pid == 1:
+        raise _RefusedError(f"{named} is PID 1, with which this whole system or container ends")
     if asker.uid and process.uid != asker.uid:
-        return f"{named} belongs to {process.user or process.uid}: it takes sudo"
-    return None
+        raise _RefusedError(f"{named} can only be stopped by {process.user or process.uid} or root")
+    if process.supervisor and process.supervisor_pid in (*asker.own_pids, 1):
+        raise _RefusedError(f"{process.supervisor}, which starts {named} again, runs portcheck too")
 
 
-def outcome(before: Collection[int], after: Diagnosis) -> Outcome:
-    """What became of the port: `before` are the PIDs that the plan was about."""
-    held = {owner.pid for owner in after.owners if any(serves(after, index) for index in owner.sockets)}
-    if held:
-        return "held" if held & set(before) else "respawned"
-    if after.verdict == "free":
-        return "free"
-    return "time-wait" if after.cause in ("time-wait", "closing") else "held"
+def _first(root: Owner, asker: Asker) -> Process:
+    """Who is signalled first: what would start it again, else the process itself."""
+    process = root.process
+    if not process.supervisor or not process.supervisor_pid:
+        return process
+    supervisor = asker.supervisors.get(process.supervisor_pid)
+    # an ancestor is older than its descendants; a younger process has only got its PID
+    if supervisor is None or (supervisor.started_at or 0) > (process.started_at or 0):
+        return process
+    return supervisor
 
 
-def verdict(result: Outcome, done: Plan, after: Diagnosis, now: float) -> str:
-    """One true sentence on how it ended."""
-    stopped = ", ".join(who(step.owner.process, now) for step in done.steps)
-    subject = f"Port {after.port}"
-    if result == "free":
-        return f"{subject} is free now: {stopped} has ended."
-    if result == "time-wait":
-        return f"{subject}: {stopped} has ended, and {_lower(after.message)}"
-    if result == "respawned":
-        return f"{subject} was taken again at once: {_again(holders(after), now)}."
-    return f"{subject} is still held: {_lower(after.message)}"
+def _merged(steps: Iterable[Step]) -> Iterable[Step]:
+    """A container's two proxies are stopped by one command."""
+    by_command: dict[object, Step] = {}
+    for step in steps:
+        key = step.command or step.signalled
+        known = by_command.get(key)
+        by_command[key] = step if known is None else known._replace(members=(*known.members, *step.members))
+    return by_command.values()
 
 
-def _again(owners: Iterable[Owner], now: float) -> str:
-    said = []
-    for owner in owners:
-        by = _restarter(owner.process)
-        said.append(f"{who(owner.process, now)}" + (f", started again by {by}" if by else ""))
-    return "; ".join(said)
+def _programs(steps: Iterable[Step]) -> set[object]:
+    """What the steps have in common: a command, a starter, a main process that holds another of the sockets."""
+    pids = {owner.pid for step in steps for owner in step.members}
+    return {step.command or _family(step.roots[0].process, pids) for step in steps}
 
 
-def _restarter(process: Process) -> str | None:
-    """Who brought it back: unit, restart policy, or the supervisor found by ancestry."""
-    if process.service:
-        return process.service
-    if process.container and process.container.restart_policy:
-        return f"the restart policy {process.container.restart_policy} of its container"
-    if process.supervisor or process.started_by:
-        pid = f" (PID {process.supervisor_pid})" if process.supervisor_pid else ""
-        return f"{process.supervisor or process.started_by}{pid}"
-    return None
-
-
-def _lower(message: str) -> str:
-    return message[0].lower() + message[1:]
+def _family(process: Process, pids: set[int | None]) -> object:
+    if process.parent_pid in pids:
+        return process.parent_pid
+    return process.supervisor_pid or process.pid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,8 @@ from rigs.systemd_host import systemd_host, systemd_root
 
 __all__ = ["docker_engine", "systemd_host", "systemd_root"]
 
+# What a skip says when this machine lacks something that could be had.
+WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
 _REPORT = pytest.StashKey[list[str]]()
 
 
@@ -19,6 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_REPORT] = []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything should be there (CI), a test that skips for want of something has not passed."""
+    if session.exitstatus or not os.environ.get("PORTCHECK_NO_SKIPS"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = [] if reporter is None else reporter.stats.get("skipped", [])
+    wanting = [report for report in skipped if any(word in str(report.longrepr) for word in WANTING)]
+    if wanting:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[_REPORT].append(f"FAILED: {len(wanting)} tests skipped that CI must be able to run")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

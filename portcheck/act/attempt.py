@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
@@ -29,10 +28,10 @@ AT_ONCE = 5.0  # seconds
 
 
 class Ending(NamedTuple):
-    """How an attempt ended; `status` is what end_as() takes, 0 where the command is still running."""
+    """How an attempt ended; `code` is what end_as() takes, 0 where the command is still running."""
 
     how: Literal["ended", "ready", "timeout"]
-    status: int = 0
+    code: int = 0
     # Who has the port, where that is why the command failed: it never listened, and was not told to end.
     taken_by: Diagnosis | None = None
     failed_at_once: bool = False  # by itself, and before it can have served anybody
@@ -52,11 +51,11 @@ def attempt(
     begun = time.monotonic()
     watched = True
     for pause in pauses():
-        status = child.wait(pause if watched else None)
-        if status is not None:
-            failed = os.waitstatus_to_exitcode(status) > 0 and not child.was_told_to_end
+        code = child.wait(pause if watched else None)
+        if code is not None:
+            failed = code > 0 and not child.was_told_to_end
             taken_by = _taken_by(witness, tell) if failed else None
-            return Ending("ended", status, taken_by, failed and time.monotonic() - begun < AT_ONCE)
+            return Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
         watched = watched and _look(witness, tell)
         if until_ready is not None and witness.ready:
             return Ending("ready")

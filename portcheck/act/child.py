@@ -41,7 +41,7 @@ class Child:
     def wait(self, timeout: float | None) -> int | None:
         """Passes on the next signal that comes within `timeout` seconds (None: no limit).
 
-        Returns the command's wait status (os.waitstatus_to_exitcode) once it has ended, else None.
+        Returns the command's exit code once it has ended (-15 where it died of signal 15), else None.
         """
         received = signals.take(timeout)
         if received is None:
@@ -77,7 +77,7 @@ class Child:
             if pid != self.pid:
                 continue
             if not os.WIFSTOPPED(status):
-                ended = status
+                ended = os.waitstatus_to_exitcode(status)
             elif os.WSTOPSIG(status) in signals.STOPS:
                 signals.stop_as(os.WSTOPSIG(status))
 
@@ -149,9 +149,8 @@ def _become(launch: Launch, report: int, mask: set[int | signal.Signals], handle
         os._exit(127)
 
 
-def end_as(status: int) -> int:
+def end_as(code: int) -> int:
     """Ends as the command did: by the same signal, or with the exit code that is returned."""
-    code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return code
     signals.die_of(-code)

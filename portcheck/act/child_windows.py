@@ -54,6 +54,6 @@ def start(launch: Launch) -> Child:
     return Child(subprocess.Popen((program, *launch.command[1:]), env=dict(launch.environ), stdout=stdout))
 
 
-def end_as(status: int) -> int:
+def end_as(code: int) -> int:
     """The exit code, which is all that a Windows process leaves."""
-    return status
+    return code

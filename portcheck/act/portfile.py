@@ -25,12 +25,22 @@ class PortFile:
     def write(self, port: int) -> None:
         """A reader sees the whole number or no file.  Raises PortcheckError."""
         if self._path is not None:
-            new = self._path.with_name(f"{self._path.name}.new")
-            self._change(lambda: new.write_text(f"{port}\n", encoding="ascii"))
-            self._change(lambda: new.replace(self._path or new))
+            path = self._path
+            self._change(lambda: self._new.write_text(f"{port}\n", encoding="ascii"))
+            self._change(lambda: self._new.replace(path))
+
+    @property
+    def _new(self) -> Path:
+        return Path(f"{self._path}.new")
 
     def __enter__(self) -> None:
-        self._remove()
+        """Raises PortcheckError where no file can be made there: before anything is started."""
+        if self._path is not None:
+            if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
+                raise PortcheckError(f"--port-file {self._path} is there already, and is no regular file")
+            self._remove()
+            self._change(self._new.touch)
+            self._change(self._new.unlink)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -137,10 +137,10 @@ class _Runner:
         if ending.how == "timeout":
             self._tell(f"not ready within {self._request.timeout:g} s, and ended for that")
             return TIME_IS_UP
-        if ending.how == "ended" and self._request.wait_ready and ending.status == 0:
+        if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
             self._tell("the command has ended, and was never seen to listen")
             return NEVER_LISTENED
-        return end_as(ending.status)
+        return end_as(ending.code)
 
     def _tell(self, text: str) -> None:
         if not self._request.quiet:

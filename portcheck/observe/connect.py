@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 import sys
 
 from portcheck.addresses import is_wildcard, unmapped
@@ -24,8 +25,12 @@ def refusal(host: str, port: int, timeout: float) -> str | None:
     """
     try:
         with socket.create_connection((host, port), timeout) as connection:
-            # Where nobody listens, a socket can connect to itself: if the kernel gives our end the same port.
-            return "ECONNREFUSED" if connection.getsockname() == connection.getpeername() else None
+            if connection.getsockname() != connection.getpeername():
+                return None
+            # Where nobody listens a socket can connect to itself, if the kernel gives our end that very port.
+            # It is closed by a reset: a TIME_WAIT entry would keep the port from the server that is waited for.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return "ECONNREFUSED"
     except TimeoutError:
         return f"no answer within {timeout:.1f} s"
     except socket.gaierror as error:

@@ -112,7 +112,7 @@ def _socket(file: dict[str, str], process: dict[str, str]) -> Socket | None:
         port,
         remote_address,
         remote_port,
-        None if protocol == "udp" else _STATES.get(file.get("TST", ""), "BOUND"),
+        None if protocol == "udp" else _STATES.get(file.get("TST", ""), "CLOSED" if arrow else "BOUND"),
         interface=scope,
         user=process.get("L"),
         uid=int(uid) if uid.isdecimal() else None,

@@ -14,10 +14,11 @@ from portcheck.observe.processors import may_spread, spread
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-# An io_uring: a socket that is registered with one needs no descriptor of its own.
-RING = "anon_inode:[io_uring]"
+    Table = tuple[int, str]  # a process and the place of a table of its descriptors: (382, "382/fd"), below /proc
+    Seen = tuple[dict[str, tuple[int, ...]], set[int]]  # wanted link → processes that have it; those hidden
+
 _KTHREADD = 2
 WORTH_A_FORK = 15_000  # descriptors: below, a fork and its end take longer than it saves
 
@@ -45,22 +46,19 @@ def holders(inodes: Collection[int]) -> Holders:
     Sockets that nobody seems to hold are then looked for in rarer places (see `observe.rare_holders`).
     """
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
-    found: dict[str, tuple[int, ...]] = dict.fromkeys(links, ())
     if not links:
         return Holders({})
-    pids = _without_kernel_threads(procfs.process_ids())
-    rings, hidden = _walk(pids, found)
-    if not all(found.values()):
+    pids = procfs.process_ids()
+    seen = _joined(spread(_shares(_without_kernel_threads(pids)), partial(walk, wanted=frozenset(links))))
+    missing = links.keys() - seen[0].keys()
+    if missing:
         from portcheck.observe import rare_holders
 
-        # What was left out, and what has begun since: a holder may have handed over to it and ended.
-        others = procfs.process_ids() - pids
-        more_rings, more_hidden = _walk(others, found)
-        rare_holders.search(pids | others, rings + more_rings, found)
-        hidden += more_hidden
+        seen = _joined([seen, rare_holders.search(frozenset(missing))])
+    found, hidden = seen
     return Holders(
-        {inode: _ascending(found[link]) for link, inode in links.items()},
-        hidden,
+        {inode: _ascending(found.get(link, ())) for link, inode in links.items()},
+        len(hidden),
         unlisted=1 not in pids,
         pid_namespace=procfs.in_pid_namespace(),
     )
@@ -70,59 +68,61 @@ def _ascending(pids: tuple[int, ...]) -> tuple[int, ...]:
     return pids if len(pids) < 2 else tuple(sorted(set(pids)))
 
 
-def _walk(pids: Iterable[int], found: MutableMapping[str, tuple[int, ...]]) -> tuple[list[int], int]:
-    """Notes who holds a wanted socket; returns who holds an io_uring, and how many processes are hidden."""
-    wanted = frozenset([*found, RING])
-    rings: list[int] = []
-    hidden = 0
-    for held, unseen in spread(_shares(pids), partial(_walk_share, wanted=wanted)):
-        hidden += unseen
-        for pid, link in held:
-            if link == RING:
-                rings.append(pid)
-            else:
-                found[link] += (pid,)
-    return rings, hidden
+def _joined(parts: Iterable[Seen]) -> Seen:
+    found: dict[str, tuple[int, ...]] = {}
+    hidden: set[int] = set()
+    for more_found, more_hidden in parts:
+        hidden |= more_hidden
+        for link, pids in more_found.items():
+            found[link] = found.get(link, ()) + pids
+    return found, hidden
 
 
-def _shares(pids: Iterable[int]) -> list[list[int]]:
-    """The processes in shares of about as many descriptors each, where that is worth a fork.
+def _shares(pids: Iterable[int]) -> list[list[Table]]:
+    """The tables of the processes in shares of about as many descriptors each, where that is worth a fork.
 
-    Since Linux 6.2 the size of /proc/PID/fd is the number of its entries; before, and for whom it may not be asked, 0.
+    Since Linux 6.2 the size of /proc/PID/fd is the number of its entries; before, and for whom it may not be
+    asked, 0.
     """
+    tables = [(pid, f"{pid}/fd") for pid in pids]
     if not may_spread():
-        return [list(pids)]
-    sizes = sorted(((_descriptors(pid), pid) for pid in pids), reverse=True)
+        return [tables]
+    sizes = sorted(((_descriptors(table[1]), table) for table in tables), reverse=True)
     if sum(size for size, _ in sizes) < WORTH_A_FORK:
-        return [[pid for _, pid in sizes]]
-    return [[pid for _, pid in sizes[start::2]] for start in (0, 1)]
+        return [tables]
+    return [[table for _, table in sizes[start::2]] for start in (0, 1)]
 
 
-def _descriptors(pid: int) -> int:
+def _descriptors(table: str) -> int:
     try:
-        return os.stat(f"/proc/{pid}/fd").st_size
+        return os.stat(f"/proc/{table}").st_size
     except OSError:
         return 0
 
 
-def _walk_share(pids: Iterable[int], wanted: frozenset[str]) -> tuple[list[tuple[int, str]], int]:
-    """Which of these processes hold what is wanted, and how many are hidden."""
-    found: list[tuple[int, str]] = []
-    hidden = 0
-    for pid in pids:
+def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
+    """Which processes have the wanted links, and which may not be looked at."""
+    found: dict[str, tuple[int, ...]] = {}
+    hidden = set()
+    for pid, table in tables:
         try:
-            held = held_links(f"{pid}/fd", wanted)
+            held = held_links(table, wanted)
         except PermissionError:
-            hidden += _may_hold_files(pid)
+            if _may_hold_files(pid):
+                hidden.add(pid)
             continue
         except OSError:
             continue  # it has ended
-        found.extend((pid, link) for link in held)
+        for link in held:
+            found[link] = (*found.get(link, ()), pid)
     return found, hidden
 
 
 def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
     """The wanted ones among the links of a table of descriptors (`382/fd`, below /proc).  Raises OSError.
+
+    The intersection ends when it has all that is wanted: the listener of a busy server is one of its first
+    descriptors, and its connections are not looked at.
 
     Links are read relative to the open directory: 8 % slower than after a chdir into it, which would move
     all threads of a program that uses portcheck as a library, and 7 % faster than by whole paths.

@@ -13,11 +13,13 @@ import os
 import sys
 
 from portcheck.observe import procfs
-from portcheck.observe.owners import RING, held_links
+from portcheck.observe.owners import walk
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, MutableMapping
+    from collections.abc import Callable, Iterator
+
+    from portcheck.observe.owners import Seen
 
     Compare = Callable[[int, int], bool]
 
@@ -30,39 +32,34 @@ _KCMP_NUMBERS = {
     "s390x": 343,
 }
 _KCMP_FILES = 2
+_RING = "anon_inode:[io_uring]"
 _RING_LOOKS = 3
 
 
-def search(pids: Iterable[int], rings: Iterable[int], found: MutableMapping[str, tuple[int, ...]]) -> None:
-    """Adds to `found` (socket link → PIDs) what threads and io_urings hold of the links that have no PID yet.
+def search(wanted: frozenset[str]) -> Seen:
+    """As `owners.walk` does: every process anew, every thread, every io_uring.
 
-    `rings`: the processes that are known to have an io_uring among their ordinary descriptors.
+    So it also finds a process to which a holder handed over before it ended, while the first walk went on.
     """
-    wanted = frozenset(link for link, holders in found.items() if not holders)
-    tables_with_rings = [(pid, f"{pid}/fd") for pid in rings]
-    for pid, table in _tables_of_threads(pids):
-        try:
-            held = held_links(table, wanted | {RING})
-        except OSError:
-            continue  # hidden, as its process is, or ended
-        if RING in held:
-            tables_with_rings.append((pid, table))
-        for link in held - {RING}:
-            found[link] += (pid,)
-    for pid, table in tables_with_rings:
-        for link in wanted.intersection(_registered(table)):
-            found[link] += (pid,)
-
-
-def _tables_of_threads(pids: Iterable[int]) -> Iterator[tuple[int, str]]:
-    """(pid, place in /proc) of each table of descriptors that is not its process' main one."""
     same = _comparison()
-    for pid in pids:
-        tables = [pid]
-        for thread in _threads(pid):
-            if thread != pid and not any(same(known, thread) for known in tables):
-                tables.append(thread)
-                yield pid, f"{pid}/task/{thread}/fd"
+    tables = [(pid, table) for pid in sorted(procfs.process_ids()) for table in _tables(pid, same)]
+    found, hidden = walk(tables, wanted | {_RING})
+    with_rings = found.pop(_RING, ())
+    for pid, table in tables:
+        if pid in with_rings:
+            for link in wanted.intersection(_registered(table)):
+                found[link] = (*found.get(link, ()), pid)
+    return found, hidden
+
+
+def _tables(pid: int, same: Compare) -> Iterator[str]:
+    """The place of a process' table of descriptors, and of each other one that its threads have."""
+    yield f"{pid}/fd"
+    known = [pid]
+    for thread in _threads(pid):
+        if thread != pid and not any(same(other, thread) for other in known):
+            known.append(thread)
+            yield f"{pid}/task/{thread}/fd"
 
 
 def _threads(pid: int) -> list[int]:
@@ -100,7 +97,7 @@ def _rings(table: str) -> list[str]:
         names = os.listdir(f"/proc/{table}")
     except OSError:
         return []
-    return [name for name in names if procfs.link(f"{table}/{name}") == RING]
+    return [name for name in names if procfs.link(f"{table}/{name}") == _RING]
 
 
 def _ring_info(path: str) -> bytes:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from portcheck.model import Diagnosis, Family, Owner, Process, Protocol, Row
-    from portcheck.preflight.declare import Declaration
+    from portcheck.preflight.declare import Declaration, Unresolved
 
     # A verdict, or what else becomes of a declared port.
     Status = Literal[
@@ -48,6 +48,20 @@ class Finding(NamedTuple):
     instead: Diagnosis | None = None  # of the fallback that is free, or on which the project runs
     rival: Declaration | None = None
     notes: tuple[Note, ...] = ()
+
+
+class Report(NamedTuple):
+    """All of an answer: what was read, what was found out, and what was not asked or stays open."""
+
+    files: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    disabled: tuple[Declaration, ...] = ()  # of Compose services whose profiles are off
+    unresolved: tuple[Unresolved, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """False where something that could change the answer could not be seen."""
+        return not self.unresolved and all(finding.diagnosis.complete for finding in self.findings)
 
 
 def asked(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:

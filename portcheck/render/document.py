@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from portcheck.commands.stop import Report
     from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
+    from portcheck.preflight.declare import Declaration, Unresolved
+    from portcheck.preflight.judge import Finding, Report
     from portcheck.waiting import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
@@ -98,6 +100,45 @@ def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
         "seconds": round(waited.seconds, 3),
         "targets": [_standing(standing) for standing in waited.standings],
     }
+
+
+def preflight_document(report: Report) -> dict[str, Any]:
+    """A result for each declared port, with its place; what could not be established is a blind spot with its own."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": report.complete,
+        "files": json_value(report.files),
+        "results": [_found(finding) for finding in report.findings],
+        "disabled": [_declaration(declaration) for declaration in report.disabled],
+        "blind_spots": [
+            {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_at(spot)} for spot in report.unresolved
+        ],
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    """The result for the declared port, and what becomes of the declaration."""
+    instead = finding.instead
+    diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
+    return {
+        **result(diagnosis),
+        "status": finding.status,
+        "declaration": _declaration(finding.declaration),
+        "rival": _declaration(finding.rival) if finding.rival else None,
+        "instead": result(instead) if instead else None,
+    }
+
+
+def _declaration(declaration: Declaration) -> dict[str, Any]:
+    told = declaration._asdict()
+    for name in ("enabled", "note"):  # told by where it stands in the document, and among the notes
+        del told[name]
+    at = _at(declaration)
+    return {**at, **{name: json_value(field) for name, field in told.items() if name not in at}}
+
+
+def _at(place: Declaration | Unresolved) -> dict[str, Any]:
+    return {"file": utf8(place.file), "line": place.line, "service": json_value(place.service)}
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

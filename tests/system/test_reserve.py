@@ -169,8 +169,14 @@ def test_a_port_file_is_kept_for_a_command_that_goes_on(tmp_path: Path) -> None:
 
 def test_a_port_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path, said in ((tmp_path, "Is a directory"), (tmp_path / "file" / "port", "Not a directory")):
-        with pytest.raises(PortcheckError, match=f"--port-file .*: {said}"), PortFile(str(path)) as _:
+    for path, said in (("file/port", "Not a directory"), ("none/port", "No such file")):
+        with pytest.raises(PortcheckError, match=f"--port-file .*: {said}"), PortFile(str(tmp_path / path)) as _:
             pass
-    with pytest.raises(PortcheckError, match="No such file"), PortFile(str(tmp_path / "none" / "port")) as _:
-        PortFile(str(tmp_path / "none" / "port")).write(1)
+
+
+def test_a_port_file_replaces_nothing_but_a_file(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "somewhere")
+    for path in (tmp_path / "link", tmp_path, Path("/dev/null")):
+        with pytest.raises(PortcheckError, match="is no regular file"), PortFile(str(path)) as _:
+            pass
+        assert path.is_symlink() or path.exists()

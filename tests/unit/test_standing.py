@@ -85,9 +85,7 @@ def test_who_listens_is_said_at_the_end() -> None:
 def test_a_prefork_server_is_named_once() -> None:
     both = listener(pids=(382, 390))
     people = (process(), process(390, parent_pid=382))
-    found = concluded(
-        listening(target(), [both], ADDRESSES, "linux"), diagnosis(scene(both, processes=people)), NOON
-    )
+    found = concluded(listening(target(), [both], ADDRESSES, "linux"), diagnosis(scene(both, processes=people)), NOON)
     assert found.message.count("httpd") == 1
     assert "390" not in found.message
 

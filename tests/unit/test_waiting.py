@@ -24,6 +24,7 @@ from portcheck.waiting import (
 )
 
 World = Callable[[float], Sequence[Standing]]
+USUAL = Plan()
 
 
 class Time:
@@ -34,7 +35,7 @@ class Time:
         self.looks: list[float] = []
         self.told: list[tuple[Standing, ...]] = []
 
-    def wait(self, world: World, plan: Plan = Plan()) -> Waited:
+    def wait(self, world: World, plan: Plan = USUAL) -> Waited:
         start = self.now
 
         def look(left: float) -> tuple[Standing, ...]:

@@ -1,0 +1,181 @@
+"""What makes portcheck quick, counted: modules imported, dumps, walks, system calls.  Never times."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hosts import PORTCHECK, Host, need
+
+from portcheck.observe import netlink, owners
+from portcheck.target import parse_targets
+
+FDS = 200
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with Host() as made:
+        yield made
+
+
+def imported(*args: str) -> set[str]:
+    """The modules that the installed command imports for a command line."""
+    code = (
+        "import sys\nfrom portcheck.__main__ import run\nsys.stdout = open('/dev/null', 'w')\nrun(sys.argv[1:])\n"
+        "sys.stdout = sys.__stdout__\nprint('\\n'.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+HEAVY = {
+    "typing",
+    "dataclasses",
+    "inspect",
+    "psutil",
+    "rich",
+    "typer",
+    "subprocess",
+    "ipaddress",
+    "datetime",
+    "logging",
+}
+OURS_AT_MOST = 50
+
+
+def free_port() -> str:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("args", "allowed"), [((), set()), (("--json",), set()), (("--no-probe",), set())], ids=["text", "json", "no-probe"]
+)
+def test_the_quick_way_imports_little(args: tuple[str, ...], allowed: set[str]) -> None:
+    modules = imported(free_port(), *args)
+    assert not (HEAVY - allowed) & modules
+    assert ("json" in modules) is ("--json" in args)
+    ours = {name for name in modules if name.startswith("portcheck")}
+    assert len(ours) <= OURS_AT_MOST, sorted(ours)
+    assert not {name for name in ours if "identify" in name and name != "portcheck.identify"} - {
+        "portcheck.identify.describe",
+        "portcheck.identify.names",
+    }
+
+
+def test_pick_takes_the_quick_way_too() -> None:
+    assert not HEAVY & imported("pick", free_port())
+
+
+def test_import_portcheck_imports_nothing_heavy() -> None:
+    code = "import sys, portcheck; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"psutil", "rich", "typer", "socket", "json"} & set(done.stdout.split())
+
+
+class Counts:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.dumps = self.walks = 0
+        real_dump, real_walk = netlink.Netlink.dump, owners.holders
+
+        def dump(*args: object, **more: object) -> object:
+            self.dumps += 1
+            return real_dump(*args, **more)  # type: ignore[arg-type]
+
+        def walk(*args: object) -> object:
+            self.walks += 1
+            return real_walk(*args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(netlink.Netlink, "dump", dump)
+        monkeypatch.setattr(owners, "holders", walk)
+
+
+def questions(text: str) -> int:
+    from portcheck.observe.names import SystemNames
+    from portcheck.pipeline import checks
+
+    return len(list(checks(parse_targets([text], SystemNames()), probe=False)))
+
+
+@pytest.mark.parametrize("text", ["{0}", "{0}-{1}"])
+def test_one_look_for_all_ports(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many dumps and walks for a thousand ports as for one."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        counts = Counts(monkeypatch)
+        assert questions(text.format(port, min(port + 999, 65535))) >= 1
+    assert counts.walks == 1
+    # addresses; TCP listeners, bound-only, everything, UDP, each for both families, and MPTCP beside TCP
+    assert counts.dumps <= 24
+
+
+def test_an_idle_port_takes_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = int(free_port())
+    counts = Counts(monkeypatch)
+    assert questions(str(port)) == 1
+    assert counts.walks == 0
+
+
+def test_system_calls_grow_by_one_for_each_descriptor(host: Host, tmp_path: Path) -> None:
+    need("strace")
+    code = (
+        "import os,socket,sys; s=socket.create_server(('127.0.0.1',8000));"
+        f"kept=[os.open('/dev/null',0) for _ in range({FDS})]; print('ready',flush=True); sys.stdin.read()"
+    )
+    host.start([sys.executable, "-c", code], ready=b"ready")
+    before = calls(host, tmp_path / "before")
+    for _ in range(10):
+        host.start([sys.executable, "-c", code.replace("8000", "0")], ready=b"ready")
+    after = calls(host, tmp_path / "after")
+    per_descriptor = (after - before) / (10 * FDS)
+    assert 0.9 < per_descriptor < 1.2
+
+
+def calls(host: Host, trace: Path) -> int:
+    """How many system calls a whole `portcheck 8000` takes."""
+    host.run(["strace", "-f", "-qq", "-o", str(trace), str(PORTCHECK), "8000", "--no-probe"], check=False)
+    return sum(1 for line in trace.read_text(errors="replace").splitlines() if re.search(r"\w+\(", line))
+
+
+def test_looking_connects_to_nobody_and_never_listens(host: Host, tmp_path: Path) -> None:
+    need("strace")
+    host.hold("0.0.0.0", 8000)
+    trace = tmp_path / "trace"
+    watched = ["strace", "-f", "-qq", "-e", "trace=network,kill,tgkill,pidfd_send_signal", "-o", str(trace)]
+    for args in (["8000"], ["8001"], ["--udp", "8000"], ["list"], ["pick", "8000", "8001"]):
+        host.run([*watched, str(PORTCHECK), *args], check=False)
+        made = trace.read_text(errors="replace")
+        # the rules settle UDP, and a list asks nothing
+        assert ("sin_port=htons(8" in made) is (args in (["8000"], ["8001"], ["pick", "8000", "8001"])), args
+        assert not re.search(r"\blisten\(|\bkill\(|SO_REUSEPORT", made), args
+        # the C library asks its name service cache before /etc/hosts: no other connect is ours
+        assert not [line for line in made.splitlines() if "connect(" in line and "nscd" not in line], args
+        if "--udp" in args:
+            assert "SO_REUSEADDR" not in made
+
+
+def test_no_probe_binds_nothing(host: Host, tmp_path: Path) -> None:
+    need("strace")
+    trace = tmp_path / "trace"
+    host.run(["strace", "-f", "-qq", "-e", "trace=bind", "-o", str(trace), str(PORTCHECK), "8000", "--no-probe"])
+    assert "AF_INET" not in trace.read_text(errors="replace")
+
+
+def test_nothing_is_left_behind(host: Host) -> None:
+    counted: Callable[[], list[str]] = lambda: host.run(["ss", "-Htuna"]).stdout.splitlines()  # noqa: E731
+    before = counted()
+    for _ in range(3):
+        host.portcheck("8000", "53/udp")
+    assert counted() == before
+    assert os.environ.get("PORTCHECK_TRACEBACK") is None
