@@ -11,7 +11,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from portcheck.model import Advice, Diagnosis, PortRange, Scene
+    from portcheck.model import Advice, Diagnosis, Owner, PortRange, Scene
     from portcheck.remedies import When
 
 HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
@@ -25,20 +25,20 @@ def advise(finding: Diagnosis, scene: Scene) -> Diagnosis:
 
 def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     if finding.cause in HELD and finding.verdict == "in-use":
-        yield from about_holders(finding, scene.uid)
+        for group in groups(finding):
+            for owner in group.roots():
+                yield from about(owner, finding, scene.uid)
     elif finding.cause is not None:
         yield from _about_cause(finding, scene)
 
 
-def about_holders(finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
-    """What user `uid` can do about each holder of the port."""
-    for group in groups(finding):
-        for owner in group.roots():
-            fields = owner_fields(owner, finding, uid)
-            for remedy in BY_KIND[kind_of(owner, uid)]:
-                advice = fill(remedy, fields, owner, uid)
-                if advice:
-                    yield advice
+def about(owner: Owner, finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
+    """What user `uid` can do about a holder of the port."""
+    fields = owner_fields(owner, finding, uid)
+    for remedy in BY_KIND[kind_of(owner, uid)]:
+        advice = fill(remedy, fields, owner, uid)
+        if advice:
+            yield advice
 
 
 def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:

@@ -12,9 +12,19 @@ import typer
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.quick import COMMANDS
 from portcheck.render import stream
-from portcheck.request import CheckRequest, ListRequest, PickRequest, RunRequest, StopRequest, WaitRequest
+from portcheck.request import (
+    CheckRequest,
+    ListRequest,
+    PickRequest,
+    PreflightRequest,
+    RunRequest,
+    StopRequest,
+    WaitRequest,
+)
 from portcheck.target import ACCEPTED
 from portcheck.waiting import parse_duration
+
+FORMATS = ("text", "json", "github", "junit")
 
 app = typer.Typer(
     name="portcheck",
@@ -309,6 +319,47 @@ def run(
         profile=profile,
         quiet=quiet,
     )
+
+
+@app.command()
+def preflight(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE]...", help="Only these files, or what these directories hold.")
+    ] = None,
+    directory: Annotated[
+        str | None, typer.Option("--directory", "-C", metavar="DIR", help="The project; the current directory unless named.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+    ] = None,
+    json: Json = False,
+    no_docker: Annotated[
+        bool, typer.Option("--no-docker", help="Do not ask `docker compose config` to resolve Compose files.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3 where anything was left open, such as a variable without a value.")
+    ] = False,
+    no_probe: NoProbe = False,
+    quiet: Quiet = False,
+) -> PreflightRequest:
+    """Check every port that a project's files declare, in one go (Compose, .env, Procfile, devcontainer, pyproject)."""
+    _exclusive("--json", json, f"--format {format_}", format_ not in (None, "json"))
+    _exclusive("--directory", directory is not None, "files", bool(files))
+    return PreflightRequest(
+        tuple(files or ()),
+        directory or ".",
+        "json" if json else _format(format_ or "text"),
+        docker=not no_docker,
+        strict=strict,
+        probe=not no_probe,
+        quiet=quiet,
+    )
+
+
+def _format(name: str) -> Any:
+    if name not in FORMATS:
+        raise UsageError(f"unknown format '{name}'; accepted: {', '.join(FORMATS)}")
+    return name
 
 
 def _exclusive(name: str, given: bool, other: str, other_given: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, object]
 
+OPTIONS = ("{machine}", "{supervisor_url}")  # fields that are options of ours, or nothing
 EVERYBODY = ("all", "*")  # what a supervisor does not take for the name of one program
 
 
@@ -33,7 +34,7 @@ def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
     """The command's words but the empty ones.  Raises KeyError where a stranger's name would be read as an option."""
     for template in remedy.command:
         word = template.format_map(fields)
-        if word.startswith("-") and template.startswith("{") and template != "{machine}":
+        if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
             raise KeyError(template)
         if word:
             yield word
@@ -75,6 +76,8 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "supervised": None if process.supervised in EVERYBODY else process.supervised,
         "started_by": process.started_by,
         "forwards": process.forwards,
+        "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
+        **_rule_fields(process),
         **_container_fields(process),
     }
     return _known(fields)
@@ -85,6 +88,7 @@ def port_fields(finding: Diagnosis) -> dict[str, object]:
     return {
         "port": finding.port if finding.protocol == "tcp" else f"{finding.port}/udp",
         "number": finding.port,
+        "protocol": finding.protocol,
     }
 
 
@@ -102,6 +106,12 @@ def _container_fields(process: Process) -> dict[str, object]:
         "compose_project": found.compose_project,
         "compose_service": found.compose_service,
     }
+
+
+def _rule_fields(process: Process) -> dict[str, object]:
+    """Of a rule of Windows' port proxy: `v4tov6 listenaddress=*`."""
+    rule, _, address = (process.supervised or "").partition(" ")
+    return {"rule": rule or None, "rule_address": address or None}
 
 
 def _known(fields: Mapping[str, object]) -> Fields:

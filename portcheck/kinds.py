@@ -1,13 +1,15 @@
-"""Who holds a port, as far as it decides what frees it: what manages a process comes before the process itself.  Pure."""
+"""Who holds a port, as far as it decides what frees it: what manages a process comes before the process.  Pure."""
 
 from __future__ import annotations
 
 from portcheck.identify.cgroup import INSIDE, USER
 from portcheck.identify.lookups import engine_of
+from portcheck.identify.macos import LAUNCHD, MACOS
 from portcheck.identify.names import title
 from portcheck.identify.proxies import proxy
 from portcheck.identify.supervisors import supervisor
 from portcheck.identify.who import is_named
+from portcheck.identify.windows import SEVERAL, WINDOWS
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,27 +18,35 @@ if TYPE_CHECKING:
     from portcheck.model import Container, Owner, Process
 
     Kind = Literal[
-        "socket-unit", "user-socket-unit", "service", "user-service", "launchd", "windows-service",
-        "compose", "container", "containerd", "nspawn", "pod", "other-container", "foreign-container",
-        "unnamed-container", "engine", "manager", "user-manager", "supervisord", "pm2", "runit", "s6", "supervised",
-        "supervising", "apache", "nginx", "forwarder", "ide", "stopped", "orphaned", "plain",
-        "hidden", "hidden-by-namespace",
+        "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "macos-setting",
+        "windows-service", "windows-services", "windows-port-proxy", "windows-http", "windows-kernel", "compose", "container",
+        "containerd", "nspawn", "pod", "other-container", "foreign-container", "unnamed-container", "engine",
+        "manager", "user-manager", "supervisord", "pm2", "runit", "s6", "managed", "watched", "supervising",
+        "apache", "nginx", "forwarder", "ide", "stopped", "orphaned", "plain",
+        "hidden", "hidden-from-user", "hidden-by-namespace",
     ]  # fmt: skip
 
-# What `stop` leaves to the command of who manages it; a container that is not known by name has none.
+# What `stop` leaves to the command of who manages it.
 MANAGED: frozenset[Kind] = frozenset((
-    "socket-unit", "user-socket-unit", "service", "user-service", "launchd", "compose", "container", "containerd",
-    "nspawn", "supervisord", "pm2", "runit", "s6",
+    "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "compose", "container",
+    "containerd", "nspawn", "supervisord", "pm2", "runit", "s6",
 ))  # fmt: skip
 # What it ends by a signal.
 SIGNALLED: frozenset[Kind] = frozenset((
-    "apache", "nginx", "forwarder", "stopped", "orphaned", "plain", "supervised",
+    "watched", "apache", "nginx", "forwarder", "stopped", "orphaned", "plain",
 ))  # fmt: skip
-SUPERVISORS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
-# Supervisors that run several programs, some of them listening on behalf of those.
+BY_OTHER_MANAGERS: dict[str, Kind] = {
+    LAUNCHD: "launchd-job", MACOS: "macos-setting", WINDOWS: "windows-service", SEVERAL: "windows-services",
+}  # fmt: skip
+# Supervisors that stop a program by their own command, once its name is known.
+MANAGERS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
+# Those that stop programs by their own commands too; every other one starts a single program, and ends with it.
+OTHER_MANAGERS = frozenset(("circus", "daemontools", "dinit", "god", "OpenRC"))
+# Those that may listen on behalf of the programs that they run.
 OF_SEVERAL = frozenset(("supervisord", "pm2", "circus", "god"))
-# Options by which a server runs with files of its own: its plain command would stop another one.
-APART = {"apache": ("-d", "-f"), "nginx": ("-c", "-p")}
+# Options by which a server runs with files of its own: the plain command would stop another one.
+SERVERS: dict[str, Kind] = {"apache2": "apache", "httpd": "apache", "nginx": "nginx"}
+APART: dict[Kind, frozenset[str]] = {"apache": frozenset(("-d", "-f")), "nginx": frozenset(("-c", "-p"))}
 
 
 def kind_of(owner: Owner, uid: int | None) -> Kind:
@@ -44,14 +54,20 @@ def kind_of(owner: Owner, uid: int | None) -> Kind:
     process = owner.process
     if process.container is None and proxy(process):
         return "engine"
-    if process.service_manager != INSIDE and (process.activation or process.service):
-        return _kind_of_unit(process)
-    if process.container:
+    if process.service_manager in BY_OTHER_MANAGERS:
+        return "windows-port-proxy" if process.role == "forwarder" else BY_OTHER_MANAGERS[process.service_manager]
+    if process.container and (process.service is None or process.service_manager == INSIDE):
         return _kind_of_container(process, process.container, uid)
+    if supervisor(process) in OF_SEVERAL:
+        return "supervising"
+    if process.supervisor in MANAGERS or process.supervisor in OTHER_MANAGERS:
+        return MANAGERS.get(process.supervisor, "managed") if process.supervised else "managed"
+    if process.activation or process.service:
+        return _kind_of_unit(process)
     if process.role == "service manager":
         return "manager" if process.pid == 1 or process.uid == 0 else "user-manager"
     if owner.pid is None:
-        return "hidden-by-namespace" if uid == 0 else "hidden"
+        return "hidden-by-namespace" if uid == 0 else "hidden-from-user" if uid is None else "hidden"
     return _kind_of_process(process)
 
 
@@ -59,18 +75,16 @@ def _kind_of_unit(process: Process) -> Kind:
     by_user = process.service_manager == USER
     if process.activation:
         return "user-socket-unit" if by_user else "socket-unit"
-    if process.service_manager in ("launchd", "windows"):
-        return "launchd" if process.service_manager == "launchd" else "windows-service"
     return "user-service" if by_user else "service"
 
 
 def _kind_of_container(process: Process, container: Container, uid: int | None) -> Kind:
     if container.engine == "systemd-nspawn" and container.name:
         return "nspawn"
-    if container.engine not in ("docker", "podman"):
-        return _kind_of_other_container(container)
-    if container.pod and container.engine == "docker":
+    if container.pod and container.engine != "podman":
         return "pod"
+    if container.engine not in ("docker", "podman"):
+        return "containerd" if container.engine == "containerd" and container.id else "other-container"
     if not is_named(container):
         return "unnamed-container"
     if engine_of(process, uid) is None and engine_of(process, 0) is None:
@@ -79,28 +93,16 @@ def _kind_of_container(process: Process, container: Container, uid: int | None) 
     return "compose" if in_project and container.engine == "docker" else "container"
 
 
-def _kind_of_other_container(container: Container) -> Kind:
-    if container.pod:
-        return "pod"
-    return "containerd" if container.engine == "containerd" and container.id else "other-container"
-
-
 def _kind_of_process(process: Process) -> Kind:
-    if supervisor(process) in OF_SEVERAL:
-        return "supervising"
+    if process.role == "kernel":
+        return "windows-http" if process.forwards else "windows-kernel"
     if process.supervisor:
-        known = SUPERVISORS.get(process.supervisor) if process.supervised else None
-        return known or "supervised"
+        return "watched"
     if process.role in ("forwarder", "ide"):
         return "ide" if process.role == "ide" else "forwarder"
-    return _kind_of_condition(process)
-
-
-def _kind_of_condition(process: Process) -> Kind:
     if "stopped" in process.condition:
         return "stopped"
-    known: dict[str, Kind] = {"apache2": "apache", "httpd": "apache", "nginx": "nginx"}
-    server = known.get(process.name or "") if process.role == "main" else None
-    if server and not set(title(process).split()) & set(APART[server]):
+    server = SERVERS.get(process.name or "") if process.role == "main" else None
+    if server and APART[server].isdisjoint(title(process).split()):
         return server
     return "orphaned" if "orphaned" in process.condition else "plain"

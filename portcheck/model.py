@@ -126,6 +126,7 @@ class Process(NamedTuple):
     started_by: str | None = None  # the program that it is a child of, where that is not known to bring it back
     supervisor_pid: int | None = None  # of `supervisor` or `started_by`
     supervised: str | None = None  # its name there, as the supervisor's own commands take it
+    supervisor_url: str | None = None  # where those commands reach the supervisor
     session: str | None = None  # the terminal, tmux, ssh or IDE session that it belongs to
     terminal: str | None = None  # its controlling terminal: pts/3
     project: str | None = None  # the name of the project that it was started in

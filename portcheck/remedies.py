@@ -52,26 +52,32 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
         ),
     ),
     "service": (
-        Remedy("stop the service, not its process, which systemd may start again", ("systemctl", "stop", "{service}"), "root"),
+        Remedy("stop the service, not its process: systemd may start it again", ("systemctl", "stop", "{service}"), "root"),
     ),
     "user-service": (
         Remedy(
-            "stop the service, not its process, which {user}'s systemd may start again",
+            "stop the service, not its process: {user}'s systemd may start it again",
             ("systemctl", "--user", "{machine}", "stop", "{service}"),
             "owner",
         ),
     ),
-    "launchd": (
+    "launchd-job": (
+        Remedy("launchd starts it again when it ends: remove the job", ("launchctl", "bootout", "{supervised}"), "owner"),
+    ),
+    "macos-setting": (Remedy("turn {service} off in System Settings, General, AirDrop & Handoff"),),
+    "windows-service": (Remedy("stop the service (as administrator)", ("Stop-Service", "{service}")),),
+    "windows-services": (Remedy("one of the services {service} has it: stop that one"),),
+    "windows-port-proxy": (
         Remedy(
-            "launchd starts it again when it is killed: remove the job",
-            ("launchctl", "bootout", "system/{service}"),
-            "root",
+            "Windows forwards it to {forwards}: delete the rule (as administrator)",
+            ("netsh", "interface", "portproxy", "delete", "{rule}", "listenport={number}", "{rule_address}"),
         ),
     ),
-    "windows-service": (Remedy("stop the service", ("Stop-Service", "{service}"), "root"),),
+    "windows-http": (Remedy("http.sys listens for {forwards}: stop that"),),
+    "windows-kernel": (Remedy("Windows itself has it: turn off the feature that uses it, or take another port"),),
     "compose": (
         Remedy(
-            "it is service {compose_service} of the compose project {compose_project}: stop that{restarts}",
+            "stop service {compose_service} of the compose project {compose_project}{restarts}",
             ("docker", "compose", "-p", "{compose_project}", "stop", "{compose_service}"),
             "engine",
         ),
@@ -79,7 +85,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     ),
     "container": (STOP_CONTAINER,),
     "containerd": (Remedy("stop the container {container}", ("nerdctl", "stop", "{container}"), "root"),),
-    "nspawn": (Remedy("it runs in the container {container}: stop that", ("machinectl", "poweroff", "{container}"), "root"),),
+    "nspawn": (Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),),
     "pod": (Remedy("it runs in the Kubernetes pod {pod}: scale its workload down, or it is started again"),),
     "other-container": (Remedy("it runs in {contained}: stop that with what manages it"),),
     "foreign-container": (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
@@ -102,25 +108,29 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "supervisord": (
         Remedy(
             "supervisord starts it again when it ends: stop it there",
-            ("supervisorctl", "stop", "{supervised}"),
+            ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
             "owner",
         ),
     ),
     "pm2": (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "self"),),
     "runit": (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "owner"),),
     "s6": (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "owner"),),
-    "supervised": (Remedy("{supervisor} (PID {supervisor_pid}) starts it again when it ends: end both", STOP, "owner"),),
+    "managed": (Remedy("{supervisor} starts it again when it ends: stop it there"),),
+    "watched": (Remedy("{supervisor} (PID {supervisor_pid}) starts it again when it ends: end both", STOP, "owner"),),
     "supervising": (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
     "apache": (Remedy("stop Apache as a whole, not one of its processes", ("apachectl", "stop"), "owner"),),
     "nginx": (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
     "forwarder": (Remedy("it is a tunnel to {forwards}: close it where it was opened, or from here", STOP, "owner"),),
     "ide": (Remedy("{name} has it for a forwarded port or an extension: close it in the editor (its ports view)"),),
-    "stopped": (Remedy("it was stopped (Ctrl-Z?): fg in its terminal and then Ctrl-C, or end it from here", STOP, "owner"),),
+    "stopped": (
+        Remedy("it was stopped (Ctrl-Z?): fg in its terminal and then Ctrl-C, or end it from here", STOP, "owner"),
+    ),
     "orphaned": (Remedy("what started it is gone, and no terminal ends it: end it from here", STOP, "owner"),),
     "plain": (Remedy("end it {where}from here", STOP, "owner"),),
-    "hidden": (Remedy("its process is another user's: root can see and stop it", STOP, "root"),),
+    "hidden": (Remedy("only root can see its process and stop it", STOP, "root"),),
+    "hidden-from-user": (Remedy("only an administrator can see its process and stop it"),),
     "hidden-by-namespace": (Remedy("its process runs outside of this container or namespace: ask on the host"),),
-}  # fmt: skip
+}
 
 # The port is not free, and no holder explains it better.
 BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
@@ -158,6 +168,12 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
     "policy": (
         Remedy("look at what confines it: Landlock, seccomp, SELinux, AppArmor or a BPF program", when="linux"),
     ),
+    "reserved": (
+        Remedy(
+            "take another port, or see which ones Windows keeps",
+            ("netsh", "interface", "ipv4", "show", "excludedportrange", "protocol={protocol}"),
+        ),
+    ),
     "address": (Remedy("bind an address of this host: {addresses}"),),
     "family": (Remedy("bind an IPv4 address"),),
 }  # fmt: skip
@@ -174,6 +190,10 @@ UNENDED = Remedy("it has not ended by itself: kill it (what it has not saved is 
 ONE_OF_SEVERAL = Remedy("stop only {name}", (*STOP, "--pid", "{pid}"), "owner")
 # A program of which nobody knew that it starts again what ends.
 RESTARTED = (
-    Remedy("{started_by} (PID {supervisor_pid}) starts it again: end that first", ("kill", "{supervisor_pid}"), "owner"),
+    Remedy(
+        "{started_by} (PID {supervisor_pid}) starts it again: end that first",
+        ("kill", "{supervisor_pid}"),
+        "owner",
+    ),
     Remedy("and then what it has left", STOP, "owner"),
 )

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Face = Literal["auto", "plain", "json"]
+    Format = Literal["text", "json", "github", "junit"]
 
 
 class CheckRequest(NamedTuple):
@@ -110,4 +111,16 @@ class RunRequest(NamedTuple):
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None
+    quiet: bool = False
+
+
+class PreflightRequest(NamedTuple):
+    """portcheck preflight [FILE...]"""
+
+    files: tuple[str, ...] = ()
+    directory: str = "."
+    format: Format = "text"
+    docker: bool = True  # let `docker compose config` resolve Compose files
+    strict: bool = False  # what is left open counts as unknown
+    probe: bool = True
     quiet: bool = False

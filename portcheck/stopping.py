@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from portcheck.filling import fill, owner_fields
 from portcheck.holders import groups
-from portcheck.identify.describe import who
+from portcheck.identify.describe import briefly
 from portcheck.kinds import MANAGED, SIGNALLED, kind_of
-from portcheck.model import Process
 from portcheck.remedies import BY_KIND, ONE_OF_SEVERAL, STOP_CONTAINER
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from portcheck.holders import Group
-    from portcheck.model import Advice, Diagnosis, Owner
+    from portcheck.model import Advice, Diagnosis, Owner, Process
 
 
 class Asker(NamedTuple):
@@ -26,7 +25,6 @@ class Asker(NamedTuple):
 
     uid: int | None  # None where there are no user ids
     own_pids: frozenset[int]  # portcheck itself and its ancestors
-    now: float  # seconds since the epoch
     own_cgroup: str | None = None
     supervisors: Mapping[int, Process] = {}  # those that the holders name, as they are at this moment
 
@@ -35,7 +33,7 @@ class Step(NamedTuple):
     """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
 
     members: tuple[Owner, ...]  # everybody who holds its sockets
-    roots: tuple[Owner, ...]  # those that are stopped: the others end with them
+    roots: tuple[Owner, ...]  # those who are stopped; the others end with them
     command: tuple[str, ...] | None = None
     signalled: tuple[Process, ...] = ()  # at first; members that outlive them come after
 
@@ -49,7 +47,7 @@ class Plan(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """Something in the way of a plan."""
+    """Why a holder is not stopped."""
 
 
 def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int | None = None) -> Plan:
@@ -65,28 +63,28 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
     if not found:
         return _refused(_nobody_to_stop(finding), finding)
     try:
-        steps = tuple(_merged(step for group in found for step in _steps(group, finding, asker)))
+        steps = _merged(step for group in found for step in _steps(group, finding, asker))
     except _RefusedError as refusal:
         return _refused(str(refusal), finding)
-    if len(_programs(steps)) > 1 and not everything:
-        names = " and ".join(who(step.roots[0].process, asker.now) for step in steps)
-        choices = (fill(ONE_OF_SEVERAL, owner_fields(step.roots[0], finding, asker.uid), step.roots[0], asker.uid) for step in steps)
-        return Plan(
-            refusal=f"{names} have nothing to do with each other; --all stops them all",
-            advice=tuple(choice for choice in choices if choice),
-        )
-    return Plan(steps)
+    return Plan(steps) if everything or len(_programs(steps)) == 1 else _ambiguous(steps, finding, asker)
 
 
 def _refused(reason: str, finding: Diagnosis) -> Plan:
     """What the diagnosis advises stays true, except to ask for this very stop."""
-    useful = (advice for advice in finding.advice if (advice.command or ())[:2] != ("portcheck", "stop"))
-    return Plan(refusal=reason, advice=tuple(useful))
+    return Plan(refusal=reason, advice=tuple(one for one in finding.advice if (one.command or ())[:1] != ("portcheck",)))
+
+
+def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:
+    roots = [step.roots[0] for step in steps]
+    names = " and ".join(briefly(root.process) for root in roots)
+    choices = (fill(ONE_OF_SEVERAL, owner_fields(root, finding, asker.uid), root, asker.uid) for root in roots)
+    reason = f"{names} have nothing to do with each other; --all stops them all"
+    return Plan(refusal=reason, advice=tuple(choice for choice in choices if choice))
 
 
 def _nobody_to_stop(finding: Diagnosis) -> str:
     if finding.verdict == "unavailable":
-        return "nobody can hold it: this address cannot be had here"
+        return "nobody can hold an address that is not there"
     if finding.cause == "kernel":
         return "the kernel itself holds it, not a process"
     if finding.cause in ("connection", "closing"):
@@ -94,82 +92,84 @@ def _nobody_to_stop(finding: Diagnosis) -> str:
     return "no process that holds it can be seen from here"
 
 
-def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterable[Step]:
-    """One for each manager's command, and one for all processes that are ended by signals."""
+def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
+    """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError."""
     roots = group.roots()
     commands = {root: _command(root, finding, asker) for root in roots}
     for root, command in commands.items():
         if command:
             yield Step(group.members, (root,), command)
-    plain = tuple(root for root in roots if commands[root] is None)
-    if plain:
-        yield Step(group.members, plain, signalled=tuple(dict.fromkeys(_first(root, asker) for root in plain)))
+    rest = tuple(root for root in roots if commands[root] is None)
+    if rest:
+        yield Step(group.members, rest, signalled=tuple(dict.fromkeys(_first(root, asker) for root in rest)))
 
 
 def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
     """By what its manager stops it; None where a signal does.  Raises _RefusedError."""
     kind = kind_of(root, asker.uid)
-    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's files and plugin
-    advice = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
-    named = who(root.process, asker.now)
-    if "socket-unit" not in kind and _runs_portcheck(root, asker):
+    named = briefly(root.process)
+    if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):
         raise _RefusedError(f"{named} is portcheck itself, or what it runs in")
     if kind in SIGNALLED:
-        _may_be_signalled(root, asker)
+        _must_be_signallable(root, asker)
         return None
-    if kind not in MANAGED or advice is None or advice.command is None:
-        raise _RefusedError(f"{named}: {advice.text}" if advice else f"what {named} holds it for is not known")
-    if advice.command[0] == "sudo" and advice.command[1] != "-iu":
-        raise _RefusedError(f"{named} can only be stopped by root")
-    return advice.command
+    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's plugin
+    way = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
+    if kind not in MANAGED or way is None or way.command is None:
+        raise _RefusedError(way.text if way else f"what {named} has it for is not known")
+    if way.command[:1] == ("sudo",) and asker.uid:
+        raise _RefusedError(f"only root can stop {named}")
+    return way.command
 
 
 def _runs_portcheck(root: Owner, asker: Asker) -> bool:
-    """An ancestor, or the service or container in which portcheck runs itself."""
+    """An ancestor, or the service in which portcheck runs itself."""
     together = asker.own_cgroup is not None and root.process.cgroup == asker.own_cgroup
     return root.pid in asker.own_pids or (together and root.process.service is not None)
 
 
-def _may_be_signalled(root: Owner, asker: Asker) -> None:
+def _must_be_signallable(root: Owner, asker: Asker) -> None:
     process = root.process
-    named = who(process, asker.now)
+    named = briefly(process)
     if root.pid == 1:
-        raise _RefusedError(f"{named} is PID 1, with which this whole system or container ends")
+        raise _RefusedError(f"{named} is the first process: this whole system or container ends with it")
     if asker.uid and process.uid != asker.uid:
-        raise _RefusedError(f"{named} can only be stopped by {process.user or process.uid} or root")
-    if process.supervisor and process.supervisor_pid in (*asker.own_pids, 1):
+        raise _RefusedError(f"only {process.user or f'uid {process.uid}'} and root can stop {named}")
+    if process.supervisor and process.supervisor_pid in asker.own_pids:
         raise _RefusedError(f"{process.supervisor}, which starts {named} again, runs portcheck too")
 
 
 def _first(root: Owner, asker: Asker) -> Process:
     """Who is signalled first: what would start it again, else the process itself."""
-    process = root.process
-    if not process.supervisor or not process.supervisor_pid:
-        return process
-    supervisor = asker.supervisors.get(process.supervisor_pid)
-    # an ancestor is older than its descendants; a younger process has only got its PID
-    if supervisor is None or (supervisor.started_at or 0) > (process.started_at or 0):
-        return process
-    return supervisor
+    supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if root.process.supervisor else None
+    # an ancestor is the elder; a younger process has only got its PID since
+    return supervisor if supervisor and _age(supervisor) <= _age(root.process) else root.process
 
 
-def _merged(steps: Iterable[Step]) -> Iterable[Step]:
-    """A container's two proxies are stopped by one command."""
-    by_command: dict[object, Step] = {}
+def _age(process: Process) -> float:
+    """When it started, on one clock for all."""
+    return process.start_ticks if process.start_ticks is not None else process.started_at or 0.0
+
+
+def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The proxies of a container are stopped by one command."""
+    found: dict[object, Step] = {}
     for step in steps:
         key = step.command or step.signalled
-        known = by_command.get(key)
-        by_command[key] = step if known is None else known._replace(members=(*known.members, *step.members))
-    return by_command.values()
+        if key in found:
+            found[key] = found[key]._replace(members=found[key].members + step.members)
+        else:
+            found[key] = step
+    return tuple(found.values())
 
 
-def _programs(steps: Iterable[Step]) -> set[object]:
-    """What the steps have in common: a command, a starter, a main process that holds another of the sockets."""
-    pids = {owner.pid for step in steps for owner in step.members}
-    return {step.command or _family(step.roots[0].process, pids) for step in steps}
+def _programs(steps: Sequence[Step]) -> set[object]:
+    """What the steps stop, each thing once: children of one starter, or of a main process with a socket of its own."""
+    known = {owner.pid: owner.process for step in steps for owner in step.members}
+    return {step.command or _family(step.roots[0].process, known) for step in steps}
 
 
-def _family(process: Process, pids: set[int | None]) -> object:
-    if process.parent_pid in pids:
-        return process.parent_pid
+def _family(process: Process, known: Mapping[int | None, Process]) -> object:
+    for _ in known:  # no more often: on Windows a parent's PID may have got another meaning, and lead back
+        process = known.get(process.parent_pid, process)
     return process.supervisor_pid or process.pid

@@ -99,12 +99,18 @@ class Host:
         return ["nsenter", f"--net={self.path}", *user, *argv]
 
     def run(
-        self, argv: Sequence[str], *, uid: int = 0, check: bool = True, env: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        uid: int = 0,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command inside to its end, both outputs as text."""
         done = subprocess.run(
             self.argv(argv, uid=uid), capture_output=True, timeout=PATIENCE * 2, check=False, stdin=subprocess.DEVNULL,
-            env=None if env is None else {**os.environ, **env},
+            env=None if env is None else {**os.environ, **env}, cwd=cwd,
         )  # fmt: skip
         out, err = os.fsdecode(done.stdout), os.fsdecode(done.stderr)
         assert not check or done.returncode == 0, f"{argv}: status {done.returncode}\n{out}{err}"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from portcheck.addresses import Address
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
-SOMEBODY_WAS_FASTER = (errno.EADDRINUSE,)
 # They start the server as another process, or may: a PID that is told to them is not the server's.
 STARTERS = frozenset(
     (
@@ -38,8 +37,8 @@ STARTERS = frozenset(
 )
 
 
-def listener(address: Address, port: int, *, leftovers: bool) -> socket.socket | None:
-    """A socket that listens; None where somebody else has taken the port in the meantime.
+def listener(address: Address, port: int, *, leftovers: bool) -> socket.socket:
+    """A socket that listens.  Raises OSError, where somebody else has taken the port in the meantime too.
 
     It is bound without SO_REUSEADDR, so that no other program is disturbed that has bound the port and is
     about to listen.  With `leftovers` (only closed connections of an earlier server are left) it is bound with it.
@@ -47,16 +46,9 @@ def listener(address: Address, port: int, *, leftovers: bool) -> socket.socket |
     try:
         return _listening(address, port, reuseaddr=False)
     except OSError as error:
-        if error.errno not in SOMEBODY_WAS_FASTER:
+        if error.errno != errno.EADDRINUSE or not leftovers:
             raise
-    if not leftovers:
-        return None
-    try:
-        return _listening(address, port, reuseaddr=True)
-    except OSError as error:
-        if error.errno not in SOMEBODY_WAS_FASTER:
-            raise
-        return None
+    return _listening(address, port, reuseaddr=True)
 
 
 def _listening(address: Address, port: int, *, reuseaddr: bool) -> socket.socket:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from portcheck.act.handover import listener
+from portcheck.act.reserve import first_held
 from portcheck.choose import choose
-from portcheck.errors import NoFreePort
+from portcheck.target import Endpoint
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -40,25 +41,14 @@ class Place(NamedTuple):
 
 def take(candidates: Sequence[int], wish: Wish) -> Place:
     """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
-    left = list(candidates)
-    skipped: list[Diagnosis] = []
-    while True:
-        try:
-            *taken, free = choose(left, hosts=wish.hosts, server=wish.server, probe=wish.probe).diagnoses
-        except NoFreePort as error:
-            raise NoFreePort(error.cause, [*skipped, *error.diagnoses], error.remedy) from None
-        skipped += taken
-        place = _place(free, wish)
-        if place:
-            return place._replace(skipped=tuple(skipped))
-        left = left[left.index(free.port) + 1 :]
+    if wish.listen:
+        endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
+        held, skipped = first_held(endpoints, lambda free: _listener(free, wish), wish.server, probe=wish.probe)
+        return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(skipped))
+    *taken, free = choose(candidates, hosts=wish.hosts, server=wish.server, probe=wish.probe).diagnoses
+    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(taken))
 
 
-def _place(free: Diagnosis, wish: Wish) -> Place | None:
-    """None where somebody was faster with listening there."""
-    named = str(wish.address) if wish.listen or wish.hosts[0].text else None
-    place = Place(free.port, wish.host, named)
-    if not wish.listen:
-        return place
-    held = listener(wish.address, free.port, leftovers=free.cause is not None)
-    return place._replace(listener=held) if held else None
+def _listener(free: Diagnosis, wish: Wish) -> socket.socket:
+    # a cause beside the verdict "free" is what would refuse a server without SO_REUSEADDR
+    return listener(wish.address, free.port, leftovers=free.cause is not None)

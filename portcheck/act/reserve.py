@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 
 from portcheck.errors import NoFreePort, UsageError
 from portcheck.observe.names import SystemNames
@@ -13,13 +14,22 @@ from portcheck.target import Endpoint, parse_host, parse_ports
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
     from typing import Self
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis, Protocol
+    from portcheck.servers import Server
     from portcheck.target import Host
+
+    Hold = Callable[[Diagnosis], socket.socket]  # raises OSError
+
+
+PLAIN = server_for(None, reuseaddr=False)  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
+# A bind can be refused by the probe of another portcheck that looks for a port too, and is gone at once.
+ATTEMPTS = 20
+PROBE_TAKES = 0.001  # seconds, with a good margin
 
 
 class Reservation:
@@ -59,16 +69,37 @@ def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protoco
     named = parse_host(host, names)
     address = one_address(named)
     endpoints = [Endpoint(str(port), protocol, port, (named,)) for port in dict.fromkeys(ports)]
+    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN)
+    return Reservation(held, host)
+
+
+def first_held(
+    endpoints: Sequence[Endpoint], hold: Hold, server: Server, *, probe: bool = True
+) -> tuple[socket.socket, list[Diagnosis]]:
+    """The socket that `hold` makes for the first port that is free, and why those before it are not.
+
+    Raises NoFreePort, which carries the Diagnosis of every candidate.
+    """
     seen: list[Diagnosis] = []
-    plain = server_for(None, reuseaddr=False)  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
-    for endpoint, diagnosis in zip(endpoints, checks(endpoints, server=plain), strict=True):
-        if diagnosis.verdict == "free":
-            try:
-                return Reservation(bind(address, endpoint.port, protocol), host)
-            except OSError:  # somebody was faster: say who
-                diagnosis = next(checks([endpoint], server=plain))  # noqa: PLW2901
-        seen.append(diagnosis)
-    raise NoFreePort(f"none of {len(seen)} candidates can be held on {host}", seen)
+    for endpoint, diagnosis in zip(endpoints, checks(endpoints, server=server, probe=probe), strict=True):
+        held = _held_or_why_not(endpoint, diagnosis, hold, server)
+        if isinstance(held, socket.socket):
+            return held, seen
+        seen.append(held)
+    raise NoFreePort(f"none of {len(seen)} candidates can be held", seen)
+
+
+def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, server: Server) -> socket.socket | Diagnosis:
+    """Who was faster is told by another look, which may find nobody: then it was somebody's probe."""
+    for _ in range(ATTEMPTS):
+        if diagnosis.verdict != "free":
+            break
+        try:
+            return hold(diagnosis)
+        except OSError:
+            time.sleep(PROBE_TAKES)
+            diagnosis = next(checks([endpoint], server=server))
+    return diagnosis
 
 
 def one_address(host: Host) -> Address:

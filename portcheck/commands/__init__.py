@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from portcheck.request import CheckRequest, ListRequest, PickRequest, RunRequest, StopRequest, WaitRequest
+from portcheck.request import (
+    CheckRequest,
+    ListRequest,
+    PickRequest,
+    PreflightRequest,
+    RunRequest,
+    StopRequest,
+    WaitRequest,
+)
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,4 +43,8 @@ def execute(request: Any) -> int:
         from portcheck.commands import run
 
         return run.run(request)
+    if isinstance(request, PreflightRequest):
+        from portcheck.commands import preflight
+
+        return preflight.run(request)
     raise TypeError(f"no command for {request!r}")

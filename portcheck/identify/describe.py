@@ -36,6 +36,17 @@ def who(process: Process, now: float) -> str:
     return f"a process of {process.user or f'uid {process.uid}'}" if details else "an unknown process"
 
 
+def briefly(process: Process) -> str:
+    """By what one would stop it: `apache2.service`, `docker container web`, `node (PID 812)`."""
+    if process.container and (process.container.name or process.container.id):
+        return container(process.container._replace(image=None, compose_project=None, compose_service=None))
+    if process.activation or process.service:
+        return process.activation or process.service or ""
+    if process.pid:
+        return f"{called(process) or 'a process'} (PID {process.pid})"
+    return f"a process of {process.user or f'uid {process.uid}'}"
+
+
 def _place(process: Process) -> str:
     """What stands before the program's name: the container, service or socket unit that it is there for."""
     if process.role == "proxy" and process.container:

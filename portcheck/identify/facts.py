@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = frozenset((
     "HOME", "INSIDE_EMACS", "NVIM", "SSH_CONNECTION", "SSH_TTY", "STY", "TERMINAL_EMULATOR", "TERM_PROGRAM",
     "TMUX", "TMUX_PANE", "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM", "LISTEN_FDNAMES",
-    "LISTEN_PID", "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "name",
-    "npm_config_user_agent", "npm_lifecycle_event",
+    "LISTEN_PID", "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL",
+    "name", "npm_config_user_agent", "npm_lifecycle_event",
 ))  # fmt: skip
 
 

@@ -24,8 +24,10 @@ SUPERVISORS: Mapping[str, str] = {
     "ts-node-dev": "ts-node-dev",
     "watchexec": "watchexec", "watchmedo": "watchmedo",
 }  # fmt: skip
+# Those that run in the directory of the service that they look after, by which sv(8) and the like know it.
+IN_SERVICE_DIRECTORY = frozenset(("runsv", "s6-supervise", "supervise"))
 # Those whose first argument is the name under which they know their child.
-NAMING = frozenset(("runsv", "s6-supervise", "supervise", "supervise-daemon"))
+NAMING = IN_SERVICE_DIRECTORY | {"supervise-daemon"}
 # Programs that start another and end with it.
 LAUNCHERS = frozenset((
     "bunx", "cargo", "chrt", "corepack", "doas", "env", "go", "ionice", "make", "nice", "nohup", "npm",
@@ -51,6 +53,7 @@ class Supervision(NamedTuple):
     supervisor_pid: int | None = None  # of whichever of the two it is
     supervised: str | None = None  # the name under which the supervisor knows it
     started_by: str | None = None
+    supervisor_url: str | None = None  # where the supervisor takes commands
 
 
 def supervision(facts: Facts) -> Supervision:
@@ -61,7 +64,8 @@ def supervision(facts: Facts) -> Supervision:
     for ancestor in facts.ancestors:
         word = supervisor(ancestor)
         if word:
-            return Supervision(word, ancestor.pid, _known_as(word, ancestor, facts.environment))
+            url = facts.environment.get("SUPERVISOR_SERVER_URL") if word == "supervisord" else None
+            return Supervision(word, ancestor.pid, _known_as(word, ancestor, facts.environment), supervisor_url=url)
         if _ends_the_chain(ancestor):
             break
         if starter is None and ancestor != facts.leader and not _is_launcher(ancestor):
@@ -105,6 +109,8 @@ def _known_as(word: str, ancestor: Process, environment: Mapping[str, str]) -> s
         return f"{group}:{name}" if group and name and group != name else name
     if word == "pm2":
         return environment.get("name") if environment.get("PM2_HOME") else None
+    if IN_SERVICE_DIRECTORY & names(ancestor) and ancestor.cwd:
+        return ancestor.cwd
     command = ancestor.command or ()
     return command[1] if NAMING & names(ancestor) and len(command) > 1 else None
 

@@ -46,6 +46,7 @@ def who_is(facts: Facts) -> Process:
         supervisor=kept.supervisor,
         supervisor_pid=kept.supervisor_pid,
         supervised=kept.supervised,
+        supervisor_url=kept.supervisor_url,
         started_by=kept.started_by,
         session=None if service or place.container else session(facts),
         terminal=facts.terminal,

@@ -103,41 +103,55 @@ def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
 
 
 def preflight_document(report: Report) -> dict[str, Any]:
-    """A result for each declared port, with its place; what could not be established is a blind spot with its own."""
+    """A result for each declared port, with its place; what was left open is a blind spot with its own."""
     return {
         "schema_version": SCHEMA_VERSION,
         "complete": report.complete,
         "files": json_value(report.files),
         "results": [_found(finding) for finding in report.findings],
-        "disabled": [_declaration(declaration) for declaration in report.disabled],
+        "disabled": [_not_asked(declaration) for declaration in report.disabled],
         "blind_spots": [
-            {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_at(spot)} for spot in report.unresolved
+            {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_place(spot)}
+            for spot in report.unresolved
         ],
     }
 
 
 def _found(finding: Finding) -> dict[str, Any]:
-    """The result for the declared port, and what becomes of the declaration."""
-    instead = finding.instead
+    """The result for the declared port, how it is declared, and what becomes of it."""
     diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
     return {
         **result(diagnosis),
+        **_declared(finding.declaration),
         "status": finding.status,
-        "declaration": _declaration(finding.declaration),
-        "rival": _declaration(finding.rival) if finding.rival else None,
-        "instead": result(instead) if instead else None,
+        "instead": result(finding.instead) if finding.instead else None,
+        "rival": _place(finding.rival) if finding.rival else None,
     }
 
 
-def _declaration(declaration: Declaration) -> dict[str, Any]:
-    told = declaration._asdict()
-    for name in ("enabled", "note"):  # told by where it stands in the document, and among the notes
-        del told[name]
-    at = _at(declaration)
-    return {**at, **{name: json_value(field) for name, field in told.items() if name not in at}}
+def _not_asked(declaration: Declaration) -> dict[str, Any]:
+    told = {
+        "target": declaration.target(declaration.port),
+        "protocol": declaration.protocol,
+        "port": declaration.port,
+        "host": declaration.host,
+    }
+    return {**json_value(told), **_declared(declaration)}
 
 
-def _at(place: Declaration | Unresolved) -> dict[str, Any]:
+def _declared(declaration: Declaration) -> dict[str, Any]:
+    """What a declaration has beyond a result."""
+    told = {
+        "kind": declaration.kind,
+        "fallback": declaration.fallback,
+        "profile": declaration.profile,
+        "compose_profiles": declaration.compose_profiles,
+        "compose_project": declaration.compose_project,
+    }
+    return {**_place(declaration), **json_value(told)}
+
+
+def _place(place: Declaration | Unresolved) -> dict[str, Any]:
     return {"file": utf8(place.file), "line": place.line, "service": json_value(place.service)}
 
 

@@ -18,62 +18,77 @@ from portcheck.render.escape import visible
 from portcheck.render.owners import holders, unowned
 from portcheck.render.plain import advice_lines
 from portcheck.render.words import NAME_WIDTH, listed, not_seen, shortened
-from portcheck.value import TYPE_CHECKING
+from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from portcheck.model import Cause, Diagnosis
     from portcheck.preflight.declare import Declaration, Unresolved
     from portcheck.preflight.judge import Finding, Report, Status
 
-WORDS: dict[Status, str] = {"running": "already running", "declared-twice": "declared twice"}
-REASONS: dict[Cause | None, str] = {
+WORDS: Mapping[Status, str] = {
+    "running": "already running",
+    "fallback": "free as {instead}",
+    "declared-twice": "declared twice",
+}
+REASONS: Mapping[Cause | None, str] = {
     "privileged": "needs privilege",
     "policy": "refused by a security policy",
     "reserved": "reserved by the system",
     "address": "no address of this host",
     "family": "no IPv6 here",
 }
-WIDEST = (40, 20, 24)  # a longer cell moves its own row only
-ANOTHER_PORT = Advice("give one of them another port: whichever starts second would fail")
+WIDEST = (40, 20, 24, 20)  # a longer cell moves its own row only
+SHOWN = 3
+ANOTHER_PORT = Advice("whichever starts second would fail: give one of them another port")
+
+
+class Line(NamedTuple):
+    """One declared port; the fields are the columns."""
+
+    place: str
+    service: str
+    port: str
+    status: str
+    detail: str = ""
 
 
 def text(report: Report, width: int | None) -> Iterator[str]:
     """Everything; what is longer than `width` columns is broken between words, None breaks nothing."""
-    yield from _table([*map(_row, report.findings), *map(_row_of_disabled, report.disabled)])
-    paragraphs = [lines for finding in report.findings if (lines := list(_paragraph(finding)))]
-    unseen = [*map(left_open, report.unresolved), *_not_seen(report.findings)]
-    for lines in [*paragraphs, unseen]:
+    yield from _table([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)])
+    paragraphs = [*map(_paragraph, report.findings), _unseen(report)]
+    for lines in map(list, paragraphs):
         if lines:
             yield ""
         for line in lines:
             yield from _broken(line, width)
     if report.findings:
         yield ""
-        yield summary(report)
+        yield from _broken(summary(report), width)
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max((len(row[column]) for row in rows if len(row[column]) <= most), default=0) for column, most in enumerate(WIDEST)]
-    told = max((len(row[3]) for row in rows if row[4]), default=0)
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, (*widths, told, 0), strict=True)]
-        yield "  ".join(cells).rstrip()
+def _table(lines: list[Line]) -> Iterator[str]:
+    widths = [
+        max((len(line[column]) for line in lines if len(line[column]) <= most), default=0)
+        for column, most in enumerate(WIDEST)
+    ]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip()
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
+def _line(finding: Finding) -> Line:
     declaration = finding.declaration
-    return (*_place(declaration), status(finding), _detail(finding))
+    return Line(at(declaration), service(declaration), _port(declaration), status(finding), _detail(finding))
 
 
-def _row_of_disabled(declaration: Declaration) -> tuple[str, ...]:
-    profiles = listed([shortened(name, NAME_WIDTH) for name in declaration.compose_profiles], 3)
-    return (*_place(declaration), "not checked", f"only with profile {profiles}")
+def _line_of_disabled(declaration: Declaration) -> Line:
+    reason = f"profile {_listed(declaration.compose_profiles)} is off"
+    return Line(at(declaration), service(declaration), _port(declaration), "not checked", reason)
 
 
-def _place(declaration: Declaration) -> tuple[str, str, str]:
-    return at(declaration), service(declaration), visible(declaration.target(_ports(declaration)))
+def _listed(names: Iterable[str]) -> str:
+    return listed([shortened(name, NAME_WIDTH) for name in names], SHOWN)
 
 
 def at(place: Declaration | Unresolved) -> str:
@@ -86,33 +101,134 @@ def service(place: Declaration | Unresolved) -> str:
     return shortened(place.service, NAME_WIDTH) if place.service else "-"
 
 
+def _port(declaration: Declaration) -> str:
+    """As the command line takes it: `8000`, `127.0.0.1:53/udp`, `8000-8005`."""
+    return visible(declaration.target(_ports(declaration)))
+
+
 def _ports(declaration: Declaration) -> str:
-    """`8000`, `8000-8005`, `8000 or 9000`, `8000 or 3 others`."""
-    fallback = declaration.fallback
-    if not fallback:
-        return str(declaration.port)
-    if fallback == tuple(range(declaration.port + 1, declaration.port + 1 + len(fallback))):
-        return f"{declaration.port}-{fallback[-1]}"
-    return f"{declaration.port} or " + (str(fallback[0]) if len(fallback) == 1 else f"{len(fallback)} others")
+    first, fallback = declaration.port, declaration.fallback
+    if len(fallback) > 1 and fallback == tuple(range(first + 1, first + 1 + len(fallback))):
+        return f"{first}-{fallback[-1]}"
+    return listed([str(port) for port in (first, *fallback)], SHOWN).replace(", ", ",")
 
 
 def status(finding: Finding) -> str:
     """What becomes of the declaration, in a word or two."""
-    if finding.status == "fallback" and finding.instead:
-        return f"{finding.instead.port} is free"
-    return WORDS.get(finding.status, finding.status)
+    instead = finding.instead.port if finding.instead else None
+    return WORDS.get(finding.status, finding.status).format(instead=instead)
 
 
 def _detail(finding: Finding) -> str:
-    diagnosis = finding.diagnosis
-    if finding.status == "free":
-        return ""
+    """Why, or who."""
+    diagnosis, instead = finding.diagnosis, finding.instead
     if finding.status == "running":
-        here = finding.instead or diagnosis
-        return who(here) if here is diagnosis else f"on {here.port}: {who(here)}"
-    if finding.status == "declared-twice" and finding.rival:
-        return f"also {_named(finding.rival)}"
-    reason = REASONS.get(diagnosis.cause, "") if diagnosis.verdict != "in-use" else who(diagnosis)
+        return f"on {instead.port}: {who(instead)}" if instead else who(diagnosis)
+    if finding.status == "declared-twice":
+        return f"also by {_rival(finding)}"
     if finding.status == "fallback":
-        return f"{diagnosis.port} is {diagnosis.verdict if diagnosis.verdict != 'free' else 'declared already'}" + (f": {reason}" if reason else "")
-    return reason
+        return f"{diagnosis.port} is {diagnosis.verdict}: {_why(diagnosis)}"
+    return _why(diagnosis)
+
+
+def _why(diagnosis: Diagnosis) -> str:
+    if diagnosis.verdict == "in-use":
+        return who(diagnosis)
+    return "" if diagnosis.verdict == "free" else REASONS.get(diagnosis.cause, "")
+
+
+def who(diagnosis: Diagnosis) -> str:
+    """`container shop-web-1`, `node (PID 812)`, `3 TIME-WAIT sockets (55 s left)`"""
+    containers: dict[str, None] = {}
+    others = []
+    for owner in diagnosis.owners:
+        container = owner.process.container
+        if container and container.name:
+            containers[f"container {shortened(container.name, NAME_WIDTH)}"] = None
+        else:
+            others.append(owner)
+    owned = {index for owner in diagnosis.owners for index in owner.sockets}
+    rest = unowned(socket for index, socket in enumerate(diagnosis.sockets) if index not in owned)
+    return ", ".join(filter(None, (*containers, holders(others), rest))) or "somebody who cannot be seen"
+
+
+def _rival(finding: Finding) -> str:
+    rival = finding.rival
+    return f"{service(rival)} ({at(rival)})" if rival else ""
+
+
+def sentences(finding: Finding) -> Iterator[str]:
+    """What keeps the declared server from starting; nothing for one that could start, or runs already."""
+    if finding.status in FINE:
+        return
+    if finding.rival:
+        port = visible(finding.diagnosis.target)
+        yield f"{service(finding.declaration)} and {_rival(finding)} both declare {port}"
+    if finding.diagnosis.verdict != "free" and finding.status != "declared-twice":
+        yield visible(finding.diagnosis.message)
+    if finding.declaration.fallback:
+        yield f"None of {_port(finding.declaration)} is free."
+
+
+def advice(finding: Finding) -> tuple[Advice, ...]:
+    """What to do now."""
+    if finding.status in FINE:
+        return ()
+    twice = (ANOTHER_PORT,) if finding.rival else ()
+    return twice if finding.status == "declared-twice" else (*twice, *finding.diagnosis.advice)
+
+
+def remarks(finding: Finding) -> Iterator[str]:
+    """What else is true of it and worth a line."""
+    for note in finding.notes:
+        if note.code != "declared" or finding.status not in FINE:
+            yield f"note: {visible(note.message)}"
+
+
+def _paragraph(finding: Finding) -> Iterator[str]:
+    said, noted = [*sentences(finding)], [*remarks(finding)]
+    first, *more = said or noted or [""]
+    if first:
+        yield f"{place(finding.declaration)}: {first}"
+    yield from (f"  {line}" for line in (*more, *(noted if said else ())))
+    for each in advice(finding):
+        yield from advice_lines(each)
+
+
+def place(of: Declaration | Unresolved) -> str:
+    """`compose.yaml:7 db`"""
+    return f"{at(of)} {service(of)}" if of.service else at(of)
+
+
+def _unseen(report: Report) -> Iterator[str]:
+    for spot in report.unresolved:
+        yield f"not seen: {place(spot)}: {visible(spot.message)}"
+    spots = (spot for finding in report.findings for spot in finding.diagnosis.blind_spots)
+    yield from map(not_seen, dict.fromkeys(spots))
+
+
+def summary(report: Report) -> str:
+    """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 more could not be read.`"""
+    counts: dict[str, int] = {}
+    for finding in report.findings:
+        word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)
+        counts[word] = counts.get(word, 0) + 1
+    number = len(report.findings)
+    told = ", ".join(f"{count} {word}" for word, count in counts.items())
+    left = len(report.unresolved)
+    open_ = f"; {left} {'place' if left == 1 else 'places'} left open" if left else ""
+    return f"{number} declared {'port' if number == 1 else 'ports'}: {told}{open_}."
+
+
+def _broken(line: str, width: int | None) -> Iterator[str]:
+    """A line of text in lines of at most `width` columns; commands, which are pasted, stay whole."""
+    indent = len(line) - len(line.lstrip())
+    if width is None or len(line) <= width or indent > 2:
+        yield line
+        return
+    from textwrap import wrap
+
+    yield from wrap(
+        line, width, subsequent_indent=" " * (indent + 2 if not indent else 4),
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Path]
     shop.mkdir()
     (shop / "server.js").write_text(SERVER)
     (shop / "package.json").write_text('{"name": "shop"}')
+    (shop / ".env").write_text("PORT=8000\n")
     with Host(link_local=False) as made:
         made.start(["node", "server.js"], ready=b"ready", cwd=shop)
         made.hold("127.0.0.1", 20000, "name", "Service.exe")
@@ -65,9 +67,9 @@ def normal(text: str, home: Path) -> str:
 @pytest.mark.parametrize(("command", "said"), examples(), ids=[command for command, _ in examples()])
 def test_console_example(host: tuple[Host, Path], command: str, said: list[str]) -> None:
     made, shop = host
-    argv = command.split()
+    argv = shlex.split(command)
     assert argv.pop(0) == "portcheck"
-    done = made.portcheck(*argv)
+    done = made.portcheck(*argv, cwd=shop)
     printed = [normal(line, shop.parent) for line in (done.stdout + done.stderr).splitlines()]
     expected = [normal(line, shop.parent) for line in said]
     assert matches(printed, expected), "\n".join(["printed:", *printed, "expected:", *expected])

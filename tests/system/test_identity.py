@@ -293,7 +293,7 @@ def test_runit(workshop: Workshop) -> None:
     run.chmod(0o755)
     daemon = workshop.start([runsv, "web"])
     found = workshop.known()
-    assert (found.supervisor, found.supervisor_pid, found.supervised) == ("runit", daemon.pid, "web")
+    assert (found.supervisor, found.supervisor_pid, found.supervised) == ("runit", daemon.pid, str(service))
 
 
 def test_a_shell_loop(workshop: Workshop) -> None:

@@ -92,7 +92,7 @@ def test_no_candidate_is_left() -> None:
     ports = candidates(2)
     with bind("127.0.0.1", ports[0]) as listener, bind("0.0.0.0", ports[1]):
         listener.listen()
-        with pytest.raises(portcheck.NoFreePort, match=r"none of 2 candidates can be held on 127\.0\.0\.1") as refused:
+        with pytest.raises(portcheck.NoFreePort, match=r"none of 2 candidates can be held") as refused:
             portcheck.reserve(ports)
     assert [(found.port, found.cause) for found in refused.value.diagnoses] == [
         (ports[0], "listener"),

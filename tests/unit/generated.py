@@ -81,6 +81,7 @@ process = st.builds(
     started_by=maybe_text,
     supervisor_pid=st.none() | count,
     supervised=maybe_text,
+    supervisor_url=maybe_text,
     session=maybe_text,
     terminal=maybe_text,
     task=maybe_text,

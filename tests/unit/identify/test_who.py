@@ -116,6 +116,15 @@ def test_the_name_under_which_the_supervisor_knows_it() -> None:
     assert supervision(facts(process("x"), supervisord, environment=single)).supervised == "web"
     assert supervision(facts(process("x"), supervisord)).supervised is None
     assert supervision(facts(process("x"), process("runsv web", 77))).supervised == "web"
+    there = process("runsv web", 77, cwd="/etc/service/web")
+    assert supervision(facts(process("x"), there)).supervised == "/etc/service/web"
+
+
+def test_where_supervisord_takes_commands() -> None:
+    url = {"SUPERVISOR_SERVER_URL": "unix:///run/shop.sock"}
+    supervisord = process("python3 /usr/bin/supervisord", 77)
+    assert supervision(facts(process("x"), supervisord, environment=url)).supervisor_url == "unix:///run/shop.sock"
+    assert supervision(facts(process("x"), process("runsv web", 77), environment=url)).supervisor_url is None
 
 
 def test_pm2_in_cluster_mode_listens_itself() -> None:

@@ -1,0 +1,66 @@
+"""Preflight as GitHub's workflow commands: an annotation at file and line for each problem.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands; what is escaped, and how, is the
+documented toolkit's (actions/toolkit, packages/core/src/command.ts).
+"""
+
+from __future__ import annotations
+
+from portcheck.preflight.judge import FINE
+from portcheck.render.escape import visible
+from portcheck.render.plain import advice_lines
+from portcheck.render.preflight import advice, place, remarks, sentences, status, summary
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+    from portcheck.preflight.declare import PreflightError
+    from portcheck.preflight.judge import Finding, Report
+
+    Level = Literal["error", "warning", "notice"]
+
+# Strangers' words stand nowhere but inside of commands: the runner would obey a `::` or `##[` in any other line.
+
+
+def annotations(report: Report) -> Iterator[str]:
+    """A command for each finding that needs a look and each place left open; then the sum, in our words alone."""
+    for finding in report.findings:
+        yield from _annotation(finding)
+    for spot in report.unresolved:
+        message = f"{place(spot)}: {visible(spot.message)}"
+        yield command("warning", spot.file, spot.line, "portcheck: not seen", message)
+    yield summary(report)
+
+
+def _annotation(finding: Finding) -> Iterator[str]:
+    said = [*sentences(finding), *remarks(finding)]
+    for each in advice(finding):
+        said += (line.strip() for line in advice_lines(each))
+    if not said:
+        return
+    level: Level = "notice" if finding.status in FINE else "warning" if finding.status == "unknown" else "error"
+    declaration = finding.declaration
+    title = f"portcheck: {visible(finding.diagnosis.target)} {status(finding)}"
+    yield command(level, declaration.file, declaration.line, title, "\n".join(said))
+
+
+def failure(error: PreflightError) -> str:
+    """A file that cannot be read."""
+    return command("error", error.file, error.line, "portcheck", visible(error.cause))
+
+
+def command(level: Level, file: str, line: int | None, title: str, message: str) -> str:
+    """`::error file=compose.yaml,line=7,title=...::...`"""
+    properties = {"file": visible(file), **({"line": str(line)} if line else {}), "title": title}
+    told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{level} {told}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,114 @@
+"""Preflight as JUnit's XML: a suite for each file, a test case for each declared port.
+
+A port that could not be had is a failure, what could not be found out an error, what was not asked or left open
+skipped.  The attributes are those that https://github.com/testmoapp/junitxml lists as read by common tools.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from portcheck.preflight.judge import FINE
+from portcheck.render.escape import visible
+from portcheck.render.plain import advice_lines
+from portcheck.render.preflight import advice, place, remarks, sentences, service, status, who
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Literal
+
+    from portcheck.preflight.declare import Declaration, PreflightError, Unresolved
+    from portcheck.preflight.judge import Finding, Report
+
+    Result = Literal["failure", "error", "skipped"]
+
+SUITE = "portcheck preflight"
+
+
+class Case(NamedTuple):
+    """One test case; `result` is None where it has passed.  No text holds a character that XML 1.0 does not."""
+
+    file: str
+    line: int | None
+    name: str
+    result: Result | None = None
+    kind: str = ""
+    message: str = ""
+    details: str = ""
+
+
+def document(report: Report) -> list[str]:
+    """The lines of the document, in ASCII."""
+    cases = [*map(_case, report.findings), *map(_disabled, report.disabled), *map(_open, report.unresolved)]
+    return _xml(cases)
+
+
+def failure(error: PreflightError) -> list[str]:
+    """The document of a file that cannot be read: one error."""
+    cause = visible(error.cause)
+    return _xml([Case(visible(error.file), error.line, "readable", "error", "unreadable", cause, cause)])
+
+
+def _case(finding: Finding) -> Case:
+    case = Case(*_named(finding.declaration, finding.diagnosis.target))
+    said = [*sentences(finding), *remarks(finding)]
+    if finding.status in FINE:
+        return case._replace(details="\n".join(filter(None, (_running(finding), *said))))
+    for each in advice(finding):
+        said += advice_lines(each)
+    result: Result = "error" if finding.status == "unknown" else "failure"
+    return case._replace(result=result, kind=finding.status, message=said[0], details="\n".join(said))
+
+
+def _running(finding: Finding) -> str:
+    return f"{status(finding)}: {who(finding.instead or finding.diagnosis)}" if finding.status == "running" else ""
+
+
+def _disabled(declaration: Declaration) -> Case:
+    message = f"not checked: profile {', '.join(map(visible, declaration.compose_profiles))} is off"
+    return Case(*_named(declaration, declaration.target(declaration.port)), "skipped", "disabled", message)
+
+
+def _open(spot: Unresolved) -> Case:
+    message = f"not seen: {visible(spot.message)}"
+    return Case(visible(spot.file), spot.line, f"{service(spot)} (line {spot.line})", "skipped", spot.code, message)
+
+
+def _named(declaration: Declaration, target: str) -> tuple[str, int, str]:
+    name = f"{service(declaration)} {visible(target)} (line {declaration.line})"
+    return visible(declaration.file), declaration.line, name
+
+
+def _xml(cases: Iterable[Case]) -> list[str]:
+    suites: dict[str, list[Case]] = {}
+    for case in cases:
+        suites.setdefault(case.file, []).append(case)
+    every = [case for members in suites.values() for case in members]
+    root = ET.Element("testsuites", {"name": SUITE, **_counts(every)})
+    for file, members in suites.items():
+        suite = ET.SubElement(root, "testsuite", {"name": file, "file": file, **_counts(members)})
+        for case in members:
+            _add(suite, case)
+    ET.indent(root)
+    return ET.tostring(root, encoding="us-ascii", xml_declaration=True).decode("ascii").splitlines()
+
+
+def _counts(cases: list[Case]) -> dict[str, str]:
+    results = [case.result for case in cases]
+    return {
+        "tests": str(len(cases)),
+        "failures": str(results.count("failure")),
+        "errors": str(results.count("error")),
+        "skipped": str(results.count("skipped")),
+    }
+
+
+def _add(suite: ET.Element, case: Case) -> None:
+    line = {"line": str(case.line)} if case.line else {}
+    element = ET.SubElement(suite, "testcase", {"name": case.name, "classname": case.file, "file": case.file, **line})
+    if case.result:
+        told = ET.SubElement(element, case.result, {"type": case.kind, "message": case.message})
+        told.text = case.details or None
+    elif case.details:
+        ET.SubElement(element, "system-out").text = case.details

@@ -1,0 +1,175 @@
+"""What became of a port that was to be stopped, and the one true sentence about it.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.advise import about
+from portcheck.filling import fill, owner_fields
+from portcheck.holders import groups, serves
+from portcheck.identify.describe import briefly
+from portcheck.kinds import SIGNALLED, kind_of
+from portcheck.remedies import RESTARTED, UNENDED
+from portcheck.stopping import Plan
+from portcheck.value import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+    from portcheck.model import Advice, Diagnosis, Owner
+    from portcheck.stopping import Step
+
+    Outcome = Literal[
+        "free", "already-free", "planned", "held", "respawned", "time-wait", "closing", "refused", "declined", "unknown"
+    ]
+
+
+class Report(NamedTuple):
+    """How it went with one port."""
+
+    outcome: Outcome
+    message: str
+    before: Diagnosis
+    plan: Plan = Plan()
+    after: Diagnosis | None = None
+    advice: tuple[Advice, ...] = ()
+
+
+class Doing(NamedTuple):
+    """How a plan was carried out."""
+
+    after: Diagnosis
+    troubles: tuple[str, ...] = ()  # what went wrong on the way
+    killed: bool = False  # SIGKILL was sent where SIGTERM did not help
+
+
+def untouched(before: Diagnosis, plan: Plan) -> Report:
+    """Of a port that nothing is done about: it is free, it frees itself, or the plan is a refusal."""
+    found = _without_holders(before) if _has_no_holders(before) else "held"
+    if found == "free":
+        return Report("already-free", f"{_stem(before)}: nothing to stop.", before)
+    if found in ("time-wait", "closing", "unknown"):
+        return Report(found, before.message, before, advice=before.advice)
+    message = f"{_subject(before)} is not stopped: {plan.refusal}."
+    return Report("refused", message, before, plan, advice=plan.advice)
+
+
+def report(before: Diagnosis, plan: Plan, done: Doing, uid: int | None) -> Report:
+    """Of a plan that was carried out: what is true now, whatever was meant."""
+    found = _outcome(before, done.after)
+    said = _sentence(found, plan, done.after)
+    if done.troubles and found != "free":
+        said = f"{said} ({'; '.join(done.troubles)})"
+    return Report(found, f"{said}.", before, plan, done.after, tuple(dict.fromkeys(_advice(found, plan, done, uid))))
+
+
+def _outcome(before: Diagnosis, after: Diagnosis) -> Outcome:
+    if _has_no_holders(after):
+        return _without_holders(after)
+    return "held" if _holdings(before) & _holdings(after) else "respawned"
+
+
+def _has_no_holders(finding: Diagnosis) -> bool:
+    """A socket that is in nobody's way may be shown too."""
+    return finding.verdict == "free" or not groups(finding)
+
+
+def _without_holders(finding: Diagnosis) -> Outcome:
+    if finding.verdict in ("free", "denied"):  # nobody is in the way of whoever may bind it
+        return "free"
+    if finding.verdict == "unknown":
+        return "unknown"
+    return finding.cause if finding.cause in ("time-wait", "closing") else "held"
+
+
+def _holdings(finding: Diagnosis) -> set[object]:
+    """What tells holding on from taking again: the sockets, and the processes that hold them."""
+    serving = {index for index in range(len(finding.sockets)) if serves(finding, index)}
+    inodes = {finding.sockets[index].inode for index in serving}
+    processes = (owner.process for owner in finding.owners if owner.pid and not serving.isdisjoint(owner.sockets))
+    return {inode for inode in inodes if inode} | {(process.pid, process.start_ticks) for process in processes}
+
+
+def _sentence(found: Outcome, plan: Plan, after: Diagnosis) -> str:
+    """Without its full stop."""
+    ended = " and ".join(map(_ended, plan.steps))
+    port = f"{_subject(after)[0].lower()}{_subject(after)[1:]}" if after.protocol == "tcp" else _subject(after)
+    if found == "free":
+        return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
+    if found == "respawned":
+        return f"{ended}, but {port} was taken again: {_who(after)}{_by_whom(after)}"
+    if found == "held" and _is_left(plan, after):
+        return f"{_subject(after)} is still held: {_who(after)}"
+    if found == "unknown":
+        return f"{ended}; {_stem(after)}"
+    return f"{ended}, but {port} is not free: {_who(after)}"
+
+
+def _subject(finding: Diagnosis) -> str:
+    return f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
+
+
+def _stem(finding: Diagnosis) -> str:
+    return finding.message.removesuffix(".")
+
+
+def _who(finding: Diagnosis) -> str:
+    """`Port 80 is in use: httpd ... listens on ::1` → `httpd ... listens on ::1`"""
+    return _stem(finding).partition(": ")[2] or _stem(finding)
+
+
+def _ended(step: Step) -> str:
+    names = " and ".join(briefly(root.process) for root in step.roots)
+    if step.command:
+        return f"{names} is stopped"
+    return f"{names} {'has' if len(step.roots) == 1 else 'have'} ended"
+
+
+def _until_then(after: Diagnosis) -> str:
+    """What a server without SO_REUSEADDR has to wait for."""
+    waits = [socket.expires_in for socket in after.sockets if socket.state == "TIME-WAIT" and socket.expires_in]
+    if after.cause != "time-wait" or not waits:
+        return ""
+    return f"; a server that does not set SO_REUSEADDR has to wait another {max(1, round(max(waits)))} s (TIME_WAIT)"
+
+
+def _is_left(plan: Plan, after: Diagnosis) -> bool:
+    return any(owner.pid in _pids(plan) for group in groups(after) for owner in group.members)
+
+
+def _pids(plan: Plan) -> set[int | None]:
+    return {owner.pid for step in plan.steps for owner in step.members}
+
+
+def _by_whom(after: Diagnosis) -> str:
+    """What started it again: its unit, its container's restart policy, or the supervisor found by ancestry."""
+    found = dict.fromkeys(by for root in _roots(after) if (by := _restarter(root.process)))
+    return f", started again by {' and '.join(found)}" if found else ""
+
+
+def _restarter(process: Process) -> str | None:
+    if process.container and process.container.restart_policy:
+        return f"its container's restart policy ({process.container.restart_policy})"
+    if process.service:
+        return f"{process.service_manager or 'the manager'} as {process.service}"
+    by = process.supervisor or process.started_by
+    return f"{by} (PID {process.supervisor_pid})" if by else None
+
+
+def _roots(finding: Diagnosis) -> Iterator[Owner]:
+    for group in groups(finding):
+        yield from group.roots()
+
+
+def _advice(found: Outcome, plan: Plan, done: Doing, uid: int | None) -> Iterator[Advice]:
+    """What really helps now."""
+    if found == "free":
+        return
+    signalled = {process.pid for step in plan.steps for process in step.signalled}
+    for root in _roots(done.after) if found in ("held", "respawned") else ():
+        restarted = found == "respawned" and root.process.started_by and kind_of(root, uid) in SIGNALLED
+        remedies = RESTARTED if restarted else () if done.killed or root.pid not in signalled else (UNENDED,)
+        fields = owner_fields(root, done.after, uid)
+        filled = [fill(remedy, fields, root, uid) for remedy in remedies] or about(root, done.after, uid)
+        yield from (advice for advice in filled if advice)
+    if found in ("time-wait", "closing", "unknown"):
+        yield from done.after.advice
