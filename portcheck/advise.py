@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.filling import fill, owner_fields, port_fields
+from portcheck.filling import fill, fill_all, port_fields
 from portcheck.holders import groups
 from portcheck.kinds import kind_of
 from portcheck.remedies import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
@@ -11,7 +11,7 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from portcheck.model import Advice, Diagnosis, Owner, PortRange, Scene
+    from portcheck.model import Advice, Diagnosis, PortRange, Scene
     from portcheck.remedies import When
 
 HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
@@ -27,18 +27,9 @@ def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     if finding.cause in HELD and finding.verdict == "in-use":
         for group in groups(finding):
             for owner in group.roots():
-                yield from about(owner, finding, scene.uid)
+                yield from fill_all(BY_KIND[kind_of(owner, scene.uid)], owner, finding, scene.uid)
     elif finding.cause is not None:
         yield from _about_cause(finding, scene)
-
-
-def about(owner: Owner, finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
-    """What user `uid` can do about a holder of the port."""
-    fields = owner_fields(owner, finding, uid)
-    for remedy in BY_KIND[kind_of(owner, uid)]:
-        advice = fill(remedy, fields, owner, uid)
-        if advice:
-            yield advice
 
 
 def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
@@ -54,6 +45,8 @@ def _what_is_so(finding: Diagnosis, scene: Scene) -> Mapping[When, bool]:
     helps = any(row.outcome == "in-use" and row.with_reuseaddr == "free" for row in finding.binds)
     return {
         "linux": scene.platform == "linux",
+        "macos": scene.platform == "macos",
+        "windows": scene.platform == "windows",
         "ephemeral": scene.policy.ephemeral is not None and finding.port in scene.policy.ephemeral,
         "reuseaddr-helps": helps,
         "reuseaddr-does-not-help": not helps,

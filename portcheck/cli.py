@@ -171,11 +171,12 @@ def stop(
     everything: Annotated[bool, typer.Option("--all", help="Stop every holder, even unrelated ones.")] = False,
     pid: Annotated[int | None, typer.Option("--pid", min=1, help="Stop only this holder.")] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long it may take to end.")
-    ] = 10.0,
+        str | None,
+        typer.Option("--timeout", metavar="TIME", help="How long it may take (10; a service or container 100)."),
+    ] = None,
     settle: Annotated[
-        float, typer.Option("--settle", min=0, metavar="SECONDS", help="How long to watch whether it comes back.")
-    ] = 2.0,
+        str, typer.Option("--settle", metavar="TIME", help="How long to watch whether it comes back.")
+    ] = "2s",
     json: Json = False,
 ) -> StopRequest:
     """Free the port safely, and say truly whether it is free now."""
@@ -188,8 +189,8 @@ def stop(
         force=force,
         all=everything,
         pid=pid,
-        timeout=timeout,
-        settle=settle,
+        timeout=None if timeout is None else parse_duration(timeout),
+        settle=parse_duration(settle),
         json=json,
     )
 
@@ -324,10 +325,10 @@ def run(
 @app.command()
 def preflight(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE]...", help="Only these files, or what these directories hold.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Only these files, or what these directories hold.")
     ] = None,
     directory: Annotated[
-        str | None, typer.Option("--directory", "-C", metavar="DIR", help="The project; the current directory unless named.")
+        str | None, typer.Option("--directory", "-C", metavar="DIR", help="The project; the current one unless named.")
     ] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from portcheck.identify.describe import container
 from portcheck.identify.lookups import engine_of
 from portcheck.identify.names import called
+from portcheck.kinds import HOMEBREW
 from portcheck.model import Advice
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from portcheck.model import Diagnosis, Owner, Process
     from portcheck.remedies import Remedy
@@ -28,6 +29,15 @@ def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -
     except KeyError:
         return None
     return Advice(text, (*_as_whom(remedy, owner, uid), *command) if command else None)
+
+
+def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
+    """What of these can be told user `uid` about a holder of the port."""
+    fields = owner_fields(owner, finding, uid)
+    for remedy in remedies:
+        advice = fill(remedy, fields, owner, uid)
+        if advice:
+            yield advice
 
 
 def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
@@ -77,6 +87,7 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "started_by": process.started_by,
         "forwards": process.forwards,
         "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
+        "formula": (process.service or "").removeprefix(HOMEBREW) or None,
         **_rule_fields(process),
         **_container_fields(process),
     }

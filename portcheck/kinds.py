@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from portcheck.identify.cgroup import INSIDE, USER
 from portcheck.identify.lookups import engine_of
-from portcheck.identify.macos import LAUNCHD, MACOS
 from portcheck.identify.names import title
 from portcheck.identify.proxies import proxy
 from portcheck.identify.supervisors import supervisor
 from portcheck.identify.who import is_named
-from portcheck.identify.windows import SEVERAL, WINDOWS
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,26 +16,35 @@ if TYPE_CHECKING:
     from portcheck.model import Container, Owner, Process
 
     Kind = Literal[
-        "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "macos-setting",
-        "windows-service", "windows-services", "windows-port-proxy", "windows-http", "windows-kernel", "compose", "container",
-        "containerd", "nspawn", "pod", "other-container", "foreign-container", "unnamed-container", "engine",
-        "manager", "user-manager", "supervisord", "pm2", "runit", "s6", "managed", "watched", "supervising",
+        "socket-unit", "user-socket-unit", "service", "user-service", "launchd", "launchd-job", "homebrew",
+        "macos-setting", "windows-service", "windows-services", "windows-port-proxy", "windows-http", "windows-kernel",
+        "iis", "wsl", "ended",
+        "compose", "container", "containerd", "nspawn", "pod", "other-container", "foreign-container",
+        "unnamed-container", "engine", "manager", "user-manager", "supervisord", "pm2", "runit", "s6",
+        "managed", "watched", "supervising",
         "apache", "nginx", "forwarder", "ide", "stopped", "orphaned", "plain",
         "hidden", "hidden-from-user", "hidden-by-namespace",
     ]  # fmt: skip
 
 # What `stop` leaves to the command of who manages it.
 MANAGED: frozenset[Kind] = frozenset((
-    "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "compose", "container",
-    "containerd", "nspawn", "supervisord", "pm2", "runit", "s6",
+    "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "homebrew", "compose",
+    "container", "containerd", "nspawn", "supervisord", "pm2", "runit", "s6",
 ))  # fmt: skip
 # What it ends by a signal.
 SIGNALLED: frozenset[Kind] = frozenset((
     "watched", "apache", "nginx", "forwarder", "stopped", "orphaned", "plain",
 ))  # fmt: skip
-BY_OTHER_MANAGERS: dict[str, Kind] = {
-    LAUNCHD: "launchd-job", MACOS: "macos-setting", WINDOWS: "windows-service", SEVERAL: "windows-services",
-}  # fmt: skip
+# The words of identify.macos and identify.windows, which need not be imported for them.
+BY_OTHER_MANAGERS: dict[str | None, Kind] = {
+    "launchd": "launchd-job",
+    "macOS": "macos-setting",
+    "windows": "windows-service",
+    "windows, several in one process": "windows-services",
+}
+IIS = "W3SVC"  # whose sites are stopped one by one
+HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
+WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by their own command, once its name is known.
 MANAGERS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
 # Those that stop programs by their own commands too; every other one starts a single program, and ends with it.
@@ -52,30 +59,55 @@ APART: dict[Kind, frozenset[str]] = {"apache": frozenset(("-d", "-f")), "nginx":
 def kind_of(owner: Owner, uid: int | None) -> Kind:
     """What kind of owner this is for user `uid` (None on systems without user ids)."""
     process = owner.process
+    return _by_surroundings(process, uid) or _by_manager(process) or _unseen(owner, uid) or _by_itself(process)
+
+
+def _by_surroundings(process: Process, uid: int | None) -> Kind | None:
+    """Where it runs, as far as that can only be stopped as a whole."""
     if process.container is None and proxy(process):
         return "engine"
     if process.service_manager in BY_OTHER_MANAGERS:
-        return "windows-port-proxy" if process.role == "forwarder" else BY_OTHER_MANAGERS[process.service_manager]
+        return _by_other_manager(process)
     if process.container and (process.service is None or process.service_manager == INSIDE):
         return _kind_of_container(process, process.container, uid)
+    return None
+
+
+def _by_other_manager(process: Process) -> Kind:
+    """On Windows and macOS."""
+    if process.role == "forwarder":
+        return "windows-port-proxy"
+    if process.service == IIS:
+        return "iis"
+    if (process.service or "").startswith(HOMEBREW):
+        return "homebrew"
+    return BY_OTHER_MANAGERS[process.service_manager]
+
+
+def _by_manager(process: Process) -> Kind | None:
+    """What starts it again; a supervisor may be a service itself, with all its programs in one unit."""
     if supervisor(process) in OF_SEVERAL:
         return "supervising"
     if process.supervisor in MANAGERS or process.supervisor in OTHER_MANAGERS:
         return MANAGERS.get(process.supervisor, "managed") if process.supervised else "managed"
-    if process.activation or process.service:
-        return _kind_of_unit(process)
+    by_user = process.service_manager == USER
+    if process.activation:
+        return "user-socket-unit" if by_user else "socket-unit"
+    if process.service:
+        return "user-service" if by_user else "service"
+    return None
+
+
+def _unseen(owner: Owner, uid: int | None) -> Kind | None:
+    """Of whom too little is known."""
+    process = owner.process
+    if process.role == "service manager" and process.name == "launchd":
+        return "launchd"
     if process.role == "service manager":
         return "manager" if process.pid == 1 or process.uid == 0 else "user-manager"
     if owner.pid is None:
         return "hidden-by-namespace" if uid == 0 else "hidden-from-user" if uid is None else "hidden"
-    return _kind_of_process(process)
-
-
-def _kind_of_unit(process: Process) -> Kind:
-    by_user = process.service_manager == USER
-    if process.activation:
-        return "user-socket-unit" if by_user else "socket-unit"
-    return "user-service" if by_user else "service"
+    return None
 
 
 def _kind_of_container(process: Process, container: Container, uid: int | None) -> Kind:
@@ -93,13 +125,19 @@ def _kind_of_container(process: Process, container: Container, uid: int | None) 
     return "compose" if in_project and container.engine == "docker" else "container"
 
 
-def _kind_of_process(process: Process) -> Kind:
+def _by_itself(process: Process) -> Kind:
     if process.role == "kernel":
         return "windows-http" if process.forwards else "windows-kernel"
+    if "ended" in process.condition:
+        return "ended"
     if process.supervisor:
         return "watched"
     if process.role in ("forwarder", "ide"):
-        return "ide" if process.role == "ide" else "forwarder"
+        return "ide" if process.role == "ide" else "wsl" if process.name in WSL else "forwarder"
+    return _by_condition(process)
+
+
+def _by_condition(process: Process) -> Kind:
     if "stopped" in process.condition:
         return "stopped"
     server = SERVERS.get(process.name or "") if process.role == "main" else None

@@ -95,11 +95,13 @@ def _unknown(subject: str, finding: Diagnosis, server: Server) -> str:
 def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
     taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
     beside = [row for row in taken if row.shadows and row.outcome != "in-use" and not _bound_only(row, finding)]
-    would = "would fail" if len(beside) < len(taken) else "would only start beside another server"
+    only = "at best" if any(row.outcome == "unknown" for row in beside) else "only"
+    would = "would fail" if len(beside) < len(taken) else f"would {only} start beside another server"
     said = f"{subject} {would}" if server.call else f"{subject} is in use"
     blockers = _blockers(taken, finding)
     if not blockers:
-        where = _reach(taken, finding, scene)
+        alone = [row for row in taken if row.bind.v6only is not False]  # for both families: refused by either
+        where = _reach(alone, finding, scene) if alone else ":: for both families"
         said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
     elif _partly(rows, taken) and not server.call:
         said = _partly_in_use(subject, finding, rows, taken, scene)
@@ -109,7 +111,7 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
         said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
     if beside and not server.call:
         names = _listed(dict.fromkeys(row.bind.address for row in beside))
-        said += f"; {names} can only be bound beside it, sharing its clients"
+        said += f"; {names} can {only} be bound beside it, sharing its clients"
     return f"{said}."
 
 
@@ -150,7 +152,8 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
     """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
     said = []
     for owner, sockets in _by_owner(blockers, finding):
-        said.append(f"{_named(owner, sockets, finding, scene)} {_does(sockets)}")
+        others = _others(owner, sockets[0], finding)
+        said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
     more = len(said) - NAMED_AT_MOST
     listed = "; ".join(said[:NAMED_AT_MOST])
     return f"{listed}; and {more} more" if more > 0 else listed
@@ -175,36 +178,41 @@ def leader(owners: Sequence[Owner], socket: int) -> Owner | None:
     return next(iter(mains or firsts or holders), None)
 
 
-def _named(owner: Owner | None, sockets: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
+def _others(owner: Owner | None, socket: Socket, finding: Diagnosis) -> int:
+    """How many processes hold the socket besides this one."""
+    if owner is None or owner.pid is None:
+        return 0
+    index = finding.sockets.index(socket)
+    return sum(index in other.sockets for other in finding.owners) - 1
+
+
+def _named(owner: Owner | None, others: int, finding: Diagnosis, scene: Scene) -> str:
     if owner is None:
         kernel = scene.kernel_owned.get((finding.protocol, finding.port))
         return f"the kernel's {kernel}" if kernel else "a socket without a process"
     named = who(owner.process, scene.now)
-    if owner.pid is None:
-        return named
-    index = finding.sockets.index(sockets[0])
-    others = sum(index in other.sockets for other in finding.owners) - 1
-    if others <= 0:
+    if not others:
         return named
     return f"{named} and {others} more {'process' if others == 1 else 'processes'}"
 
 
-def _does(sockets: Sequence[Socket]) -> str:
+def _does(sockets: Sequence[Socket], *, several: bool) -> str:
     """What the sockets do there: listens on ..., has bound ... without listening, is connected from ..."""
     first = sockets[0]
     places = spread(sockets)
+    has = "have" if several else "has"
     if first.protocol == "udp":
-        return f"has bound {places}"
+        return f"{has} bound {places}"
     if first.state == "LISTEN":
-        return f"listens on {places}"
+        return f"{'listen' if several else 'listens'} on {places}"
     if first.state == "BOUND":
-        return f"has bound {places} without listening"
+        return f"{has} bound {places} without listening"
     if first.state == "TIME-WAIT":
         return f"is left in TIME_WAIT{_for_seconds(sockets)}, by a server that did not set SO_REUSEADDR"
     peer = f"{first.remote_address}:{first.remote_port}"
     if first.inode == 0 or (first.inode is None and not first.pids):
         return f"is still closing a connection with {peer} ({first.state})"
-    return f"has a connection from it to {peer}"
+    return f"{has} a connection from it to {peer}"
 
 
 def _for_seconds(sockets: Iterable[Socket]) -> str:

@@ -257,7 +257,6 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
-    elevated: bool | None = None  # Windows: whether the asker has an administrator's full rights
 
 
 class Owner(NamedTuple):

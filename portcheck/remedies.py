@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     # "self": only the owner's own program reaches it, root's would look elsewhere.
     Needs = Literal["root", "owner", "engine", "self", "nothing"]
     # What has to be so for an entry to be true.
-    When = Literal["linux", "ephemeral", "reuseaddr-helps", "reuseaddr-does-not-help"]
+    When = Literal["linux", "macos", "windows", "ephemeral", "reuseaddr-helps", "reuseaddr-does-not-help"]
 
 
 class Remedy(NamedTuple):
@@ -32,6 +32,7 @@ class Remedy(NamedTuple):
 
 
 STOP = ("portcheck", "stop", "{port}")
+EXCLUDE = ("netsh", "interface", "ipv4", "add", "excludedportrange")
 STOP_CONTAINER = Remedy("stop the container {container}{restarts}", ("{engine}", "stop", "{container}"), "engine")
 
 # The first entry of each kind is the one that frees the port.
@@ -52,7 +53,9 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
         ),
     ),
     "service": (
-        Remedy("stop the service, not its process: systemd may start it again", ("systemctl", "stop", "{service}"), "root"),
+        Remedy(
+            "stop the service, not its process: systemd may start it again", ("systemctl", "stop", "{service}"), "root"
+        ),
     ),
     "user-service": (
         Remedy(
@@ -62,10 +65,20 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
         ),
     ),
     "launchd-job": (
-        Remedy("launchd starts it again when it ends: remove the job", ("launchctl", "bootout", "{supervised}"), "owner"),
+        Remedy(
+            "launchd starts it again when it ends: remove the job", ("launchctl", "bootout", "{supervised}"), "owner"
+        ),
     ),
+    "homebrew": (
+        Remedy("Homebrew starts it again when it ends: stop it there", ("brew", "services", "stop", "{formula}")),
+    ),
+    "launchd": (Remedy("launchd listens for one of its jobs: find out for which", ("launchctl", "print", "system")),),
     "macos-setting": (Remedy("turn {service} off in System Settings, General, AirDrop & Handoff"),),
     "windows-service": (Remedy("stop the service (as administrator)", ("Stop-Service", "{service}")),),
+    "iis": (
+        Remedy("stop the IIS site that has it (as administrator): Get-Website tells which, Stop-Website stops it"),
+        Remedy("or IIS as a whole (as administrator)", ("Stop-Service", "{service}")),
+    ),
     "windows-services": (Remedy("one of the services {service} has it: stop that one"),),
     "windows-port-proxy": (
         Remedy(
@@ -74,6 +87,8 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
         ),
     ),
     "windows-http": (Remedy("http.sys listens for {forwards}: stop that"),),
+    "wsl": (Remedy("stop the program inside WSL that listens, or everything there", ("wsl", "--shutdown")),),
+    "ended": (Remedy("end the child that inherited its socket, or sign out: nothing else closes it"),),
     "windows-kernel": (Remedy("Windows itself has it: turn off the feature that uses it, or take another port"),),
     "compose": (
         Remedy(
@@ -137,7 +152,10 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
     "kernel": (Remedy("the kernel's {kernel} has it: remove that, or take another port"),),
     "connection": (
         Remedy("free as soon as that connection is closed"),
-        Remedy("a port below {ephemeral_first} is never taken by an outgoing connection", when="ephemeral"),
+        Remedy(
+            "no outgoing connection takes a port below {ephemeral_first}, where the ephemeral range begins",
+            when="ephemeral",
+        ),
         Remedy(
             "or keep outgoing connections away from this one",
             ("sysctl", "-w", "net.ipv4.ip_local_reserved_ports={reserved_ports}"),
@@ -157,6 +175,7 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
     ),
     "privileged": (
         Remedy("take a port from {unprivileged_from} on"),
+        Remedy("or bind the wildcard 0.0.0.0 or ::, which everybody may", when="macos"),
         Remedy("or give the program the right: setcap cap_net_bind_service=+ep PROGRAM", when="linux"),
         Remedy(
             "or let everybody on this host bind ports from {number} on",
@@ -165,14 +184,21 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
             when="linux",
         ),
     ),
-    "policy": (
-        Remedy("look at what confines it: Landlock, seccomp, SELinux, AppArmor or a BPF program", when="linux"),
-    ),
     "reserved": (
         Remedy(
             "take another port, or see which ones Windows keeps",
             ("netsh", "interface", "ipv4", "show", "excludedportrange", "protocol={protocol}"),
         ),
+        Remedy("or free those of Hyper-V, WSL and Docker for a moment (as administrator)", ("net", "stop", "winnat")),
+        Remedy(
+            "keep this port out of them from now on",
+            (*EXCLUDE, "protocol={protocol}", "startport={number}", "numberofports=1"),
+        ),
+        Remedy("and let them choose anew", ("net", "start", "winnat")),
+    ),
+    "policy": (
+        Remedy("look at what guards ports here: security software, a firewall", when="windows"),
+        Remedy("look at what confines it: Landlock, seccomp, SELinux, AppArmor or a BPF program", when="linux"),
     ),
     "address": (Remedy("bind an address of this host: {addresses}"),),
     "family": (Remedy("bind an IPv4 address"),),

@@ -69,7 +69,7 @@ class StopRequest(NamedTuple):
     force: bool = False
     all: bool = False
     pid: int | None = None
-    timeout: float = 10.0
+    timeout: float | None = None  # seconds; None: as long as processes and managers usually need
     settle: float = 2.0
     json: bool = False
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from portcheck.advise import about
-from portcheck.filling import fill, owner_fields
+from portcheck.filling import fill_all
 from portcheck.holders import groups, serves
 from portcheck.identify.describe import briefly
 from portcheck.kinds import SIGNALLED, kind_of
-from portcheck.remedies import RESTARTED, UNENDED
+from portcheck.remedies import BY_KIND, RESTARTED, UNENDED
 from portcheck.stopping import Plan
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
-    from portcheck.model import Advice, Diagnosis, Owner
+    from portcheck.model import Advice, Diagnosis, Owner, Process
+    from portcheck.remedies import Remedy
     from portcheck.stopping import Step
 
     Outcome = Literal[
@@ -40,6 +40,18 @@ class Doing(NamedTuple):
     after: Diagnosis
     troubles: tuple[str, ...] = ()  # what went wrong on the way
     killed: bool = False  # SIGKILL was sent where SIGTERM did not help
+
+
+def is_held(plan: Plan, after: Diagnosis) -> bool:
+    """Whether one of those that were to be stopped still holds the port."""
+    return any(left_of(step, after) for step in plan.steps)
+
+
+def left_of(step: Step, after: Diagnosis) -> tuple[Process, ...]:
+    """Who of a step still holds the port, without those who have that from another one."""
+    members = {(owner.pid, owner.process.start_ticks) for owner in step.members if owner.pid}
+    roots = (root.process for root in _roots(after))
+    return tuple(process for process in roots if (process.pid, process.start_ticks) in members)
 
 
 def untouched(before: Diagnosis, plan: Plan) -> Report:
@@ -69,7 +81,6 @@ def _outcome(before: Diagnosis, after: Diagnosis) -> Outcome:
 
 
 def _has_no_holders(finding: Diagnosis) -> bool:
-    """A socket that is in nobody's way may be shown too."""
     return finding.verdict == "free" or not groups(finding)
 
 
@@ -97,7 +108,7 @@ def _sentence(found: Outcome, plan: Plan, after: Diagnosis) -> str:
         return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
     if found == "respawned":
         return f"{ended}, but {port} was taken again: {_who(after)}{_by_whom(after)}"
-    if found == "held" and _is_left(plan, after):
+    if found == "held" and is_held(plan, after):
         return f"{_subject(after)} is still held: {_who(after)}"
     if found == "unknown":
         return f"{ended}; {_stem(after)}"
@@ -132,14 +143,6 @@ def _until_then(after: Diagnosis) -> str:
     return f"; a server that does not set SO_REUSEADDR has to wait another {max(1, round(max(waits)))} s (TIME_WAIT)"
 
 
-def _is_left(plan: Plan, after: Diagnosis) -> bool:
-    return any(owner.pid in _pids(plan) for group in groups(after) for owner in group.members)
-
-
-def _pids(plan: Plan) -> set[int | None]:
-    return {owner.pid for step in plan.steps for owner in step.members}
-
-
 def _by_whom(after: Diagnosis) -> str:
     """What started it again: its unit, its container's restart policy, or the supervisor found by ancestry."""
     found = dict.fromkeys(by for root in _roots(after) if (by := _restarter(root.process)))
@@ -162,14 +165,17 @@ def _roots(finding: Diagnosis) -> Iterator[Owner]:
 
 def _advice(found: Outcome, plan: Plan, done: Doing, uid: int | None) -> Iterator[Advice]:
     """What really helps now."""
-    if found == "free":
-        return
-    signalled = {process.pid for step in plan.steps for process in step.signalled}
-    for root in _roots(done.after) if found in ("held", "respawned") else ():
-        restarted = found == "respawned" and root.process.started_by and kind_of(root, uid) in SIGNALLED
-        remedies = RESTARTED if restarted else () if done.killed or root.pid not in signalled else (UNENDED,)
-        fields = owner_fields(root, done.after, uid)
-        filled = [fill(remedy, fields, root, uid) for remedy in remedies] or about(root, done.after, uid)
-        yield from (advice for advice in filled if advice)
     if found in ("time-wait", "closing", "unknown"):
         yield from done.after.advice
+    elif found in ("held", "respawned"):
+        for root in _roots(done.after):
+            yield from fill_all(_remedies(root, found, plan, done, uid), root, done.after, uid)
+
+
+def _remedies(root: Owner, found: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
+    kind = kind_of(root, uid)
+    if found == "respawned" and root.process.started_by and kind in SIGNALLED:
+        return RESTARTED
+    if any(root.process in left_of(step, done.after) for step in plan.steps if step.signalled):
+        return () if done.killed else (UNENDED,)
+    return BY_KIND[kind]

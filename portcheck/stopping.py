@@ -55,6 +55,8 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
 
     `everything` allows several unrelated holders, `pid` picks the one that this process belongs to.
     """
+    if finding.verdict == "free":  # a socket that is in nobody's way may be shown too
+        return Plan()
     found = groups(finding)
     if pid is not None:
         found = tuple(group for group in found if any(owner.pid == pid for owner in group.members))
@@ -71,7 +73,9 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
 
 def _refused(reason: str, finding: Diagnosis) -> Plan:
     """What the diagnosis advises stays true, except to ask for this very stop."""
-    return Plan(refusal=reason, advice=tuple(one for one in finding.advice if (one.command or ())[:1] != ("portcheck",)))
+    return Plan(
+        refusal=reason, advice=tuple(one for one in finding.advice if (one.command or ())[:1] != ("portcheck",))
+    )
 
 
 def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:

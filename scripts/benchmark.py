@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -135,10 +136,9 @@ def machine() -> str:
         if shutil.which(tool):
             done = subprocess.run([tool, flag], capture_output=True, text=True, check=False)
             words = (done.stdout + done.stderr).replace("revision:", "revision").split()
-            version = next((word for word in words if any(map(str.isdigit, word))), "?")
-            tools.append(f"{tool} {version.strip(',')}")
-    for package in ("psutil", "rich", "typer"):
-        tools.append(f"{package} {__import__('importlib.metadata').metadata.version(package)}")
+            number = next((word for word in words if any(map(str.isdigit, word))), "?")
+            tools.append(f"{tool} {number.strip(',')}")
+    tools += [f"{package} {version(package)}" for package in ("psutil", "rich", "typer")]
     return time.strftime("%Y-%m-%d: ") + ", ".join(tools)
 
 

@@ -286,9 +286,7 @@ def udp(number: int = 0, address: str = "127.0.0.1", **options: Any) -> socket.s
     return bound(number, address, kind=socket.SOCK_DGRAM, **options)
 
 
-def listener(
-    number: int = 0, address: str = "127.0.0.1", *, backlog: int = 8, **options: Any
-) -> socket.socket:
+def listener(number: int = 0, address: str = "127.0.0.1", *, backlog: int = 8, **options: Any) -> socket.socket:
     made = bound(number, address, **options)
     made.listen(backlog)
     return made

@@ -86,7 +86,8 @@ def first_held(
         if isinstance(held, socket.socket):
             return held, seen
         seen.append(held)
-    raise NoFreePort(f"none of {len(seen)} candidates can be held", seen)
+    one = f"the candidate {seen[0].port} cannot be held" if len(seen) == 1 else None
+    raise NoFreePort(one or f"none of {len(seen)} candidates can be held", seen)
 
 
 def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, server: Server) -> socket.socket | Diagnosis:

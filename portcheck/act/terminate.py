@@ -18,57 +18,65 @@ if TYPE_CHECKING:
     Send = Callable[[int], None]
 
 
+def is_alive(process: Process) -> bool:
+    """Whether exactly this process still runs; one that has ended and waits for its parent does not."""
+    now = process_now(process.pid)
+    return now is not None and now.state != "Z" and _start(now) == _start(process)
+
+
+def end(process: Process, number: int) -> None:
+    """Signals exactly this process.
+
+    One that is stopped (Ctrl-Z) is continued, or it would never see the signal.  Raises PortcheckError where it has
+    ended, where its PID belongs to another process by now, or where this user may not signal it.
+    """
+    with _handle(process) as send:
+        try:
+            send(number)
+            if process.state == "T":
+                send(signal.SIGCONT)
+        except ProcessLookupError:
+            raise _gone(process) from None
+        except PermissionError:
+            raise PortcheckError(f"{_named(process)} may not be signalled by this user") from None
+
+
 @contextmanager
-def handle(process: Process) -> Iterator[Send]:
+def _handle(process: Process) -> Iterator[Send]:
     """A function that signals exactly this process.
 
-    Where the system has pidfds the handle is opened first and the start time compared after: from then on the PID
-    cannot come to mean another process.  Elsewhere the start time is compared before each signal.  Raises
-    PortcheckError where the process has ended or the PID belongs to another one now.
+    Where the system has pidfds, one is opened first and the start time compared after: from then on the handle cannot
+    come to mean another process.  Elsewhere, the start time is compared just before.
     """
     if not hasattr(os, "pidfd_open"):
-        yield lambda number: _signal_by_pid(process, number)
+        _must_be_same(process)
+        yield lambda number: os.kill(process.pid, number)
         return
     try:
         pidfd = os.pidfd_open(process.pid)
-    except OSError as error:
-        raise _gone(process) from error
+    except OSError:
+        raise _gone(process) from None
     try:
-        _same(process)
-        yield lambda number: _signal_by_handle(pidfd, process, number)
+        _must_be_same(process)
+        yield lambda number: signal.pidfd_send_signal(pidfd, number)
     finally:
         os.close(pidfd)
 
 
-def _signal_by_handle(pidfd: int, process: Process, number: int) -> None:
-    try:
-        signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError as error:
-        raise _gone(process) from error
-    except PermissionError as error:
-        raise _forbidden(process) from error
-
-
-def _signal_by_pid(process: Process, number: int) -> None:
-    _same(process)
-    try:
-        os.kill(process.pid, number)
-    except ProcessLookupError as error:
-        raise _gone(process) from error
-    except PermissionError as error:
-        raise _forbidden(process) from error
-
-
-def _same(process: Process) -> None:
-    """A PID with another start time is another process."""
+def _must_be_same(process: Process) -> None:
     now = process_now(process.pid)
-    if now is None or (now.start_ticks, now.started_at is None) != (process.start_ticks, process.started_at is None):
+    if now is None or _start(now) != _start(process):
         raise _gone(process)
+
+
+def _start(process: Process) -> object:
+    """What tells a process from the next one with its PID: on Linux clock ticks since boot, else a time."""
+    return process.start_ticks if process.start_ticks is not None else process.started_at
 
 
 def _gone(process: Process) -> PortcheckError:
     return PortcheckError(f"PID {process.pid} is no longer {process.name or 'the process that was looked at'}")
 
 
-def _forbidden(process: Process) -> PortcheckError:
-    return PortcheckError(f"PID {process.pid} may not be signalled by this user", "run portcheck stop with sudo")
+def _named(process: Process) -> str:
+    return f"{process.name or 'a process'} (PID {process.pid})"

@@ -97,7 +97,7 @@ class Witness:
 
     def taken_by(self) -> Diagnosis | None:
         """After the command's end: the answer for the port, if only strangers have ever listened there."""
-        self.look()  # it may have left a daemon that listens
+        self._judge(patient=True)  # it may have left a daemon that listens
         diagnosis = next(checks([self._endpoint]))
         if self.has_listened or diagnosis.verdict != "in-use" or _tree(owner.pid for owner in diagnosis.owners):
             return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def execute(request: Any) -> int:
+def execute(request: Any) -> int:  # noqa: PLR0911 - one for each command
     """Runs the command that a request is for."""
     if isinstance(request, CheckRequest):
         from portcheck.commands import check

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from portcheck.errors import UsageError
 from portcheck.preflight import PreflightError, read
-from portcheck.preflight.judge import Project, Report, asked, exit_code, judge
+from portcheck.preflight.judge import PreflightReport, Project, asked, exit_code, judge
 from portcheck.preflight.look import Looker
 from portcheck.render import stream
 from portcheck.value import TYPE_CHECKING
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from portcheck.preflight import Reading
     from portcheck.request import PreflightRequest
 
-UNKNOWN = 3
-SEARCHED = "compose.yaml, .env, Procfile, devcontainer.json, and [tool.portcheck] in pyproject.toml or portcheck.toml are read"
+FINE, UNKNOWN = 0, 3
+SEARCHED = (
+    "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
+)
 
 
 def run(request: PreflightRequest) -> int:
@@ -32,12 +34,11 @@ def run(request: PreflightRequest) -> int:
         raise
     if not request.quiet:
         stream.write(_lines(report, request))
-    code = exit_code(report.findings)
-    nothing_certain = not report.findings or request.strict
-    return code or (UNKNOWN if nothing_certain and not report.complete else code)
+    unknown = not report.complete and (request.strict or not report.findings)
+    return exit_code(report.findings) or (UNKNOWN if unknown else FINE)
 
 
-def preflight(request: PreflightRequest) -> Report:
+def preflight(request: PreflightRequest) -> PreflightReport:
     """What a request asks for.  Raises UsageError where there is nothing to check, PreflightError for a bad file."""
     from portcheck.render.progress import progress
 
@@ -52,7 +53,7 @@ def preflight(request: PreflightRequest) -> Report:
         raise _nothing(reading, directory)
     with progress("checking the declared ports"):
         findings = judge(declarations, Looker(declarations, probe=request.probe), _project(request, reading))
-    return Report(reading.files, findings, disabled, reading.unresolved)
+    return PreflightReport(reading.files, findings, disabled, reading.unresolved)
 
 
 def _project(request: PreflightRequest, reading: Reading) -> Project:
@@ -86,15 +87,15 @@ def _nothing(reading: Reading, directory: Path) -> UsageError:
     return UsageError(f"nothing to check: no file in {directory.absolute()} declares ports", SEARCHED)
 
 
-def _lines(report: Report, request: PreflightRequest) -> Iterable[str]:
+def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
     if request.format == "json":
         from portcheck.render.document import dumps, preflight_document
 
         return [dumps(preflight_document(report))]
     if request.format == "github":
-        from portcheck.render.github import annotations
+        from portcheck.render.github import commands
 
-        return annotations(report)
+        return commands(report)
     if request.format == "junit":
         from portcheck.render.junit import document
 

@@ -2,115 +2,105 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 
-from portcheck.errors import PortcheckError
-from portcheck.model import Diagnosis
 from portcheck.observe.names import SystemNames
 from portcheck.pipeline import checks
 from portcheck.render import stream
-from portcheck.render.escape import visible
-from portcheck.stopping import Asker, Plan, outcome, plan, verdict
+from portcheck.render.stop import conclusion, intention
+from portcheck.stopped import Report, report, untouched
+from portcheck.stopping import plan
 from portcheck.target import parse_targets
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from portcheck.model import Diagnosis, Protocol
     from portcheck.request import StopRequest
-    from portcheck.stopping import Outcome
+    from portcheck.stopped import Doing, Outcome
+    from portcheck.stopping import Plan
     from portcheck.target import Endpoint
 
-DONE, NOT_FREE = 0, 1
-SUCCESSES = ("free", "already-free", "planned")
-
-
-class Report(NamedTuple):
-    """How it went with one port."""
-
-    outcome: Outcome
-    message: str
-    plan: Plan
-    before: Diagnosis
-    after: Diagnosis | None = None
+DONE, NOT_FREE, UNKNOWN = 0, 1, 3
+SUCCESSES: tuple[Outcome, ...] = ("free", "already-free", "planned")
 
 
 def run(request: StopRequest) -> int:
-    """Stops, prints, and returns 0 only where every port is free now."""
-    names = SystemNames()
-    endpoints = parse_targets(request.targets, names, protocol="udp" if request.udp else "tcp", hosts=request.hosts)
+    """Stops, prints, and returns the exit code of the contract: 0 only where every port is free now."""
+    protocol: Protocol = "udp" if request.udp else "tcp"
+    endpoints = parse_targets(request.targets, SystemNames(), protocol=protocol, hosts=request.hosts)
     reports = [_stop(endpoint, request) for endpoint in endpoints]
     if request.json:
         from portcheck.render.document import dumps, stop_document
 
         stream.write([dumps(stop_document(reports))])
-    return DONE if all(report.outcome in SUCCESSES for report in reports) else NOT_FREE
+    return exit_code(found.outcome for found in reports)
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """1 where a port is known not to be free, 3 where that could not be told of one."""
+    failures = set(outcomes).difference(SUCCESSES)
+    if failures - {"unknown"}:
+        return NOT_FREE
+    return UNKNOWN if failures else DONE
 
 
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
-    report = _attempt(endpoint, request)
-    if not request.json:
-        stream.write([visible(report.message), *_advice(report)])
-    return report
-
-
-def _attempt(endpoint: Endpoint, request: StopRequest) -> Report:
-    from portcheck.act.stop import ancestors
+    from portcheck.act.stop import asker
 
     before = _look(endpoint)
-    if before.verdict == "free":
-        return Report("already-free", f"{before.message.rstrip('.')}: nothing to stop.", Plan(), before)
-    asker = Asker(os.getuid() if hasattr(os, "getuid") else None, ancestors(), time.time())
-    intended = plan(before, asker, everything=request.all, pid=request.pid)
-    if intended.refusal:
-        return Report("refused", f"Port {endpoint.port} is not stopped: {intended.refusal}.", intended, before)
-    _tell(before, intended, request)
+    asking = asker(before)
+    intended = plan(before, asking, everything=request.all, pid=request.pid)
+    if not intended.steps:
+        found = untouched(before, intended)
+    elif not (refused := _without_consent(before, intended, request)):
+        found = report(before, intended, _carried_out(endpoint, before, intended, request), asking.uid)
+    else:
+        found = refused
+    if not request.json:
+        stream.write(conclusion(found))
+    return found
+
+
+def _without_consent(before: Diagnosis, intended: Plan, request: StopRequest) -> Report | None:
+    """Why it ends before anything was done; None where it goes on."""
+    told = sys.stderr if request.json else sys.stdout
+    stream.write(intention(before, intended, force=request.force), told)
     if request.dry_run:
-        return Report("planned", "Nothing was done (--dry-run).", intended, before)
-    if not request.yes and not _agreed():
-        return Report("declined", "Nothing was done.", intended, before)
-    return _carried_out(endpoint, request, before, intended)
+        return Report("planned", "Nothing was done (--dry-run).", before, intended)
+    if request.yes:
+        return None
+    if not (stream.is_terminal(sys.stdin) and stream.is_terminal(sys.stderr)):
+        intended = intended._replace(refusal="there is no terminal to ask, and --yes was not given")
+        return untouched(before, intended)
+    return None if _agrees() else Report("declined", "Nothing was done.", before, intended)
 
 
-def _carried_out(endpoint: Endpoint, request: StopRequest, before: Diagnosis, intended: Plan) -> Report:
+def _agrees() -> bool:
+    """A person's yes; the prompt's line is ended however the answer ends."""
+    sys.stderr.write("Stop it? [y/N] ")
+    sys.stderr.flush()
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):
+            sys.stderr.write("\n")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _carried_out(endpoint: Endpoint, before: Diagnosis, intended: Plan, request: StopRequest) -> Doing:
     from portcheck.act.stop import carry_out, settle
     from portcheck.render.progress import progress
 
+    def look() -> Diagnosis:
+        return _look(endpoint)
+
     with progress(f"stopping what holds port {endpoint.port}"):
-        try:
-            after = carry_out(intended, lambda: _look(endpoint), timeout=request.timeout, force=request.force)
-        except PortcheckError as error:
-            return Report("held", f"{error.cause}.", intended, before, _look(endpoint))
-        if outcome(intended.pids, after) in ("free", "time-wait"):
-            after = settle(lambda: _look(endpoint), request.settle)
-    result = outcome(intended.pids, after)
-    return Report(result, verdict(result, intended, after, time.time()), intended, before, after)
+        done = carry_out(intended, before, look, timeout=request.timeout, force=request.force)
+        return settle(done, look, request.settle)
 
 
 def _look(endpoint: Endpoint) -> Diagnosis:
     return next(checks([endpoint]))
-
-
-def _tell(before: Diagnosis, intended: Plan, request: StopRequest) -> None:
-    """What holds the port and what will be done, before anything is done."""
-    lines = [before.message, *(f"  plan: {step.text}" for step in intended.steps)]
-    stream.write([visible(line) for line in lines], sys.stderr if request.json else sys.stdout)
-
-
-def _agreed() -> bool:
-    """A person's yes; without a terminal there is nobody to ask, and --yes is needed."""
-    if not (stream.is_terminal(sys.stdin) and stream.is_terminal(sys.stderr)):
-        stream.complain("there is no terminal to ask", "add --yes to stop it without asking")
-        return False
-    sys.stderr.write("Stop it? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _advice(report: Report) -> list[str]:
-    """After a failure: what really frees the port."""
-    if report.after is None or report.outcome in SUCCESSES:
-        return []
-    from portcheck.render import plain
-
-    return [line for advice in report.after.advice for line in plain.advice_lines(advice)]

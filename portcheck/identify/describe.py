@@ -43,7 +43,7 @@ def briefly(process: Process) -> str:
     if process.activation or process.service:
         return process.activation or process.service or ""
     if process.pid:
-        return f"{called(process) or 'a process'} (PID {process.pid})"
+        return f"{_name(process)} (PID {process.pid})"
     return f"a process of {process.user or f'uid {process.uid}'}"
 
 
@@ -68,12 +68,14 @@ def container(container: Container) -> str:
 
 def _program(process: Process) -> str:
     """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
-    name = called(process) or "a process"
-    # A script that is started by its own name has given that to its process.
-    told = f"{name} {process.script}" if process.script and process.script not in (*INLINE, name) else name
-    if process.forwards:
-        told = f"{told} to {process.forwards}"
+    told = f"{_name(process)} to {process.forwards}" if process.forwards else _name(process)
     return ROLES.get(process.role or "", "") + told
+
+
+def _name(process: Process) -> str:
+    """`python3 -m http.server`; a script that is started by its own name has given that to its process."""
+    name = called(process) or "a process"
+    return f"{name} {process.script}" if process.script and process.script not in (*INLINE, name) else name
 
 
 def _details(process: Process, now: float) -> Iterator[str]:
@@ -91,7 +93,7 @@ def _details(process: Process, now: float) -> Iterator[str]:
 def _origin(process: Process) -> Iterator[str]:
     """Where it was started, and what keeps it."""
     directory = process.project_dir or process.cwd
-    if directory and directory != "/":
+    if directory and directory != "/" and directory[1:] != ":\\":
         yield f"in {_at_home(directory, process.user)}"
     if process.task:
         yield f"by {process.task}"

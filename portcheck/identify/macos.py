@@ -56,9 +56,7 @@ def read_sockets(plist: Mapping[str, Any]) -> tuple[str | None, list[tuple[Proto
     ]
 
 
-def recognised(
-    process: Process, processes: Mapping[int, Process], sockets: Sequence[Socket], known: Known
-) -> Process:
+def recognised(process: Process, processes: Mapping[int, Process], sockets: Sequence[Socket], known: Known) -> Process:
     """The process with its job; `processes` are all that hold sockets of the question, `sockets` those of this one."""
     if process.name == AIRPLAY_PROGRAM and _ports(sockets) & AIRPLAY_PORTS:
         return process._replace(service=AIRPLAY, service_manager=MACOS)
@@ -81,9 +79,7 @@ def _activating(launchd: Process, sockets: Sequence[Socket], known: Known) -> Pr
     if len(jobs) != 1:
         return launchd
     (job,) = jobs
-    return launchd._replace(
-        activation=job.label, service=job.label, service_manager=LAUNCHD, supervised=job.target
-    )
+    return launchd._replace(activation=job.label, service=job.label, service_manager=LAUNCHD, supervised=job.target)
 
 
 def _ports(sockets: Collection[Socket]) -> set[int]:

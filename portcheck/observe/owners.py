@@ -70,9 +70,9 @@ def _ascending(pids: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _joined(parts: Iterable[Seen]) -> Seen:
-    found: dict[str, tuple[int, ...]] = {}
-    hidden: set[int] = set()
-    for more_found, more_hidden in parts:
+    first, *others = parts
+    found, hidden = first
+    for more_found, more_hidden in others:
         hidden |= more_hidden
         for link, pids in more_found.items():
             found[link] = found.get(link, ()) + pids

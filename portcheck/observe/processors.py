@@ -13,7 +13,7 @@ from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     Part = TypeVar("Part")
     Found = TypeVar("Found")
@@ -49,7 +49,8 @@ def _child(part: Part, work: Callable[[Part], Found]) -> tuple[int, int]:
         os.close(writer)
         return pid, reader
     try:
+        plain: Any = work(part)
         with open(writer, "wb") as answer:
-            answer.write(marshal.dumps(work(part)))
+            answer.write(marshal.dumps(plain))
     finally:
         os._exit(0)

@@ -82,12 +82,19 @@ def environment(pid: int) -> dict[str, str]:
         variables = (_allowed(seen.environ) or {}) if hasattr(seen, "environ") else {}
     except psutil.NoSuchProcess:
         return {}
-    return {name: value for name, value in variables.items() if _decides(name)}
+    told = _decisive()
+    return {told[name]: value for name, value in variables.items() if name in told}
 
 
-def _decides(name: str) -> bool:
-    """Where no terminal can be told (Windows), a variable that was inherited from one proves nothing of it."""
-    return name in ENVIRONMENT and (PLATFORM != "windows" or name.startswith("npm_"))
+def _decisive() -> dict[str, str]:
+    """As psutil spells them → as they are known here.
+
+    Windows' names have no case, and psutil writes them in capitals.  Where no terminal can be told, as there, a
+    variable that was inherited from one proves nothing of it.
+    """
+    if PLATFORM != "windows":
+        return {name: name for name in ENVIRONMENT}
+    return {name.upper(): name for name in ENVIRONMENT if name.startswith("npm_")}
 
 
 def _allowed(question: Callable[[], T]) -> T | None:

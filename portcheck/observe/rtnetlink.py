@@ -86,9 +86,7 @@ def route_type(address: str) -> int:
     """The type of the route to an IPv4 address (RTN_*); OSError is also the answer that there is none."""
     request = _RTMSG.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
     with Netlink(NETLINK_ROUTE) as link:
-        answer = link.request(
-            _RTM_GETROUTE, request + attribute(_RTA_DST, socket.inet_pton(socket.AF_INET, address))
-        )
+        answer = link.request(_RTM_GETROUTE, request + attribute(_RTA_DST, socket.inet_pton(socket.AF_INET, address)))
     kind: int = _RTMSG.unpack_from(answer)[7]
     return kind
 

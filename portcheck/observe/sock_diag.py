@@ -97,15 +97,11 @@ def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -
         return frozenset(_both_families(link, 0, states, options, _inode))
 
 
-def _both_families(
-    link: Netlink, ip_protocol: int, states: int, options: bytes, read: Callable[[bytes], T]
-) -> list[T]:
+def _both_families(link: Netlink, ip_protocol: int, states: int, options: bytes, read: Callable[[bytes], T]) -> list[T]:
     return [
         found
         for family in (socket.AF_INET, socket.AF_INET6)
-        for found in link.dump(
-            _SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read
-        )
+        for found in link.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read)
     ]
 
 
@@ -161,7 +157,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
             state, device(interface), v6only, None, uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
-            inode, None, cgroup_id, minisocket=timed and state == "FIN-WAIT-2",
+            inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2",
         )
         # fmt: on
 

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     Depth = Literal["listeners", "everything"]
 
 
-def look(
-    protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool
-) -> SocketTable:
+def look(protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool) -> SocketTable:
     """The sockets of a protocol whose local port is in `ports` (None: all of them).
 
     Depth "listeners" leaves out TCP connections: enough where a listener explains everything.  UDP is whole.
@@ -44,9 +42,7 @@ def _by_psutil(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Dep
     return psutil_tables.table(protocol, ports, depth)
 
 
-def _by_netlink(
-    protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool
-) -> SocketTable:
+def _by_netlink(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool) -> SocketTable:
     from portcheck.observe import sock_diag
 
     if protocol == "udp":
@@ -70,9 +66,7 @@ def _without_twins(bound: list[Socket], others: list[Socket]) -> list[Socket]:
     return [*(socket for socket in bound if socket.inode not in later), *others]
 
 
-def _with_multipath(
-    sockets: list[Socket], ports: Sequence[PortRange] | None, states: int
-) -> tuple[Socket, ...]:
+def _with_multipath(sockets: list[Socket], ports: Sequence[PortRange] | None, states: int) -> tuple[Socket, ...]:
     from portcheck.observe import sock_diag
 
     # A kernel without MPTCP would look for a module to load if it was asked.

@@ -33,7 +33,6 @@ def recognised(scene: Scene) -> Scene:
     return scene._replace(
         processes={**processes, **_with_heirs(ended)},
         blind_spots=(*scene.blind_spots, *spots),
-        elevated=_is_elevated(),
     )
 
 
@@ -115,13 +114,3 @@ def _with_heirs(ended: Collection[int]) -> dict[int, Process]:
         if heir:
             found[heir.pid] = heir
     return found
-
-
-def _is_elevated() -> bool | None:
-    """Whether this process has an administrator's full rights; None where that cannot be told."""
-    import ctypes
-
-    try:
-        return bool(getattr(ctypes, "windll", None).shell32.IsUserAnAdmin())  # type: ignore[union-attr]
-    except (AttributeError, OSError):
-        return None

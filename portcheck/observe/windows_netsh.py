@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 PATIENCE = 3.0  # seconds
 
 
-def with_exclusions(
-    policy: PortPolicy, protocols: Sequence[Protocol], families: Sequence[Family]
-) -> PortPolicy:
+def with_exclusions(policy: PortPolicy, protocols: Sequence[Protocol], families: Sequence[Family]) -> PortPolicy:
     """The policy with the excluded ranges of these protocols, or that they could not be read."""
     patience = Patience(PATIENCE)
     for protocol in protocols:

@@ -25,9 +25,7 @@ def excluded_ranges(text: str) -> tuple[PortRange, ...] | None:
     rows = [line.split() for line in text.splitlines()]
     if not any(_is_ruler(row) for row in rows):
         return None
-    return tuple(
-        PortRange(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and all(map(str.isdecimal, row))
-    )
+    return tuple(PortRange(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and all(map(str.isdecimal, row)))
 
 
 def _is_ruler(row: list[str]) -> bool:

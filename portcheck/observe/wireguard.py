@@ -26,9 +26,7 @@ def listen_port(interface: str) -> int | None:
 def ask(link: Netlink, interface: str) -> int | None:
     """Raises OSError: EPERM without CAP_NET_ADMIN, ENOENT where the kernel has no WireGuard."""
     name = attribute(_CTRL_ATTR_FAMILY_NAME, b"wireguard\0")
-    family = dict(
-        attributes(link.request(_CONTROLLER, _HEADER.pack(_CTRL_CMD_GETFAMILY, 1) + name), _HEADER.size)
-    )
+    family = dict(attributes(link.request(_CONTROLLER, _HEADER.pack(_CTRL_CMD_GETFAMILY, 1) + name), _HEADER.size))
     wanted = attribute(_WGDEVICE_A_IFNAME, interface.encode("utf-8", "surrogateescape") + b"\0")
     request = _HEADER.pack(_WG_CMD_GET_DEVICE, 1) + wanted
     # A device with many peers answers in several messages: the first has the port.

@@ -50,7 +50,7 @@ class Finding(NamedTuple):
     notes: tuple[Note, ...] = ()
 
 
-class Report(NamedTuple):
+class PreflightReport(NamedTuple):
     """All of an answer: what was read, what was found out, and what was not asked or stays open."""
 
     files: tuple[str, ...]

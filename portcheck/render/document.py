@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from portcheck.commands.stop import Report
     from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
     from portcheck.preflight.declare import Declaration, Unresolved
-    from portcheck.preflight.judge import Finding, Report
+    from portcheck.preflight.judge import Finding, PreflightReport
+    from portcheck.stopped import Report
+    from portcheck.stopping import Step
     from portcheck.waiting import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
@@ -66,27 +67,35 @@ def list_document(
 
 
 def stop_document(reports: Iterable[Report]) -> dict[str, Any]:
-    """How it went with each port: what was planned, what was there before and after."""
+    """What `stop --json` prints: for each port what was planned, and the whole answer before and after."""
+    told = [_stopped(report) for report in reports]
+    complete = all((entry["after"] or entry["before"])["complete"] for entry in told)
+    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": told}
+
+
+def _stopped(report: Report) -> dict[str, Any]:
+    told: dict[str, Any] = json_value(
+        {
+            "target": report.before.target,
+            "protocol": report.before.protocol,
+            "port": report.before.port,
+            "outcome": report.outcome,
+            "message": report.message,
+            "refusal": report.plan.refusal,
+        }
+    )
     return {
-        "schema_version": SCHEMA_VERSION,
-        "results": [
-            {
-                "target": report.before.target,
-                "protocol": report.before.protocol,
-                "port": report.before.port,
-                "outcome": report.outcome,
-                "message": utf8(report.message),
-                "plan": [
-                    {"pid": step.owner.pid, "text": utf8(step.text), "command": json_value(step.command)}
-                    for step in report.plan.steps
-                ],
-                "refusal": json_value(report.plan.refusal),
-                "before": result(report.before),
-                "after": report.after and result(report.after),
-            }
-            for report in reports
-        ],
+        **told,
+        "plan": [_step(step) for step in report.plan.steps],
+        "advice": json_value(report.advice),
+        "before": result(report.before),
+        "after": result(report.after) if report.after else None,
     }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """A command, or the PIDs of the processes to which SIGTERM goes first."""
+    return {"command": json_value(step.command), "signalled": [process.pid for process in step.signalled]}
 
 
 def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
@@ -102,7 +111,7 @@ def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
     }
 
 
-def preflight_document(report: Report) -> dict[str, Any]:
+def preflight_document(report: PreflightReport) -> dict[str, Any]:
     """A result for each declared port, with its place; what was left open is a blind spot with its own."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
-from portcheck.render.preflight import advice, place, remarks, sentences, status, summary
+from portcheck.render.preflight import advice, remarks, sentences, service, status, summary
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from portcheck.preflight.declare import PreflightError
-    from portcheck.preflight.judge import Finding, Report
+    from portcheck.preflight.judge import Finding, PreflightReport
 
     Level = Literal["error", "warning", "notice"]
 
 # Strangers' words stand nowhere but inside of commands: the runner would obey a `::` or `##[` in any other line.
 
 
-def annotations(report: Report) -> Iterator[str]:
+def commands(report: PreflightReport) -> Iterator[str]:
     """A command for each finding that needs a look and each place left open; then the sum, in our words alone."""
     for finding in report.findings:
         yield from _annotation(finding)
     for spot in report.unresolved:
-        message = f"{place(spot)}: {visible(spot.message)}"
+        message = f"{service(spot)}: {visible(spot.message)}" if spot.service else visible(spot.message)
         yield command("warning", spot.file, spot.line, "portcheck: not seen", message)
     yield summary(report)
 

@@ -38,9 +38,7 @@ def checks(
         before = lines
 
 
-def check(
-    diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, colour: bool = False
-) -> Iterator[str]:
+def check(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, colour: bool = False) -> Iterator[str]:
     """The lines for one port, with escape codes only if `colour`."""
     console = _console(width, colour=colour)
     console.print(_text(visible(diagnosis.message), f"bold {_colour(diagnosis.verdict)}"))

@@ -11,15 +11,15 @@ from xml.etree import ElementTree as ET
 from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
-from portcheck.render.preflight import advice, place, remarks, sentences, service, status, who
+from portcheck.render.preflight import advice, remarks, sentences, service, status, who
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import Literal
 
     from portcheck.preflight.declare import Declaration, PreflightError, Unresolved
-    from portcheck.preflight.judge import Finding, Report
+    from portcheck.preflight.judge import Finding, PreflightReport
 
     Result = Literal["failure", "error", "skipped"]
 
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     details: str = ""
 
 
-def document(report: Report) -> list[str]:
+def document(report: PreflightReport) -> list[str]:
     """The lines of the document, in ASCII."""
     cases = [*map(_case, report.findings), *map(_disabled, report.disabled), *map(_open, report.unresolved)]
     return _xml(cases)
@@ -91,7 +91,8 @@ def _xml(cases: Iterable[Case]) -> list[str]:
         for case in members:
             _add(suite, case)
     ET.indent(root)
-    return ET.tostring(root, encoding="us-ascii", xml_declaration=True).decode("ascii").splitlines()
+    text: bytes = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    return text.decode("ascii").splitlines()
 
 
 def _counts(cases: list[Case]) -> dict[str, str]:

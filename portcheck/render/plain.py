@@ -79,9 +79,7 @@ def advice_lines(advice: Advice) -> Iterator[str]:
         yield f"      {quoted(advice.command)}"
 
 
-def listing(
-    sockets: Iterable[Socket], processes: Mapping[int, Process], *, remote: bool = False
-) -> Iterator[str]:
+def listing(sockets: Iterable[Socket], processes: Mapping[int, Process], *, remote: bool = False) -> Iterator[str]:
     r"""A heading, and a line for each socket; `remote` adds the other ends, for `list --all`.
 
     Every column but the last is one word: a space in a name is `\x20`, as lsof writes it.  `?` stands for

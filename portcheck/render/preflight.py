@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Cause, Diagnosis
     from portcheck.preflight.declare import Declaration, Unresolved
-    from portcheck.preflight.judge import Finding, Report, Status
+    from portcheck.preflight.judge import Finding, PreflightReport, Status
 
 WORDS: Mapping[Status, str] = {
     "running": "already running",
@@ -41,7 +41,7 @@ REASONS: Mapping[Cause | None, str] = {
 }
 WIDEST = (40, 20, 24, 20)  # a longer cell moves its own row only
 SHOWN = 3
-ANOTHER_PORT = Advice("whichever starts second would fail: give one of them another port")
+ANOTHER_PORT = Advice("give one of the two another port")
 
 
 class Line(NamedTuple):
@@ -54,18 +54,30 @@ class Line(NamedTuple):
     detail: str = ""
 
 
-def text(report: Report, width: int | None) -> Iterator[str]:
+def text(report: PreflightReport, width: int | None) -> Iterator[str]:
     """Everything; what is longer than `width` columns is broken between words, None breaks nothing."""
-    yield from _table([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)])
-    paragraphs = [*map(_paragraph, report.findings), _unseen(report)]
-    for lines in map(list, paragraphs):
-        if lines:
+    blocks = [
+        _table([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)]),
+        *map(_paragraph, _not_said_twice(report.findings)),
+        _unseen(report),
+        [summary(report)],
+    ]
+    before = False
+    for lines in map(list, blocks):
+        if lines and before:
             yield ""
+        before = before or bool(lines)
         for line in lines:
             yield from _broken(line, width)
-    if report.findings:
-        yield ""
-        yield from _broken(summary(report), width)
+
+
+def _not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Without those of which their rival's paragraph has said all."""
+    said = set()
+    for finding in findings:
+        if finding.status != "declared-twice" or finding.rival not in said:
+            said.add(finding.declaration)
+            yield finding
 
 
 def _table(lines: list[Line]) -> Iterator[str]:
@@ -153,8 +165,11 @@ def who(diagnosis: Diagnosis) -> str:
 
 
 def _rival(finding: Finding) -> str:
+    """`api (line 9)`, `api (Procfile:2)`"""
     rival = finding.rival
-    return f"{service(rival)} ({at(rival)})" if rival else ""
+    if rival is None:
+        return ""
+    return f"{service(rival)} ({f'line {rival.line}' if rival.file == finding.declaration.file else at(rival)})"
 
 
 def sentences(finding: Finding) -> Iterator[str]:
@@ -162,8 +177,7 @@ def sentences(finding: Finding) -> Iterator[str]:
     if finding.status in FINE:
         return
     if finding.rival:
-        port = visible(finding.diagnosis.target)
-        yield f"{service(finding.declaration)} and {_rival(finding)} both declare {port}"
+        yield f"{_rival(finding)} declares port {_port(finding.rival)} too: whichever starts second fails."
     if finding.diagnosis.verdict != "free" and finding.status != "declared-twice":
         yield visible(finding.diagnosis.message)
     if finding.declaration.fallback:
@@ -200,35 +214,34 @@ def place(of: Declaration | Unresolved) -> str:
     return f"{at(of)} {service(of)}" if of.service else at(of)
 
 
-def _unseen(report: Report) -> Iterator[str]:
+def _unseen(report: PreflightReport) -> Iterator[str]:
     for spot in report.unresolved:
         yield f"not seen: {place(spot)}: {visible(spot.message)}"
     spots = (spot for finding in report.findings for spot in finding.diagnosis.blind_spots)
     yield from map(not_seen, dict.fromkeys(spots))
 
 
-def summary(report: Report) -> str:
+def summary(report: PreflightReport) -> str:
     """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 more could not be read.`"""
     counts: dict[str, int] = {}
     for finding in report.findings:
         word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)
         counts[word] = counts.get(word, 0) + 1
-    number = len(report.findings)
-    told = ", ".join(f"{count} {word}" for word, count in counts.items())
-    left = len(report.unresolved)
-    open_ = f"; {left} {'place' if left == 1 else 'places'} left open" if left else ""
-    return f"{number} declared {'port' if number == 1 else 'ports'}: {told}{open_}."
+    number, left = len(report.findings), len(report.unresolved)
+    told = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
+        f"{count} {word}" for word, count in counts.items()
+    )
+    left_open = (f"{left} {'place' if left == 1 else 'places'} left open",) if left else ()
+    return "; ".join([told if number else "no port is declared for certain", *left_open]) + "."
 
 
 def _broken(line: str, width: int | None) -> Iterator[str]:
-    """A line of text in lines of at most `width` columns; commands, which are pasted, stay whole."""
+    """In lines of at most `width` columns; commands, which are pasted, stay whole."""
     indent = len(line) - len(line.lstrip())
     if width is None or len(line) <= width or indent > 2:
         yield line
         return
     from textwrap import wrap
 
-    yield from wrap(
-        line, width, subsequent_indent=" " * (indent + 2 if not indent else 4),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+    further = " " * (indent + 2)
+    yield from wrap(line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)

@@ -58,7 +58,7 @@ def identity(process: Process) -> str:
         process.activation and f"activated by {process.activation}",
         process.container and container(process.container),
         process.project and f"project {process.project}",
-        where and where != "/" and f"in {where}",
+        where and where != "/" and where[1:] != ":\\" and f"in {where}",
         process.task and f"started by {process.task}",
         process.session,
         process.supervisor and f"kept running by {process.supervisor}",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Rank = tuple[bool, int]
 
 
-def answering(  # noqa: PLR0913, PLR0917 - a question has that many parts
+def answering(
     address: str,
     family: Family,
     interface: str | None,

@@ -53,9 +53,7 @@ OTHER_USER: Table = {
 }
 
 
-def result(
-    first: tuple[Options, Scope], second: tuple[Options, Scope], *, same_user: bool
-) -> Result:
+def result(first: tuple[Options, Scope], second: tuple[Options, Scope], *, same_user: bool) -> Result:
     """The cell of Microsoft's table."""
     return (SAME_USER if same_user else OTHER_USER)[first][SECOND.index(second)]
 
@@ -85,7 +83,7 @@ def _met(new: BindRequest, old: Socket) -> list[tuple[str, str]]:
 
 
 def _connection_conflict(new: BindRequest, old: Socket) -> bool | None:
-    """TIME_WAIT stops nobody but, by some accounts, an exclusive bind; of live connections Microsoft says too little."""
+    """TIME_WAIT stops nobody but, by some accounts, an exclusive bind; of live ones Microsoft says too little."""
     return False if old.state == "TIME-WAIT" and not new.exclusive else None
 
 

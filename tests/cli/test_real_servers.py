@@ -62,8 +62,9 @@ def test_apache_main_and_workers(host: Host, tmp_path: Path) -> None:
     assert [(owner["user"], owner["role"]) for owner in mains] == [("root", "main")]
     assert {owner["user"] for owner in owners if owner["role"] == "worker"} == {"nobody"}
     assert result["message"].startswith(f"Port 80 is in use: main process apache2 (PID {mains[0]['pid']}, root, ")
-    assert result["message"].endswith("listens on every IPv4 and IPv6 address.")
-    assert result["advice"][0]["command"] == ["apachectl", "stop"]
+    assert result["message"].endswith(" more processes listen on every IPv4 and IPv6 address.")
+    # its configuration is not the one that apachectl knows of
+    assert result["advice"][0]["command"] == ["portcheck", "stop", "80"]
     assert {answer["address"]: len(answer["pids"]) for answer in result["answers"]}["127.0.0.1"] == len(owners)
 
 

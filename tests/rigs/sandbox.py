@@ -67,9 +67,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with both outputs captured as text; its failure, if `check`, shows them."""
     data = stdin.encode() if isinstance(stdin, str) else stdin
-    done = subprocess.run(
-        argv, input=data, capture_output=True, timeout=timeout, env=environment, check=False
-    )
+    done = subprocess.run(argv, input=data, capture_output=True, timeout=timeout, env=environment, check=False)
     out, err = os.fsdecode(done.stdout), os.fsdecode(done.stderr)
     if check and done.returncode:
         error = subprocess.CalledProcessError(done.returncode, argv, out, err)

@@ -140,9 +140,7 @@ class SystemdHost:
         environment = self._session(user).environment
         return subprocess.Popen(self._command(argv, user), stdin=subprocess.DEVNULL, env=environment)
 
-    def portcheck(
-        self, *arguments: str, user: str = "root", timeout: float = 60
-    ) -> subprocess.CompletedProcess[str]:
+    def portcheck(self, *arguments: str, user: str = "root", timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the portcheck under test; its exit status is part of its answer, so none of them raises."""
         return self.run(["portcheck", *arguments], user, check=False, timeout=timeout)
 

@@ -77,6 +77,7 @@ def in_namespace(task: Callable[..., T], *arguments: object) -> T:
         answer = pipe.read()
     os.waitpid(pid, 0)
     assert answer, "the laboratory died"
+    result: T
     result, failure = pickle.loads(answer)
     assert failure is None, failure
     return result

@@ -113,6 +113,9 @@ def compare(address: str, interface: str, servers: list[Server], tally: Tally) -
     protocol = table[0].protocol if table else "tcp"
     said = answering(address, family_of(address), interface, protocol, PORT, table, "linux")
     kind = kind_of([table[index] for index in said])
+    if kind == "a group" and any(held.remote_address for held in table):
+        # once a UDP member has connected, the kernel scores on past the group (reuseport_has_conns): not all take turns
+        kind = "whom the order decides"
     turns = TURNS * len(said) if kind == "a group" else 2
     who = {reach(address, interface, protocol, servers) for _ in range(turns)} - {None}
     tally.answers[kind] += 1
@@ -150,9 +153,7 @@ def reach(address: str, interface: str, protocol: Protocol, servers: list[Server
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
-def test_clients_reach_whom_they_should(
-    transport: Transport, long: bool, report: Callable[[str], None]
-) -> None:
+def test_clients_reach_whom_they_should(transport: Transport, long: bool, report: Callable[[str], None]) -> None:
     asked = layouts(transport, LONG_RANDOM_LAYOUTS if long else RANDOM_LAYOUTS)
     tally = Tally(Counter(), Counter(), [])
     for start in range(0, len(asked), LAYOUTS_PER_NAMESPACE):

@@ -42,9 +42,7 @@ class Tally(NamedTuple):
 
 
 @pytest.mark.parametrize("transport", ["tcp", "mptcp", "udp"])
-def test_every_pair_agrees_with_the_kernel(
-    transport: Transport, long: bool, report: Callable[[str], None]
-) -> None:
+def test_every_pair_agrees_with_the_kernel(transport: Transport, long: bool, report: Callable[[str], None]) -> None:
     if transport == "mptcp" and not mptcp_exists():
         pytest.skip("this kernel has no MPTCP")
     specimens, binds = olds(transport), news(transport)

@@ -55,9 +55,7 @@ def namespaces(pid: int | str) -> set[str]:
 def traces(init: int, cgroups: list[Path]) -> list[str]:
     """What is left of a sandbox that ended."""
     left = [str(path) for path in (Path(f"/proc/{init}"), *cgroups) if path.exists()]
-    return left + [
-        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "/run/root" in line
-    ]
+    return left + [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "/run/root" in line]
 
 
 def test_it_has_its_own_processes_mounts_and_network(sandbox: Sandbox) -> None:
@@ -71,9 +69,7 @@ def test_a_command_that_runs_out_of_time_dies_inside_too(sandbox: Sandbox) -> No
     with pytest.raises(subprocess.TimeoutExpired):
         run(enter(sandbox.init, ["sleep", "1234"]), ENVIRONMENT, timeout=1)
     count = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]
-    wait_for(
-        lambda: "sleep 1234 " not in run(enter(sandbox.init, count), ENVIRONMENT).stdout, "the command died"
-    )
+    wait_for(lambda: "sleep 1234 " not in run(enter(sandbox.init, count), ENVIRONMENT).stdout, "the command died")
 
 
 def test_a_failure_shows_what_the_command_said(sandbox: Sandbox) -> None:

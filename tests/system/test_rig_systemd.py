@@ -67,9 +67,7 @@ def test_a_socket_unit_listens_before_its_service_runs(systemd_host: SystemdHost
     systemd_host.run(["systemctl", "daemon-reload"])
     systemd_host.run(["systemctl", "start", "echo.socket"])
     assert 'users:(("systemd",pid=1,' in listeners(systemd_host)
-    systemd_host.run(
-        ["python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 7000)).recv(1)"]
-    )
+    systemd_host.run(["python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 7000)).recv(1)"])
     assert f'("python3",pid={main_pid(systemd_host, "echo")},fd=3)' in listeners(systemd_host)
 
 

@@ -79,9 +79,7 @@ def test_an_ipv6_listener_tells_whether_it_takes_ipv4(namespace: Namespace, v6on
 def test_a_bound_socket(namespace: Namespace, address: str) -> None:
     made = shown(zoo.bound(80, address))
     assert (made.state, made.local_address, made.queue, made.uid) == ("BOUND", address, None, 0)
-    assert made.v6only == (
-        None if "." in address and ":" not in address else address in ("::1", "2001:db8::1")
-    )
+    assert made.v6only == (None if "." in address and ":" not in address else address in ("::1", "2001:db8::1"))
 
 
 @needs_bound_only
@@ -266,9 +264,7 @@ def test_the_kernel_filters_by_port(namespace: Namespace) -> None:
         wanted = [PortRange(first, first + chance.choice((0, 0, 0, 1, 5))) for first in firsts]
         for protocol, sockets_of_all in whole.items():
             found = sockets.look(protocol, wanted, depth="everything", may_bind=False).sockets
-            assert set(found) == {
-                seen for seen in sockets_of_all if any(seen.local_port in r for r in wanted)
-            }
+            assert set(found) == {seen for seen in sockets_of_all if any(seen.local_port in r for r in wanted)}
             assert len(found) == len(set(found))
 
 
@@ -296,9 +292,7 @@ def test_listeners_come_without_connections(namespace: Namespace) -> None:
 
 
 @needs_bound_only
-def test_a_server_that_starts_between_two_dumps_is_seen(
-    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_starts_between_two_dumps_is_seen(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     server = zoo.bound(80)
     real = sock_diag.dump
     asked: list[object] = []

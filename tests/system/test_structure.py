@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -173,7 +173,9 @@ def test_no_probe_binds_nothing(host: Host, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_behind(host: Host) -> None:
-    counted: Callable[[], list[str]] = lambda: host.run(["ss", "-Htuna"]).stdout.splitlines()  # noqa: E731
+    def counted() -> list[str]:
+        return host.run(["ss", "-Htuna"]).stdout.splitlines()
+
     before = counted()
     for _ in range(3):
         host.portcheck("8000", "53/udp")

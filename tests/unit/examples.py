@@ -80,23 +80,20 @@ def httpd_everywhere() -> Diagnosis:
         service_manager="systemd",
     )
     workers = [
-        main._replace(pid=pid, uid=33, user="www-data", parent_pid=382, role="worker")
-        for pid in range(390, 400)
+        main._replace(pid=pid, uid=33, user="www-data", parent_pid=382, role="worker") for pid in range(390, 400)
     ]
     everyone = (382, *range(390, 400))
     return diagnosis(
         80,
         verdict="in-use",
         cause="listener",
-        message="Port 80 is in use: httpd (PID 382, root, since 09:00) and 10 more processes listens on every"
+        message="Port 80 is in use: httpd (PID 382, root, since 09:00) and 10 more processes listen on every"
         " IPv4 and IPv6 address.",
         binds=tuple(taken(bind, 0) for bind in EVERY_BIND),
         sockets=(listener("::", 80, *everyone, v6only=False, user="root", uid=0),),
         connections={"ESTABLISHED": 49990, "TIME-WAIT": 3},
         owners=tuple(Owner(process.pid, process, (0,)) for process in (main, *workers)),
-        answers=tuple(
-            Answer(address, (0,), everyone) for address in ("127.0.0.1", "::1", "192.0.2.7", "localhost")
-        ),
+        answers=tuple(Answer(address, (0,), everyone) for address in ("127.0.0.1", "::1", "192.0.2.7", "localhost")),
         advice=(Advice("Stop the service.", ("sudo", "systemctl", "stop", "apache2.service")),),
     )
 
@@ -158,9 +155,7 @@ def two_owners() -> Diagnosis:
 def time_wait() -> Diagnosis:
     """Free for a server with SO_REUSEADDR, for another only later."""
     left = Socket("tcp", "ipv4", "127.0.0.1", 5000, "127.0.0.1", 40001, "TIME-WAIT", pids=(), expires_in=42.6)
-    rows = tuple(
-        free(bind)._replace(without_reuseaddr="in-use", conflicts=(0, 1)) for bind in (ANY4, DUAL, LOOPBACK4)
-    )
+    rows = tuple(free(bind)._replace(without_reuseaddr="in-use", conflicts=(0, 1)) for bind in (ANY4, DUAL, LOOPBACK4))
     return diagnosis(
         5000,
         cause="time-wait",

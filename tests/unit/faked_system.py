@@ -16,13 +16,17 @@ import pytest
 
 # What Python lacks on Windows, as far as anything here might want it.
 NOT_ON_WINDOWS = {
-    "os": "fork geteuid getgid getpgid getsid getuid killpg O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK pidfd_open setsid"
-    " sysconf uname waitpid WNOHANG",
+    "os": "fork geteuid getgid getpgid getsid getuid killpg O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK"
+    " pidfd_open setsid sysconf uname waitpid WNOHANG",
     "signal": "pidfd_send_signal pthread_sigmask SIGCHLD SIGHUP SIGKILL SIGPIPE SIGQUIT SIGTSTP SIGXFSZ sigwaitinfo",
     "socket": "AF_NETLINK AF_PACKET AF_UNIX SO_BINDTODEVICE SO_REUSEPORT",
     "time": "clock_gettime CLOCK_BOOTTIME",
 }
-NOT_ON_MACOS = {"os": "pidfd_open", "signal": "pidfd_send_signal sigwaitinfo", "socket": "AF_NETLINK AF_PACKET SO_BINDTODEVICE"}
+NOT_ON_MACOS = {
+    "os": "pidfd_open",
+    "signal": "pidfd_send_signal sigtimedwait sigwaitinfo",
+    "socket": "AF_NETLINK AF_PACKET SO_BINDTODEVICE",
+}
 SYSTEMS: dict[str, dict[str, Any]] = {
     "macos": {"platform": "darwin", "extension": "osx", "without": NOT_ON_MACOS, "modules": []},
     "freebsd": {"platform": "freebsd14", "extension": "bsd", "without": NOT_ON_MACOS, "modules": []},
@@ -58,9 +62,11 @@ for module, names in system["without"].items():
             delattr(sys.modules[module], name)
 c = Extension("psutil._psutil_" + system["extension"])
 c.version = int(importlib.metadata.version("psutil").replace(".", ""))
-c.boot_time = lambda: 1_789_000_000.0  # which psutil asks for when it is imported
 c.ZombieProcessError = type("ZombieProcessError", (Exception,), {})
 sys.modules[c.__name__] = c
+"""
+# psutil takes some functions of its extension, and their answers, when it is imported.
+IMPORT_PSUTIL = r"""
 if sys.platform == "win32":
     os.name = "nt"
     import psutil
@@ -68,14 +74,19 @@ if sys.platform == "win32":
 else:
     import psutil
 STATES = {word: number for number, word in psutil._psplatform.TCP_STATUSES.items()}
+
+def tell(value):
+    print("TOLD" + json.dumps(value))
 """
 
 
-def run(system: str, code: str) -> Any:
-    """What the code gives to `tell`, in a process that takes itself for this system."""
-    told = "def tell(value):\n    print('TOLD' + json.dumps(value))\n"
+def run(system: str, code: str, *, machine: str = "c.boot_time = float") -> Any:
+    """What the code gives to `tell`, in a process that takes itself for this system.
+
+    `machine` gives the extension `c` its functions, before psutil is imported.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + told + code, json.dumps(SYSTEMS[system])],
+        [sys.executable, "-c", f"{PREAMBLE}\n{machine}\n{IMPORT_PSUTIL}\n{code}", json.dumps(SYSTEMS[system])],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     if "platform" in done.stderr and "is not supported" in done.stderr:

@@ -23,7 +23,7 @@ ALLOWED = {
 PURE = {
     "model", "value", "errors", "addresses", "target", "servers", "ways", "examine", "diagnose", "message", "notes",
     "blindness", "advise", "remedies", "rules", "identify", "request", "quick", "waiting",
-    "standing", "proof",
+    "standing", "proof", "holders", "kinds", "filling", "stopping", "stopped",
 }  # fmt: skip
 # What takes long to import must not be imported at the head of a module on the quick way.
 SLOW = {"typing", "dataclasses", "rich", "typer", "psutil", "subprocess", "ipaddress", "json", "re", "datetime"}

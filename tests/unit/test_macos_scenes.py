@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scenes import Prober, diagnosis, endpoint, listener, process, scene
 
 from portcheck.model import BindRequest, BlindSpot, LocalAddress, PortPolicy, Probe, Scene, Socket, SocketTable
 from portcheck.rules import predict
 from portcheck.servers import PROFILES, server_for
 from portcheck.target import Host, parse_host
 
-from scenes import Prober, diagnosis, endpoint, listener, process, scene
-
-HIDDEN = BlindSpot("processes-hidden", "the sockets of 300 other users' processes cannot be seen", "run portcheck with sudo")
+HIDDEN = BlindSpot("processes-hidden", "the sockets of 300 other users' processes cannot be seen", "use sudo")
 ANN = process(812, "node", uid=501, user="ann", parent_pid=700)
 POLICY = PortPolicy(1024, privileged=False, wildcards_exempt=True)
 ADDRESSES = (

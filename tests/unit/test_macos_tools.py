@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scenes import endpoint, listener, process, scene
 
 from portcheck.identify.macos import Job, Known, read_jobs, read_sockets, recognised
 from portcheck.model import PortRange, Process, Scene, Socket, SocketTable
 from portcheck.observe import lsof, macos
 from portcheck.observe.asking import Answer, NoAnswerError
-
-from scenes import endpoint, listener, process, scene
 
 FIXTURES = Path(__file__).parent / "fixtures" / "macos"
 EVERY_PORT = [PortRange(1, 65535)]
@@ -35,8 +34,12 @@ def places(found: tuple[Socket, ...]) -> list[tuple[object, ...]]:
 def test_lsof_on_linux_shows_a_shared_socket_once_with_all_its_processes() -> None:
     found = lsof.read_fields(recorded("lsof-linux.txt"), EVERY_PORT)
     assert [(one.local_address, one.state) for one in found] == [
-        ("127.0.0.1", "LISTEN"), ("127.0.0.1", "ESTABLISHED"), ("127.0.0.1", "ESTABLISHED"), ("::", "LISTEN"), ("0.0.0.0", None),
-    ]  # fmt: skip
+        ("127.0.0.1", "LISTEN"),
+        ("127.0.0.1", "ESTABLISHED"),
+        ("127.0.0.1", "ESTABLISHED"),
+        ("::", "LISTEN"),
+        ("0.0.0.0", None),
+    ]
     assert {(one.pids, one.user, one.uid) for one in found} == {((6174, 6176), "root", 0)}
 
 
@@ -60,7 +63,10 @@ def test_only_the_local_port_counts() -> None:
     assert lsof.read_fields(recorded("lsof-macos.txt"), [PortRange(51432, 51432)]) == ()
 
 
-@given(st.text() | st.lists(st.sampled_from(["p1", "f3", "tIPv4", "PTCP", "n*:80", "TST=LISTEN", "n", "p"])).map("\n".join))
+FIELDS = st.sampled_from(["p1", "f3", "tIPv4", "PTCP", "n*:80", "n[::1]:80->", "TST=LISTEN", "u0", "n", "p"])
+
+
+@given(st.text() | st.lists(FIELDS).map("\n".join))
 def test_any_text_is_read(text: str) -> None:
     assert all(one.pids for one in lsof.read_fields(text, EVERY_PORT))
 
@@ -174,7 +180,7 @@ def test_only_children_of_launchd_are_asked_for(monkeypatch: pytest.MonkeyPatch)
         return Answer(True, recorded("launchctl-print-system.txt" if "print" in argv else "launchctl-list.txt"), "")
 
     monkeypatch.setattr(macos, "ask", answer)
-    monkeypatch.setattr(macos.os, "getuid", lambda: 501)
+    monkeypatch.setattr("os.getuid", lambda: 501)
     in_terminal = process(4021, "nginx", uid=501, parent_pid=900)
     by_launchd = in_terminal._replace(parent_pid=1)
     held = listener(port=80, pids=(4021,), uid=None, user=None)

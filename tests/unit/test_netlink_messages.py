@@ -24,9 +24,7 @@ if sys.platform == "win32":
 ERROR, DONE, DATA = 2, 3, 20
 INTERRUPTED = 0x10
 JUMP, AT_LEAST = 1, 2
-ranges = st.builds(
-    lambda one, other: PortRange(min(one, other), max(one, other)), *[st.integers(0, 65535)] * 2
-)
+ranges = st.builds(lambda one, other: PortRange(min(one, other), max(one, other)), *[st.integers(0, 65535)] * 2)
 
 
 def message(payload: bytes = b"", kind: int = DATA, flags: int = 2, sequence: int = 1) -> bytes:
@@ -206,9 +204,7 @@ def diag_message(
 def test_a_listener() -> None:
     extra = attribute(8, b"\0") + attribute(11, b"\1") + attribute(21, pack("=Q", 1 << 33))
     read = sock_diag.reader("tcp")
-    found = read(
-        diag_message(family=socket.AF_INET6, local="::", remote="::", queue=3, backlog=128, extra=extra)
-    )
+    found = read(diag_message(family=socket.AF_INET6, local="::", remote="::", queue=3, backlog=128, extra=extra))
     assert found == Socket(
         protocol="tcp", family="ipv6", local_address="::", local_port=80, state="LISTEN", v6only=True,
         uid=1000, queue=3, backlog=128, inode=7, cgroup_id=1 << 33,
@@ -230,9 +226,7 @@ def test_a_dual_stack_sockets_connection_keeps_its_mapped_addresses() -> None:
     ("state", "timer", "name", "expires_in", "minisocket"),
     [(6, 3, "TIME-WAIT", 59.5, False), (5, 3, "FIN-WAIT-2", 59.5, True), (5, 2, "FIN-WAIT-2", None, False)],
 )
-def test_what_nobody_holds(
-    state: int, timer: int, name: str, expires_in: float | None, minisocket: bool
-) -> None:
+def test_what_nobody_holds(state: int, timer: int, name: str, expires_in: float | None, minisocket: bool) -> None:
     found = sock_diag.reader("tcp")(diag_message(state=state, timer=timer, expires=59500, inode=0))
     assert (found.state, found.expires_in, found.minisocket) == (name, expires_in, minisocket)
     assert (found.inode, found.pids) == (0, ())
@@ -334,10 +328,7 @@ def test_other_devices_have_no_port() -> None:
 
 FAMILY = message(pack("=BBxx", 1, 2) + attribute(2, b"wireguard\0") + attribute(1, pack("=H", 31)))
 DEVICE = message(
-    pack("=BBxx", 0, 1)
-    + attribute(1, pack("=I", 9))
-    + attribute(2, b"wg0\0")
-    + attribute(6, pack("=H", 51820)),
+    pack("=BBxx", 0, 1) + attribute(1, pack("=I", 9)) + attribute(2, b"wg0\0") + attribute(6, pack("=H", 51820)),
     31,
 )
 

@@ -53,7 +53,17 @@ def test_plain_command_lines_take_the_quick_way(argv: list[str], expected: objec
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["--help"], ["list", "--help"], ["list", "--user", "ann"], ["80", "--host=::1"], ["80", "-qv"], ["80", "--as", "node"], ["pick"], ["80", "--"]],
+    [
+        [],
+        ["--help"],
+        ["list", "--help"],
+        ["list", "--user", "ann"],
+        ["80", "--host=::1"],
+        ["80", "-qv"],
+        ["80", "--as", "node"],
+        ["pick"],
+        ["80", "--"],
+    ],
 )
 def test_everything_else_is_left_to_typer(argv: list[str]) -> None:
     assert quick.parse(argv) is None

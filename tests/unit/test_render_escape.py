@@ -62,9 +62,7 @@ def test_printable_text_is_unchanged(text: str) -> None:
 
 
 def test_every_format_character_of_this_unicode_is_refused() -> None:
-    formats = [
-        chr(code) for code in range(sys.maxunicode + 1) if category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")
-    ]
+    formats = [chr(code) for code in range(sys.maxunicode + 1) if category(chr(code)) in ("Cc", "Cf", "Zl", "Zp")]
     assert len(formats) > 200
     assert not [character for character in formats if character in visible(f"a{character}b")]
 

@@ -46,7 +46,7 @@ def test_one_server_everywhere() -> None:
         told(httpd_everywhere())
         == f"""\
 Port 80 is in use: httpd (PID 382, root, since 09:00) and 10 more processes
-listens on every IPv4 and IPv6 address.
+listen on every IPv4 and IPv6 address.
 
   PID             NAME   USER      SINCE             COMMAND
   382             httpd  root      {SINCE}  /usr/sbin/httpd -k start

@@ -212,9 +212,7 @@ def test_no_diagnosis_can_break_a_line(found: Diagnosis) -> None:
 @given(diagnoses())
 def test_what_is_told_in_one_line_has_nothing_more_to_tell(found: Diagnosis) -> None:
     """The short way for a free port leaves nothing out."""
-    short = found._replace(
-        verdict="free", sockets=(), owners=(), notes=(), blind_spots=(), advice=(), answers=()
-    )
+    short = found._replace(verdict="free", sockets=(), owners=(), notes=(), blind_spots=(), advice=(), answers=())
     short = short._replace(binds=tuple(map(free, EVERY_BIND)))
     assert list(plain._details(short, verbose=False)) == []
     assert len(list(plain.check(short))) == 1
@@ -286,6 +284,4 @@ def test_pids() -> None:
 
 def test_dual_stack_is_told_from_ipv6_only() -> None:
     rows = (taken(DUAL, 0), free(LOOPBACK6))
-    assert "  in-use on :: (dual-stack): node (PID 812)" in after_the_message(
-        node_on_loopback()._replace(binds=rows)
-    )
+    assert "  in-use on :: (dual-stack): node (PID 812)" in after_the_message(node_on_loopback()._replace(binds=rows))

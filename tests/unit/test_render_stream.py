@@ -77,12 +77,8 @@ def test_a_closed_pipe_is_quiet() -> None:
 
 
 def test_a_stdout_that_was_closed_before_is_quiet() -> None:
-    code = (
-        "import sys; from portcheck.render import stream; sys.exit(13 if stream.write(['x']) is False else 1)"
-    )
-    finished = subprocess.run(
-        ["sh", "-c", f'"{sys.executable}" -c "{code}" >&-'], capture_output=True, check=False
-    )
+    code = "import sys; from portcheck.render import stream; sys.exit(13 if stream.write(['x']) is False else 1)"
+    finished = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" >&-'], capture_output=True, check=False)
     assert (finished.returncode, finished.stderr) == (13, b"")
 
 
@@ -149,9 +145,7 @@ def test_colour(environ: dict[str, str], *, on_terminal: bool, in_pipe: bool) ->
     assert not stream.wants_colour(Terminal(), environ, allowed=False)
 
 
-@pytest.mark.parametrize(
-    ("columns", "width"), [("132", 132), ("0", 80), ("", 80), ("wide", 80), ("-5", 80), ("²", 80)]
-)
+@pytest.mark.parametrize(("columns", "width"), [("132", 132), ("0", 80), ("", 80), ("wide", 80), ("-5", 80), ("²", 80)])
 def test_width_by_environment(columns: str, width: int) -> None:
     assert stream.width(io.StringIO(), {"COLUMNS": columns}) == width
 

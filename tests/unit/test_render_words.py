@@ -77,10 +77,7 @@ def test_sockets_of_nobody() -> None:
     left = Socket("tcp", "ipv4", "127.0.0.1", 80, state="TIME-WAIT", pids=(), expires_in=12.4)
     kernels = Socket("udp", "ipv4", "0.0.0.0", 4789, pids=())
     assert unowned([left]) == "1 TIME-WAIT socket (12 s left)"
-    assert (
-        unowned([left, kernels, left._replace(expires_in=59.9)])
-        == "2 TIME-WAIT sockets (60 s left), 1 UDP socket"
-    )
+    assert unowned([left, kernels, left._replace(expires_in=59.9)]) == "2 TIME-WAIT sockets (60 s left), 1 UDP socket"
     assert unowned([]) == ""
 
 
@@ -90,10 +87,7 @@ def test_a_posix_shell_reads_the_same_words(command: list[str]) -> None:
 
 
 def test_words_that_need_no_quotes_get_none() -> None:
-    assert (
-        quoted(("sudo", "systemctl", "stop", "getty@tty1.service"))
-        == "sudo systemctl stop getty@tty1.service"
-    )
+    assert quoted(("sudo", "systemctl", "stop", "getty@tty1.service")) == "sudo systemctl stop getty@tty1.service"
 
 
 def test_on_windows() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from scenes import listener
 
 from portcheck.identify.windows import SEVERAL, WINDOWS, Known, PortProxy, RequestQueue, recognised
 from portcheck.model import Process, Socket
-
-from scenes import listener
 
 SYSTEM = Process(4, "System", user=r"NT AUTHORITY\SYSTEM")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from scenes import NOON, diagnosis, endpoint, listener, process
 
 from portcheck import pipeline, view
 from portcheck.model import (
@@ -28,12 +29,11 @@ from portcheck.rules.stacks import bound_addresses, pairs
 from portcheck.servers import PROFILES
 from portcheck.target import Endpoint, Host, parse_host
 
-from scenes import NOON, diagnosis, endpoint, listener, process
-
 LO4 = LocalAddress("127.0.0.1", "ipv4", "Loopback Pseudo-Interface 1")
 LO6 = LocalAddress("::1", "ipv6", "Loopback Pseudo-Interface 1")
 LAN = LocalAddress("192.0.2.7", "ipv4", "Ethernet")
 SERVICE = process(5444, "Service.exe", uid=None, user=r"SHOP\ann", parent_pid=700)
+POLICY = PortPolicy()
 BOUND = BlindSpot("bound-not-visible", "TCP sockets that are bound without listening do not show")
 HOSTS = ("0.0.0.0", "127.0.0.1", "192.0.2.7", "::", "::1")
 
@@ -88,7 +88,7 @@ def host(text: str) -> Host:
     return parse_host(text, None)  # type: ignore[arg-type]  # addresses are not looked up
 
 
-def scene(*sockets: Socket, policy: PortPolicy = PortPolicy(), processes: tuple[Process, ...] = (SERVICE,)) -> Scene:
+def scene(*sockets: Socket, policy: PortPolicy = POLICY, processes: tuple[Process, ...] = (SERVICE,)) -> Scene:
     tables = {
         "tcp": SocketTable(
             "tcp", tuple(s for s in sockets if s.protocol == "tcp"), sees_bound_only=False, blind_spots=(BOUND,)
@@ -261,9 +261,7 @@ def test_what_is_left_of_connections_does_not_make_a_port_taken() -> None:
     assert not any(asked.exclusive for asked in kernel.asked), "by some accounts TIME_WAIT refuses such a bind"
 
 
-@pytest.mark.parametrize(
-    ("outcome", "verdict", "cause"), [("free", "free", None), ("in-use", "in-use", "connection")]
-)
+@pytest.mark.parametrize(("outcome", "verdict", "cause"), [("free", "free", None), ("in-use", "in-use", "connection")])
 def test_a_live_connection_is_what_the_kernel_says(outcome: Any, verdict: str, cause: str | None) -> None:
     alive = listens("192.0.2.7", state="ESTABLISHED", remote_address="192.0.2.9", remote_port=443)
     found = diagnosis(scene(alive), probe=lambda asked: Probe(outcome, None if outcome == "free" else "WSAEADDRINUSE"))
@@ -352,9 +350,7 @@ def netsh(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     def with_exclusions(policy: PortPolicy, protocols: tuple[str, ...], families: object) -> PortPolicy:
         asked.append(protocols)
-        return policy._replace(
-            excluded=(Exclusion("tcp", "ipv4", PortRange(80, 81)),), exclusions={"tcp": True}
-        )
+        return policy._replace(excluded=(Exclusion("tcp", "ipv4", PortRange(80, 81)),), exclusions={"tcp": True})
 
     monkeypatch.setattr("portcheck.observe.windows_netsh.with_exclusions", with_exclusions)
     return asked

@@ -1,0 +1,46 @@
+"""What `stop` prints: the plan before, the truth after."""
+
+from __future__ import annotations
+
+import os
+
+from portcheck.identify.describe import briefly
+from portcheck.render import plain
+from portcheck.render.escape import visible
+from portcheck.render.words import quoted
+from portcheck.value import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from portcheck.model import Diagnosis
+    from portcheck.stopped import Report
+    from portcheck.stopping import Plan, Step
+
+
+def intention(before: Diagnosis, plan: Plan, *, force: bool) -> Iterator[str]:
+    """Who holds the port, and what will be done about it."""
+    yield visible(before.message)
+    for step in plan.steps:
+        yield f"  plan: {_step(step, force=force)}"
+
+
+def _step(step: Step, *, force: bool) -> str:
+    if step.command:
+        return quoted(step.command)
+    names = " and ".join(briefly(process) for process in step.signalled)
+    then = [root.process for root in step.roots if root.process not in step.signalled]
+    after = f", which would start it again, then to {' and '.join(map(briefly, then))}" if then else ""
+    how = f"SIGTERM{', if need be SIGKILL,' if force else ''}"
+    if os.name == "nt":  # which knows no request to end, only the end
+        how = "TerminateProcess, at once,"
+    return visible(f"{how} to {names}{after}")
+
+
+def conclusion(report: Report) -> Iterator[str]:
+    """How it ended, and what can be done now."""
+    if report.outcome == "refused" and not report.plan.steps:
+        yield visible(report.before.message)
+    yield visible(report.message)
+    for advice in report.advice:
+        yield from plain.advice_lines(advice)
