@@ -1,9 +1,9 @@
 """When Linux refuses a bind because of one other socket: the kernel's own steps, on values.
 
 Source: inet_csk_get_port, inet_bind_conflict, inet_rcv_saddr_equal, udp_lib_lport_inuse (Linux 6.12 read, 6.18
-measured: `tests/system/test_matrix.py` compares every pair with bind() and listen()).  The rule is exact for two sockets.  With
-more, it can only be too strict, and only where SO_REUSEPORT was used on the port before: TCP remembers the last such
-socket of a port, UDP lets the first overlapping one decide (`tests/system/test_histories.py`).
+measured: `tests/system/test_matrix.py` compares every pair with bind() and listen()). The rule is exact for two
+sockets. With more, it can only be too strict, and only where SO_REUSEPORT was used on the port before: TCP remembers
+the last such socket of a port, UDP lets the first overlapping one decide (`tests/system/test_histories.py`).
 """
 
 from __future__ import annotations
