@@ -18,7 +18,7 @@ class Group(NamedTuple):
 
     def roots(self) -> tuple[Owner, ...]:
         """Those from whom the others have their sockets: several where a main process died before its workers."""
-        pids = {owner.pid for owner in self.members}
+        pids = {owner.pid for owner in self.members if owner.pid}
         firsts = [owner for owner in self.members if owner.process.parent_pid not in pids]
         return tuple([owner for owner in firsts if owner.process.role != "worker"] or firsts)
 

@@ -124,3 +124,7 @@ class PreflightRequest(NamedTuple):
     strict: bool = False  # what is left open counts as unknown
     probe: bool = True
     quiet: bool = False
+
+
+if TYPE_CHECKING:
+    Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from portcheck.request import (
     CheckRequest,
     ListRequest,
@@ -14,37 +16,21 @@ from portcheck.request import (
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any
+    from portcheck.request import Request
+
+# Each is imported only when it is asked for.
+MODULES: dict[type[Request], str] = {
+    CheckRequest: "check",
+    ListRequest: "listing",
+    PickRequest: "pick",
+    PreflightRequest: "preflight",
+    RunRequest: "run",
+    StopRequest: "stop",
+    WaitRequest: "wait",
+}
 
 
-def execute(request: Any) -> int:  # noqa: PLR0911 - one for each command
-    """Runs the command that a request is for."""
-    if isinstance(request, CheckRequest):
-        from portcheck.commands import check
-
-        return check.run(request)
-    if isinstance(request, PickRequest):
-        from portcheck.commands import pick
-
-        return pick.run(request)
-    if isinstance(request, ListRequest):
-        from portcheck.commands import listing
-
-        return listing.run(request)
-    if isinstance(request, StopRequest):
-        from portcheck.commands import stop
-
-        return stop.run(request)
-    if isinstance(request, WaitRequest):
-        from portcheck.commands import wait
-
-        return wait.run(request)
-    if isinstance(request, RunRequest):
-        from portcheck.commands import run
-
-        return run.run(request)
-    if isinstance(request, PreflightRequest):
-        from portcheck.commands import preflight
-
-        return preflight.run(request)
-    raise TypeError(f"no command for {request!r}")
+def execute(request: Request) -> int:
+    """Runs the command that a request is for; its exit code."""
+    command = import_module(f"portcheck.commands.{MODULES[type(request)]}")
+    return int(command.run(request))

@@ -82,7 +82,10 @@ def _scope(device: str | None) -> int:
     """An interface's index, which is what Windows writes as a scope itself: fe80::1%12."""
     if device is None:
         return 0
-    return int(device) if device.isdecimal() else socket.if_nametoindex(device)
+    try:
+        return int(device) if device.isdecimal() else socket.if_nametoindex(device)
+    except OSError:  # which has no errno here
+        raise OSError(errno.ENODEV, "no such interface") from None
 
 
 def has_ipv6() -> bool:

@@ -158,7 +158,7 @@ def _socket(protocol: Protocol, connection: Any) -> Socket:
         remote_port=remote.port if remote else None,
         state=state,
         interface=interface,
-        pids=(connection.pid,) if connection.pid else () if state in _LET_GO else None,
+        pids=(connection.pid,) if (connection.pid or 0) > 0 else () if state in _LET_GO else None,
         inode=inode,
     )
 

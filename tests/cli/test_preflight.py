@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -340,16 +340,13 @@ def test_a_container_of_the_project_counts_as_running(docker_engine: DockerEngin
 
 # What CI runs
 
-Steps = Callable[..., subprocess.CompletedProcess[str]]
 
-
-def in_ci(host: Host, script: str, folder: Path, shell: list[str], **env: str) -> subprocess.CompletedProcess[str]:
-    file = folder.parent / "step"
+def in_ci(script: str, folder: Path, argv: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    """A step as CI runs it: a script in a file, given to a shell."""
+    file = folder / ".step"
     file.write_text(script)
-    # outside of the host for what pip loads, inside of it for what is checked
-    inside = [] if "pip" in script else ["nsenter", f"--net={host.path}"]
     return subprocess.run(
-        [*inside, *shell, str(file)], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True,
+        [*argv, str(file)], cwd=folder, env={**os.environ, **env}, capture_output=True, text=True,
         timeout=PATIENCE * 10, check=False,
     )  # fmt: skip
 
@@ -366,27 +363,26 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
     steps = action["runs"]["steps"]
     assert not any("${{" in step["run"] for step in steps)  # an input is never part of a script
 
-    def run(step: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    def run(step: dict[str, Any], *prefix: str) -> subprocess.CompletedProcess[str]:
         env = {name: evaluated(value, known) for name, value in step["env"].items()}
         assert step["shell"] == "bash"
-        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail"]
-        return in_ci(
-            host, step["run"], shop, ["env", "-C", str(tmp_path), *shell], RUNNER_TEMP=str(tmp_path / "temp"), **env
-        )
+        shell = [*prefix, "bash", "--noprofile", "--norc", "-eo", "pipefail"]
+        return in_ci(step["run"], tmp_path, shell, RUNNER_TEMP=str(tmp_path / "temp"), **env)
 
     install, check = steps
-    installed = run(install)
+    installed = run(install)  # outside of the host, which has no network
     assert installed.returncode == 0, installed.stderr
-    free = run(check)
+    inside = f"--net={host.path}"
+    free = run(check, "nsenter", inside)
     assert (free.returncode, free.stdout) == (0, "2 declared ports: 2 free.\n"), free.stderr
     host.hold("0.0.0.0", 8000)
-    taken = run(check)
+    taken = run(check, "nsenter", inside)
     assert taken.returncode == 1
     assert taken.stdout.startswith(
         "::error file=shop/compose.yaml,line=5,title=portcheck%3A 8000 in-use::Port 8000 is in use"
     )
     known["inputs.args"] = "--no-docker --$(touch x)"
-    assert run(check).returncode == 2
+    assert run(check, "nsenter", inside).returncode == 2
     assert not (tmp_path / "x").exists()
 
 
@@ -397,8 +393,10 @@ def test_the_gitlab_snippet(host: Host, shop: Path, tmp_path: Path) -> None:
     host.hold("127.0.0.1", 5432)
     env = {"TMPDIR": str(tmp_path), "PORTCHECK": f"{ROOT}[preflight]"}
     assert set(job["variables"]) == {"PORTCHECK"}
-    codes = [in_ci(host, line, shop, ["sh", "-e"], **env).returncode for line in job["script"]]
-    assert codes == [0, 0, 1]
+    make, install, check = job["script"]
+    assert in_ci(make, shop, ["sh", "-e"], **env).returncode == 0
+    assert in_ci(install, shop, ["sh", "-e"], **env).returncode == 0
+    assert in_ci(check, shop, ["nsenter", f"--net={host.path}", "sh", "-e"], **env).returncode == 1
     report = JUnitXml.fromfile(str(shop / job["artifacts"]["reports"]["junit"]))
     assert (report.tests, report.failures, report.errors) == (2, 1, 0)
     assert job["artifacts"]["when"] == "always"

@@ -428,3 +428,32 @@ def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker:
         assert {each.port for each in found.declarations} == {7001, 7002, 7003}
         assert {each.port for each in found.declarations if each.enabled} == enabled
         assert [each.service for each in found.unresolved] == (["test"] if 7003 in enabled else [])
+
+
+NAMED = 'name: {}\nservices: {{web: {{image: x, ports: ["80:80"]}}}}\n'
+
+
+@pytest.mark.parametrize(
+    ("directory", "files"),
+    [
+        ("My Shop_2.0", {}),
+        ("_-shop", {}),
+        ("shop", {"compose.yaml": NAMED.format("other")}),
+        ("shop", {"compose.yaml": NAMED.format("Other.2")}),
+        ("shop", {"compose.yaml": NAMED.format("one"), "override.yaml": "name: two\n"}),
+        ("shop", {"compose.yaml": NAMED.format("one"), "override.yaml": "services: {}\n"}),
+        ("shop", {"compose.yaml": NAMED.format("${NAME:-default}"), ".env": "NAME=named\n"}),
+        ("shop", {"compose.yaml": NAMED.format("${NAME:-default}")}),
+        ("shop", {"compose.yaml": NAMED.format("''")}),
+        ("shop", {".env": "COMPOSE_PROJECT_NAME=third\n"}),
+    ],
+)
+def test_a_projects_name_is_that_of_its_containers_labels(
+    directory: str, files: dict[str, str], tmp_path: Path
+) -> None:
+    folder = write(tmp_path / directory, {"compose.yaml": NAMED.format("''").partition("\n")[2], **files})
+    named = tuple(name for name in ("compose.yaml", "override.yaml") if (folder / name).exists())
+    found = compose(folder, named)
+    assert found.returncode == 0, found.stderr
+    (declared,) = read_alone(folder, named).declarations
+    assert declared.compose_project == json.loads(found.stdout)["name"]

@@ -40,7 +40,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 
 PREAMBLE = r"""
 import asyncio, ctypes, importlib, importlib.metadata, inspect, json, os, pathlib, pkgutil, platform, plistlib, random
-import shlex, shutil, signal, socket, subprocess, sys, tempfile, time, types, typing, urllib.parse, zlib
+import shlex, shutil, signal, socket, subprocess, sys, tempfile, time, types, typing, urllib.parse, zlib, zoneinfo
 import typer, rich.console, rich.table, rich.progress
 
 class Extension(types.ModuleType):

@@ -63,7 +63,7 @@ c.proc_is_zombie = lambda pid: False
 c.boot_time = lambda: 1_789_000_000.0
 c.net_if_addrs = lambda: [
     ("lo0", socket.AF_INET, "127.0.0.1", "255.0.0.0", None, None),
-    ("lo0", socket.AF_INET6, "fe80::1%lo0", None, None, None),
+    ("lo0", socket.AF_INET6, "::1", None, None, None),
 ]
 """
 PORTCHECK = r"""
