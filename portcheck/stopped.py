@@ -68,10 +68,8 @@ def untouched(before: Diagnosis, plan: Plan) -> Report:
 def report(before: Diagnosis, plan: Plan, done: Doing, uid: int | None) -> Report:
     """Of a plan that was carried out: what is true now, whatever was meant."""
     found = _outcome(before, done.after)
-    said = _sentence(found, plan, done.after)
-    if done.troubles and found != "free":
-        said = f"{said} ({'; '.join(done.troubles)})"
-    return Report(found, f"{said}.", before, plan, done.after, tuple(dict.fromkeys(_advice(found, plan, done, uid))))
+    advice = tuple(dict.fromkeys(_advice(found, plan, done, uid)))
+    return Report(found, f"{_sentence(found, plan, done)}.", before, plan, done.after, advice)
 
 
 def _outcome(before: Diagnosis, after: Diagnosis) -> Outcome:
@@ -100,19 +98,21 @@ def _holdings(finding: Diagnosis) -> set[object]:
     return {inode for inode in inodes if inode} | {(process.pid, process.start_ticks) for process in processes}
 
 
-def _sentence(found: Outcome, plan: Plan, after: Diagnosis) -> str:
+def _sentence(found: Outcome, plan: Plan, done: Doing) -> str:
     """Without its full stop."""
+    after = done.after
     ended = " and ".join(map(_ended, plan.steps))
-    port = f"{_subject(after)[0].lower()}{_subject(after)[1:]}" if after.protocol == "tcp" else _subject(after)
     if found == "free":
         return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
-    if found == "respawned":
-        return f"{ended}, but {port} was taken again: {_who(after)}{_by_whom(after)}"
+    why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
     if found == "held" and is_held(plan, after):
-        return f"{_subject(after)} is still held: {_who(after)}"
+        return f"{_subject(after)} is still held{why}: {_who(after)}"
+    port = _subject(after).replace("P", "p", 1) if after.protocol == "tcp" else _subject(after)
+    if found == "respawned":
+        return f"{ended}, but {_by_whom(after, port)}{why}: {_who(after)}"
     if found == "unknown":
-        return f"{ended}; {_stem(after)}"
-    return f"{ended}, but {port} is not free: {_who(after)}"
+        return f"{ended}{why}; {_stem(after)}"
+    return f"{ended}, but {port} is not free{why}: {_who(after)}"
 
 
 def _subject(finding: Diagnosis) -> str:
@@ -129,10 +129,10 @@ def _who(finding: Diagnosis) -> str:
 
 
 def _ended(step: Step) -> str:
-    names = " and ".join(briefly(root.process) for root in step.roots)
     if step.command:
-        return f"{names} is stopped"
-    return f"{names} {'has' if len(step.roots) == 1 else 'have'} ended"
+        return f"{briefly(step.roots[0].process)} is stopped"
+    names = list(map(briefly, dict.fromkeys((*step.signalled, *(root.process for root in step.roots)))))
+    return f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} ended"
 
 
 def _until_then(after: Diagnosis) -> str:
@@ -143,18 +143,18 @@ def _until_then(after: Diagnosis) -> str:
     return f"; a server that does not set SO_REUSEADDR has to wait another {max(1, round(max(waits)))} s (TIME_WAIT)"
 
 
-def _by_whom(after: Diagnosis) -> str:
-    """What started it again: its unit, its container's restart policy, or the supervisor found by ancestry."""
+def _by_whom(after: Diagnosis, port: str) -> str:
+    """What brought it back: its unit, its container's restart policy, or the supervisor found by ancestry."""
     found = dict.fromkeys(by for root in _roots(after) if (by := _restarter(root.process)))
-    return f", started again by {' and '.join(found)}" if found else ""
+    return f"{' and '.join(found)} started it again" if found else f"{port} was taken again"
 
 
 def _restarter(process: Process) -> str | None:
     if process.container and process.container.restart_policy:
         return f"its container's restart policy ({process.container.restart_policy})"
-    if process.service:
-        return f"{process.service_manager or 'the manager'} as {process.service}"
     by = process.supervisor or process.started_by
+    if process.service and not process.supervisor:
+        return f"{process.service_manager or 'its manager'} ({process.service})"
     return f"{by} (PID {process.supervisor_pid})" if by else None
 
 

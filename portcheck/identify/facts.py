@@ -41,3 +41,4 @@ class Facts(NamedTuple):
     activator: Process | None = None  # the service manager that holds one of them too
     project: tuple[ProjectFile, ...] = ()  # of the nearest directory that has any
     own_container: Container | None = None  # the one that portcheck itself runs in
+    own_service: str | None = None  # and the unit

@@ -41,10 +41,11 @@ def is_host(unit: str) -> bool:
 def own_service(facts: Facts, place: Placement) -> str | None:
     """The service that this process is part of; None where it only runs beside one.
 
-    A terminal tells of a person, who may have started it from a program that is a service (a terminal emulator).
+    A terminal tells of a person, who may have started it from a program that is a service (a terminal emulator);
+    so does the unit that portcheck itself was started by (a CI runner).
     """
     unit = place.service
-    if unit is None or not (is_host(unit) or facts.terminal):
+    if unit is None or not (is_host(unit) or facts.terminal or unit == facts.own_service):
         return unit
     parent = facts.ancestors[0] if facts.ancestors else None
     first = is_manager(parent) and facts.session_id == facts.process.pid

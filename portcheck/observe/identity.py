@@ -19,7 +19,8 @@ from portcheck.value import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from portcheck.model import BlindSpot, Container, Process, Socket
+    from portcheck.identify.cgroup import Placement
+    from portcheck.model import BlindSpot, Process, Socket
 
 
 class Identities(NamedTuple):
@@ -32,10 +33,12 @@ class Identities(NamedTuple):
 
 def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> Identities:
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
-    own = _own_container()
+    mine = process(os.getpid())
+    # what portcheck itself runs in tells nothing of the others there
+    own = placement(mine.cgroup if mine else None)
     seen = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
     inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
-    unseen = [Subject(who_is_hidden(socket, own), (socket,)) for socket in inodes.values()]
+    unseen = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
     engines = ask_engines([*seen, *unseen])
     managers = ask_managers(engines.subjects)
     known = [subject.process for subject in managers.subjects]
@@ -46,7 +49,7 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     )
 
 
-def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Container | None) -> Iterator[Facts]:
+def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Placement) -> Iterator[Facts]:
     ancestry = Ancestry(processes)
     ancestors = {pid: ancestry.of(one) for pid, one in processes.items()}
     managers = {pid: one for pid, one in processes.items() if is_manager(one)}
@@ -67,7 +70,8 @@ def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Con
             leads=pid in leading,
             activator=activated.get(pid),
             project=project_files(one, variables.get("HOME")),
-            own_container=own,
+            own_container=own.container,
+            own_service=own.service,
         )
 
 
@@ -85,9 +89,3 @@ def _placed(socket: Socket) -> Socket:
     if socket.cgroup is not None or socket.cgroup_id is None:
         return socket
     return socket._replace(cgroup=cgroup_path(socket.cgroup_id))
-
-
-def _own_container() -> Container | None:
-    """The one that portcheck runs in: every process that it sees there runs in it too."""
-    mine = process(os.getpid())
-    return placement(mine.cgroup).container if mine else None

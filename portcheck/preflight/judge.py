@@ -176,8 +176,7 @@ def own_holders(declaration: Declaration, diagnosis: Diagnosis, project: Project
     held = {index for owner in own for index in owner.sockets}
     for row in diagnosis.binds:
         blockers = _blockers(row, diagnosis)
-        strange = {index for index in blockers - held if diagnosis.sockets[index].pids != ()}
-        if strange or (row.outcome == "in-use" and held.isdisjoint(blockers)):
+        if not blockers <= held or (row.outcome == "in-use" and not blockers):
             return ()
     return own
 

@@ -11,21 +11,24 @@ from hosts import Host
 
 ROUNDS = 200
 
-# Every round forks two runs from a process that has imported everything, and lets them go at the same moment: closer
-# than two that start their own Python.  Each server says what it has and stays until both have.
+# Every round forks two runs from a process that has imported everything and read the command line, and lets them go at
+# the same moment: closer than two that start their own Python.  Each server says on fd 50 what it has, and stays until
+# fd 51 is closed.
 DRIVER = r"""
 import json, os, select, sys
 from portcheck import cli
 from portcheck.__main__ import run
+from portcheck.commands import execute
 rounds, options, server = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 run(["run", "7999", "--", "true"])
+request = cli.parse(["run", "8000", "8001", *options, "--", *server])
 results = []
 for _ in range(rounds):
     start, go = os.pipe()
     stay, leave = os.pipe()
     told, tell = os.pipe()
-    for end in (stay, tell):
-        os.set_inheritable(end, True)
+    os.dup2(tell, 50)
+    os.dup2(stay, 51)
     racers = []
     for _ in range(2):
         if (pid := os.fork()) == 0:
@@ -34,26 +37,29 @@ for _ in range(rounds):
             os.close(told)
             os.read(start, 1)
             os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
-            os._exit(run(["run", "8000", "8001", *options, "--", *server, str(tell), str(stay)]))
+            os._exit(execute(request))
         racers.append(pid)
-    for end in (start, stay, tell):
+    for end in (start, stay, tell, 50, 51):
         os.close(end)
     os.close(go)
-    ports = b""
-    while ports.count(b"\n") < 2 and (more := os.read(told, 99)):
-        ports += more
+    ports, codes = b"", {}
+    while ports.count(b"\n") < 2 and not codes:
+        if select.select([told], [], [], 0.05)[0]:
+            ports += os.read(told, 99)
+        else:
+            codes = dict(found for pid in racers if (found := os.waitpid(pid, os.WNOHANG))[0])
     os.close(leave)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in racers]
+    codes.update(os.waitpid(pid, 0) for pid in racers if pid not in codes)
+    codes = [os.waitstatus_to_exitcode(status) for status in codes.values()]
     os.close(told)
     results.append([sorted(ports.decode().split()), codes])
 print(json.dumps(results))
 """
 SERVER = r"""
-import os, socket, sys
-tell, stay = map(int, sys.argv[1:])
+import os, socket
 held = {}
-os.write(tell, b"%d\n" % held.getsockname()[1])
-os.read(stay, 1)
+os.write(50, b"%d\n" % held.getsockname()[1])
+os.read(51, 1)
 """
 BINDS = SERVER.format("socket.create_server(('127.0.0.1', int(os.environ['PORT'])))")
 TAKES = SERVER.format("socket.socket(fileno=3)")

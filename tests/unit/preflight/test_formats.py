@@ -195,12 +195,16 @@ def test_no_name_makes_github_obey_more(name: str) -> None:
     assert [each.properties["line"] for each in odd] == [each.properties["line"] for each in usual]
 
 
-@given(st.text(alphabet="%0AaD:,=\r\n3C2\x1b"))
+@given(
+    st.lists(st.sampled_from(["%", "%0A", "%25", "%3A", "25", "0A", "=", ":", ",", "\r", "\n"]), max_size=5).map(
+        "".join
+    )
+)
 def test_github_escapes_can_be_undone(value: str) -> None:
     (found,) = commands([github.command("error", "f", None, "t", value)])
     assert found == Command("error", {"file": "f", "title": "t"}, value)
-    (found,) = commands([github.command("error", "f", 7, value.replace("\x1b", ""), "m")])
-    assert found.properties == {"file": "f", "line": "7", "title": value.replace("\x1b", "")}
+    (found,) = commands([github.command("error", "f", 7, value, "m")])
+    assert found.properties == {"file": "f", "line": "7", "title": value}
 
 
 # JUnit, by PyPI's junitparser
