@@ -100,8 +100,7 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     said = f"{subject} {would}" if server.call else f"{subject} is in use"
     blockers = _blockers(taken, finding)
     if not blockers:
-        alone = [row for row in taken if row.bind.v6only is not False]  # for both families: refused by either
-        where = _reach(alone, finding, scene) if alone else ":: for both families"
+        where = _refused(taken, finding, scene)
         said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
     elif _partly(rows, taken) and not server.call:
         said = _partly_in_use(subject, finding, rows, taken, scene)
@@ -110,9 +109,20 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
         said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
     if beside and not server.call:
-        names = _listed(dict.fromkeys(row.bind.address for row in beside))
-        said += f"; {names} can {only} be bound beside it, sharing its clients"
+        said += f"; {_listed(_ways(beside))} can {only} be bound beside it, sharing its clients"
     return f"{said}."
+
+
+def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
+    """A wildcard for both families is refused where either is, so it is only named where it is alone."""
+    alone = [row for row in rows if not _is_dual(row)]
+    return _reach(alone, finding, scene) if alone else _listed(_ways(rows))
+
+
+def _ways(rows: Sequence[Row]) -> list[str]:
+    """Their addresses; `:: for both families` where that is not said by `::` already."""
+    names = list(dict.fromkeys(row.bind.address for row in rows if not _is_dual(row)))
+    return [*names, ":: for both families"] if "::" not in names and any(map(_is_dual, rows)) else names
 
 
 def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene) -> str:
@@ -152,11 +162,28 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
     """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
     said = []
     for owner, sockets in _by_owner(blockers, finding):
+        if owner is None and _let_go(sockets[0]):
+            said.append(_left_behind(sockets))
+            continue
         others = _others(owner, sockets[0], finding)
         said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
     more = len(said) - NAMED_AT_MOST
     listed = "; ".join(said[:NAMED_AT_MOST])
     return f"{listed}; and {more} more" if more > 0 else listed
+
+
+def _let_go(socket: Socket) -> bool:
+    return socket.state not in ("LISTEN", "BOUND", None) and not socket.pids and not socket.inode
+
+
+def _left_behind(sockets: Sequence[Socket]) -> str:
+    """What remains in the kernel of connections whose process has let go."""
+    first = sockets[0]
+    if first.state == "TIME-WAIT":
+        wait = _for_seconds(sockets)
+        return f"closed connections stay in TIME_WAIT{wait}, and the server that left them had not set SO_REUSEADDR"
+    peer = f"{first.remote_address}:{first.remote_port}"
+    return f"a connection with {peer} is still closing ({first.state}), without a process"
 
 
 def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owner | None, list[Socket]]]:
@@ -207,12 +234,7 @@ def _does(sockets: Sequence[Socket], *, several: bool) -> str:
         return f"{'listen' if several else 'listens'} on {places}"
     if first.state == "BOUND":
         return f"{has} bound {places} without listening"
-    if first.state == "TIME-WAIT":
-        return f"is left in TIME_WAIT{_for_seconds(sockets)}, by a server that did not set SO_REUSEADDR"
-    peer = f"{first.remote_address}:{first.remote_port}"
-    if first.inode == 0 or (first.inode is None and not first.pids):
-        return f"is still closing a connection with {peer} ({first.state})"
-    return f"{has} a connection from it to {peer}"
+    return f"{has} a connection from it to {first.remote_address}:{first.remote_port}"
 
 
 def _for_seconds(sockets: Iterable[Socket]) -> str:
@@ -264,6 +286,10 @@ def _bound_only(row: Row, finding: Diagnosis) -> bool:
 
 def _partly(rows: Sequence[Row], taken: Sequence[Row]) -> bool:
     return len(taken) < len(rows) and any(row.outcome == "free" for row in rows if row not in taken)
+
+
+def _is_dual(row: Row) -> bool:
+    return row.bind.v6only is False
 
 
 def _is_wildcard(row: Row) -> bool:

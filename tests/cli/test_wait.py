@@ -146,6 +146,14 @@ def test_time_wait_of_a_real_server_is_told_from_an_owner(host: Host) -> None:
     assert document["seconds"] < 5
 
 
+def test_time_wait_passes(host: Host, long: bool) -> None:
+    if not long:
+        pytest.skip("the kernel's minute takes a minute: --long")
+    host.run([SYSTEM_PYTHON, "-c", LEAVES_TIME_WAIT])
+    program = host.start([str(PORTCHECK), "wait", str(PORT), "--free", "--fail-fast", "--timeout", "90"])
+    assert program.wait(100) == 0
+
+
 def test_a_connection_that_is_still_closing_passes(host: Host) -> None:
     """FIN_WAIT_2 lasts as long as a setting says; its server has let go."""
     host.run(["sysctl", "-q", "-w", "net.ipv4.tcp_fin_timeout=2"])

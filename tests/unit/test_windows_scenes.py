@@ -167,7 +167,7 @@ def test_a_wildcard_beside_a_loopback_server() -> None:
     assert (row(found, "0.0.0.0").outcome, row(found, "0.0.0.0").shadows) == ("free", (0,))
     assert (row(found, "127.0.0.1").outcome, row(found, "127.0.0.1").error) == ("in-use", "WSAEADDRINUSE")
     assert found.verdict == "in-use"
-    assert "the other addresses are free; 0.0.0.0 and :: can only be bound beside it" in found.message
+    assert "the other addresses are free; 0.0.0.0 and :: for both families can only be bound beside it" in found.message
     assert "would fail" not in found.message
 
 
