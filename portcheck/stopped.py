@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from portcheck.filling import fill_all
 from portcheck.holders import groups, serves
-from portcheck.identify.describe import briefly
+from portcheck.identify.describe import briefly, who
 from portcheck.kinds import SIGNALLED, kind_of
+from portcheck.message import spread
 from portcheck.remedies import BY_KIND, RESTARTED, UNENDED
 from portcheck.stopping import Plan
 from portcheck.value import TYPE_CHECKING, NamedTuple
@@ -38,13 +39,18 @@ class Doing(NamedTuple):
     """How a plan was carried out."""
 
     after: Diagnosis
+    now: float = 0.0  # seconds since the epoch
     troubles: tuple[str, ...] = ()  # what went wrong on the way
     killed: bool = False  # SIGKILL was sent where SIGTERM did not help
 
 
 def is_held(plan: Plan, after: Diagnosis) -> bool:
-    """Whether one of those that were to be stopped still holds the port."""
-    return any(left_of(step, after) for step in plan.steps)
+    """Whether what was to be stopped still holds the port.
+
+    A process that is just ending has let go of its descriptors before its sockets are gone: they show without it.
+    """
+    inodes = {socket.inode for index, socket in enumerate(after.sockets) if serves(after, index)}
+    return any(not inodes.isdisjoint(step.inodes) or left_of(step, after) for step in plan.steps)
 
 
 def left_of(step: Step, after: Diagnosis) -> tuple[Process, ...]:
@@ -106,13 +112,13 @@ def _sentence(found: Outcome, plan: Plan, done: Doing) -> str:
         return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
     why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
     if found == "held" and is_held(plan, after):
-        return f"{_subject(after)} is still held{why}: {_who(after)}"
+        return f"{_subject(after)} is still held{why}: {_who(done)}"
     port = _subject(after).replace("P", "p", 1) if after.protocol == "tcp" else _subject(after)
     if found == "respawned":
-        return f"{ended}, but {_by_whom(after, port)}{why}: {_who(after)}"
+        return f"{ended}, but {_by_whom(after, port)}{why}: {_who(done)}"
     if found == "unknown":
-        return f"{ended}{why}; {_stem(after)}"
-    return f"{ended}, but {port} is not free{why}: {_who(after)}"
+        return f"{ended}{why}; {_stem(after).replace('W', 'w', 1)}"  # whether it is free cannot be told
+    return f"{ended}, but {port} is not free{why}: {_who(done)}"
 
 
 def _subject(finding: Diagnosis) -> str:
@@ -123,9 +129,14 @@ def _stem(finding: Diagnosis) -> str:
     return finding.message.removesuffix(".")
 
 
-def _who(finding: Diagnosis) -> str:
-    """`Port 80 is in use: httpd ... listens on ::1` → `httpd ... listens on ::1`"""
-    return _stem(finding).partition(": ")[2] or _stem(finding)
+def _who(done: Doing) -> str:
+    """`node (PID 812, ann, since 09:00) on 127.0.0.1`; what else is in the way where nobody holds it."""
+    after = done.after
+    held = [
+        f"{who(root.process, done.now)} on {spread(after.sockets[index] for index in sorted(root.sockets))}"
+        for root in _roots(after)
+    ]
+    return " and ".join(held) or _stem(after).partition(": ")[2]
 
 
 def _ended(step: Step) -> str:

@@ -33,6 +33,7 @@ class Step(NamedTuple):
     """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
 
     members: tuple[Owner, ...]  # everybody who holds its sockets
+    inodes: frozenset[int]  # of those sockets
     roots: tuple[Owner, ...]  # those who are stopped; the others end with them
     command: tuple[str, ...] | None = None
     signalled: tuple[Process, ...] = ()  # at first; members that outlive them come after
@@ -99,13 +100,14 @@ def _nobody_to_stop(finding: Diagnosis) -> str:
 def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
     """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError."""
     roots = group.roots()
+    inodes = frozenset(inode for index in group.sockets if (inode := finding.sockets[index].inode))
     commands = {root: _command(root, finding, asker) for root in roots}
     for root, command in commands.items():
         if command:
-            yield Step(group.members, (root,), command)
+            yield Step(group.members, inodes, (root,), command)
     rest = tuple(root for root in roots if commands[root] is None)
     if rest:
-        yield Step(group.members, rest, signalled=tuple(dict.fromkeys(_first(root, asker) for root in rest)))
+        yield Step(group.members, inodes, rest, signalled=tuple(dict.fromkeys(_first(root, asker) for root in rest)))
 
 
 def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
@@ -161,14 +163,15 @@ def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
     for step in steps:
         key = step.command or step.signalled
         if key in found:
-            found[key] = found[key]._replace(members=found[key].members + step.members)
+            same = found[key]
+            found[key] = same._replace(members=same.members + step.members, inodes=same.inodes | step.inodes)
         else:
             found[key] = step
     return tuple(found.values())
 
 
 def _programs(steps: Sequence[Step]) -> set[object]:
-    """What the steps stop, each thing once: children of one starter, or of a main process with a socket of its own."""
+    """What the steps stop, each thing once: a main process with its children, or the workers of one starter."""
     known = {owner.pid: owner.process for step in steps for owner in step.members}
     return {step.command or _family(step.roots[0].process, known) for step in steps}
 
@@ -176,4 +179,5 @@ def _programs(steps: Sequence[Step]) -> set[object]:
 def _family(process: Process, known: Mapping[int | None, Process]) -> object:
     for _ in known:  # no more often: on Windows a parent's PID may have got another meaning, and lead back
         process = known.get(process.parent_pid, process)
-    return process.supervisor_pid or process.pid
+    # alike and started by one program: each has bound the port for itself, with SO_REUSEPORT
+    return (process.supervisor_pid, process.command) if process.supervisor_pid else process.pid

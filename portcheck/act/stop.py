@@ -65,7 +65,7 @@ def carry_out(plan: Plan, before: Diagnosis, look: Look, *, timeout: float | Non
     if killed:
         after, more = _end(plan, SIGKILL, after, look, AFTER_KILL)
         done += more
-    return Doing(after, done, killed)
+    return Doing(after, time.time(), done, killed)
 
 
 def settle(done: Doing, look: Look, seconds: float) -> Doing:

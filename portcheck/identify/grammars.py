@@ -70,6 +70,7 @@ GRAMMARS: Mapping[str, Grammar] = {
 # Other names of the same, without a version.
 ALIASES: Mapping[str, str] = {
     "pypy": "python",
+    "Python": "python",  # macOS' framework builds
     "nodejs": "node",
     "node-MainThread": "node",
     "jruby": "ruby",

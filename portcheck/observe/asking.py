@@ -57,7 +57,7 @@ def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] 
         raise NoAnswerError("was not asked: the time for it was used up")
     try:
         with subprocess.Popen(
-            argv,
+            (_on_path(argv[0]), *argv[1:]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,6 +73,17 @@ def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] 
     except OSError as error:
         raise NoAnswerError(f"cannot be run: {error.strerror}") from None
     return Answer(process.returncode == 0, _text(out), _text(err))
+
+
+def _on_path(program: str) -> str:
+    """Windows would look into the current directory first: what lies there is not meant.  Raises NoAnswerError."""
+    if os.name != "nt" or os.path.isabs(program):
+        return program
+    paths = (os.path.join(folder, f"{program}.exe") for folder in os.get_exec_path() if os.path.isabs(folder))
+    found = next(filter(os.path.isfile, paths), None)
+    if found is None:
+        raise NoAnswerError("is not on the PATH")
+    return found
 
 
 def _text(written: bytes) -> str:

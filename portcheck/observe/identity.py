@@ -12,7 +12,7 @@ from portcheck.identify.services import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.observe.cgroups import cgroup_path
 from portcheck.observe.lookups import ask_engines, ask_managers
-from portcheck.observe.platform import process
+from portcheck.observe.platform import PLATFORM, process
 from portcheck.observe.surroundings import Ancestry, environment, project_files, session
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +33,7 @@ class Identities(NamedTuple):
 
 def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> Identities:
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
-    mine = process(os.getpid())
+    mine = process(os.getpid()) if PLATFORM == "linux" else None  # elsewhere there are no cgroups
     # what portcheck itself runs in tells nothing of the others there
     own = placement(mine.cgroup if mine else None)
     seen = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from scenes import listener
 
+from portcheck.identify.engines import Inspected, Publication
+from portcheck.identify.lookups import Subject, engine_of, with_container
 from portcheck.identify.windows import SEVERAL, WINDOWS, Known, PortProxy, RequestQueue, recognised
-from portcheck.model import Process, Socket
+from portcheck.model import Container, Process, Socket
 
 SYSTEM = Process(4, "System", user=r"NT AUTHORITY\SYSTEM")
 
@@ -113,3 +115,13 @@ def test_another_port_of_ip_helper_is_no_port_proxys() -> None:
 
 def test_an_ordinary_program_stays_what_it_is() -> None:
     assert told(Process(5444, "Service.exe"), Known({1200: ("W3SVC",)})) == {}
+
+
+def test_docker_desktop_is_asked_for_the_container_behind_its_proxy() -> None:
+    backend = Process(8000, "com.docker.backend.exe", executable=r"C:\Program Files\Docker\com.docker.backend.exe")
+    socket = listener("0.0.0.0", 8088, pids=(8000,))
+    assert engine_of(backend, None) == "docker"
+    web = Inspected(Container("docker", "5f46", "web"), (Publication("tcp", "", 8088),))
+    found = with_container(Subject(backend, (socket,)), (web,))
+    assert (found.role, found.container and found.container.name) == ("proxy", "web")
+    assert with_container(Subject(backend, (listener(port=9),)), (web,)) == backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from portcheck.identify.windows import PortProxy
 from portcheck.model import PortPolicy, PortRange
-from portcheck.observe import windows_netsh
+from portcheck.observe import asking, windows_netsh
 from portcheck.observe.asking import Answer, NoAnswerError
 from portcheck.observe.windows_tables import excluded_ranges, port_proxies, request_queues
 
@@ -132,3 +133,21 @@ def test_it_is_windows_own_netsh_that_is_run(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SYSTEMROOT", "/windows")
     windows_netsh.queues()
     assert netsh.asked == [("/windows/System32/netsh.exe", "http", "show", "servicestate", "view=requestq")]
+
+
+def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Windows would look first."""
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "docker.exe").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PATH", f".{os.pathsep}{tmp_path / 'there'}")
+    expected = str(tmp_path / "there" / "docker.exe")
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        found = asking._on_path("docker")
+        windows.setenv("PATH", ".")
+        with pytest.raises(NoAnswerError, match="is not on the PATH"):
+            asking._on_path("docker")
+    assert found == expected
+    assert asking._on_path("docker") == "docker"

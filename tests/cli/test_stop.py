@@ -1,0 +1,715 @@
+"""`portcheck stop`, each situation made for real on a host of its own, through the installed command.
+
+What is signalled was started by the test: a host's ports are its own, and portcheck signals only who holds one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
+from jsonschema import Draft202012Validator
+from servers_to_stop import (
+    CLIENT,
+    IGNORES_SIGTERM,
+    LEAVES_TIME_WAIT,
+    LEAVES_WORKERS,
+    NEVER_REAPS,
+    ORPHANED_WORKERS,
+    PLAIN,
+    PREFORK,
+    SERVES_ONE,
+    STARTS_IT_AGAIN,
+)
+
+PORT = "8000"
+SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
+AT_ONCE = ("--yes", "--settle", "0")
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with Host() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def for_everyone() -> Iterator[list[str]]:
+    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory), typer=True) as argv:
+        yield argv
+
+
+def serve(host: Host, program: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return host.start([SYSTEM_PYTHON, "-c", program, *arguments], ready=b"ready", **options)
+
+
+def documents(text: str) -> list[dict[str, Any]]:
+    """The ports of a document that the schema accepts."""
+    document = json.loads(text)
+    for name in ("stop", None):
+        schema = {"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]} if name else SCHEMA
+        Draft202012Validator(schema).validate(document)
+    found: list[dict[str, Any]] = document["results"]
+    return found
+
+
+def stopped(host: Host, *args: str, code: int, **options: Any) -> dict[str, Any]:
+    """The document for port 8000 (or the first of the arguments)."""
+    done = host.portcheck("stop", *args, "--json", **options)
+    (found,) = documents(done.stdout)
+    assert done.returncode == code, (found["message"], done.stderr)
+    return found
+
+
+def is_free(host: Host, port: str = PORT) -> bool:
+    """As the kernel sees it: nobody listens there."""
+    return host.run(["ss", "-Hltn", f"sport = :{port}"]).stdout == ""
+
+
+def lives(program: subprocess.Popen[bytes]) -> bool:
+    return program.poll() is None
+
+
+# What ends
+
+
+def test_a_plain_server(host: Host) -> None:
+    held = serve(host, PLAIN)
+    done = host.portcheck("stop", PORT, *AT_ONCE)
+    first, plan, last = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert first.startswith("Port 8000 is in use: python3")
+    assert plan == f"  plan: SIGTERM to python3 (PID {held.pid})"
+    assert last == f"Port 8000 is free now: python3 (PID {held.pid}) has ended."
+    assert held.wait(PATIENCE) == -signal.SIGTERM
+    assert is_free(host)
+
+
+def test_a_port_that_is_free_already(host: Host) -> None:
+    done = host.portcheck("stop", PORT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "Port 8000 is free on every IPv4 and IPv6 address: nothing to stop.\n"
+    found = stopped(host, PORT, code=0)
+    assert (found["outcome"], found["plan"], found["after"]) == ("already-free", [], None)
+
+
+def test_a_document_tells_the_plan_and_what_was_there_before_and_after(host: Host) -> None:
+    held = serve(host, PLAIN)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert (found["target"], found["port"], found["protocol"], found["outcome"]) == (PORT, 8000, "tcp", "free")
+    assert found["plan"] == [{"command": None, "signalled": [held.pid]}]
+    assert (found["before"]["verdict"], found["after"]["verdict"]) == ("in-use", "free")
+    assert [owner["pid"] for owner in found["before"]["owners"]] == [held.pid]
+    assert (found["refusal"], found["advice"]) == (None, [])
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_a_connected_client_is_left_alone(host: Host, reuse: bool) -> None:
+    server = serve(host, SERVES_ONE, *["reuse"] * reuse)
+    client = serve(host, CLIENT)
+    found = stopped(host, PORT, *AT_ONCE, code=0 if reuse else 1)
+    assert found["plan"] == [{"command": None, "signalled": [server.pid]}]
+    assert server.wait(PATIENCE) == -signal.SIGTERM
+    assert lives(client)
+    # The client has not closed its end: the kernel keeps the server's, and refuses a server without SO_REUSEADDR.
+    assert found["outcome"] == ("free" if reuse else "closing")
+    assert is_free(host)
+
+
+def test_what_is_left_in_time_wait_is_told_in_seconds(host: Host) -> None:
+    serve(host, LEAVES_TIME_WAIT, "reuse")
+    done = host.portcheck("stop", PORT, *AT_ONCE)
+    assert done.returncode == 0
+    last = done.stdout.splitlines()[-1]
+    assert "is free now" in last
+    seconds = int(last.partition("has to wait another ")[2].partition(" s (TIME_WAIT)")[0])
+    assert 0 < seconds <= 60
+
+
+def test_time_wait_that_refuses_every_server_is_not_free(host: Host) -> None:
+    serve(host, LEAVES_TIME_WAIT)
+    found = stopped(host, PORT, *AT_ONCE, code=1)
+    assert found["outcome"] == "time-wait"
+    assert "has ended, but port 8000 is not free: " in found["message"]
+    assert any(advice["text"].startswith("free by itself in ") for advice in found["advice"])
+    again = stopped(host, PORT, *AT_ONCE, code=1)
+    assert (again["outcome"], again["plan"], again["refusal"]) == ("time-wait", [], None)
+
+
+def test_the_main_process_of_workers_that_are_replaced(host: Host) -> None:
+    main = serve(host, PREFORK)
+    found = stopped(host, PORT, "--yes", code=0)
+    assert len(found["before"]["owners"]) == 3
+    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+    assert main.wait(PATIENCE) == 0
+    assert is_free(host)
+
+
+def test_a_worker_is_never_stopped_alone(host: Host) -> None:
+    main = serve(host, PREFORK)
+    workers = [owner["pid"] for owner in host.result(PORT)["owners"] if owner["role"] == "worker"]
+    found = stopped(host, PORT, "--pid", str(workers[0]), *AT_ONCE, code=0)
+    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+
+
+def test_workers_that_outlive_their_main_process(host: Host) -> None:
+    main = serve(host, LEAVES_WORKERS)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert len(found["before"]["owners"]) == 2
+    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+    assert is_free(host)
+
+
+def test_workers_whose_main_process_is_gone(host: Host) -> None:
+    serve(host, ORPHANED_WORKERS)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    (step,) = found["plan"]
+    holders = [owner["pid"] for owner in found["before"]["owners"]]
+    assert len(holders) == 3  # the second fork() doubled the first worker
+    assert set(step["signalled"]) <= set(holders)
+    assert is_free(host)
+
+
+def test_a_child_that_its_parent_never_reaps(host: Host) -> None:
+    parent = serve(host, NEVER_REAPS)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    ((child,),) = [step["signalled"] for step in found["plan"]]
+    assert child != parent.pid
+    assert Path(f"/proc/{child}/stat").read_text().split()[2] == "Z"
+    assert lives(parent)
+
+
+def test_a_process_that_was_stopped(host: Host) -> None:
+    held = serve(host, PLAIN)
+    os.kill(held.pid, signal.SIGSTOP)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert found["before"]["owners"][0]["condition"] == ["stopped"]
+    assert held.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_udp(host: Host) -> None:
+    udp = host.hold("0.0.0.0", 8000, "udp")
+    tcp = serve(host, PLAIN)
+    found = stopped(host, "8000/udp", *AT_ONCE, code=0)
+    assert (found["protocol"], found["plan"][0]["signalled"]) == ("udp", [udp.pid])
+    assert found["message"] == f"UDP port 8000 is free now: python3 (PID {udp.pid}) has ended."
+    assert lives(tcp)
+
+
+def test_a_socket_that_is_bound_and_does_not_listen(host: Host) -> None:
+    held = host.hold("127.0.0.1", 8000, "bound")
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert (found["before"]["cause"], found["plan"][0]["signalled"]) == ("bound", [held.pid])
+
+
+def test_several_ports_each_with_its_answer(host: Host) -> None:
+    first, second = host.hold("127.0.0.1", 8000), host.hold("::1", 8002)
+    done = host.portcheck("stop", "8000-8002", *AT_ONCE, "--json")
+    outcomes = [(found["port"], found["outcome"]) for found in documents(done.stdout)]
+    assert (done.returncode, outcomes) == (0, [(8000, "free"), (8001, "already-free"), (8002, "free")])
+    assert (first.wait(PATIENCE), second.wait(PATIENCE)) == (-signal.SIGTERM, -signal.SIGTERM)
+
+
+def test_one_address_of_a_port(host: Host) -> None:
+    first, second = host.hold("127.0.0.1", 8000), host.hold("192.0.2.7", 8000)
+    found = stopped(host, "192.0.2.7:8000", *AT_ONCE, code=0)
+    assert found["plan"][0]["signalled"] == [second.pid]
+    assert lives(first)
+
+
+# What comes back, or stays
+
+
+def test_a_supervisor_that_nobody_knows_as_one_is_named_and_its_advice_helps(host: Host) -> None:
+    supervisor = serve(host, STARTS_IT_AGAIN, PLAIN)
+    found = stopped(host, PORT, "--yes", code=1)
+    assert found["outcome"] == "respawned"
+    before, after = (found[when]["owners"][0]["pid"] for when in ("before", "after"))
+    assert before != after
+    assert (
+        f"python3 (PID {before}) has ended, but python3 -c (PID {supervisor.pid}) started it again" in found["message"]
+    )
+    first, then = (advice["command"] for advice in found["advice"])
+    assert first == ["kill", str(supervisor.pid)]
+    host.run(first)
+    assert supervisor.wait(PATIENCE) == -signal.SIGTERM
+    assert then == ["portcheck", "stop", PORT]
+    assert host.portcheck(*then[1:], *AT_ONCE).returncode == 0
+    assert is_free(host)
+
+
+def test_a_shell_that_starts_it_again_is_ended_with_it(host: Host) -> None:
+    loop = host.start(["sh", "-c", 'while true; do "$@"; done', "sh", SYSTEM_PYTHON, "-c", PLAIN], ready=b"ready")
+    done = host.portcheck("stop", PORT, "--yes")
+    _, plan, last = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert plan.startswith(f"  plan: SIGTERM to sh (PID {loop.pid}), which would start it again, then to python3 (PID ")
+    assert last.startswith(f"Port 8000 is free now: sh (PID {loop.pid}) and python3 (PID ")
+    assert loop.wait(PATIENCE) == -signal.SIGTERM
+    assert is_free(host)
+
+
+def test_node_that_watches_its_files(host: Host, tmp_path: Path) -> None:
+    need("node")
+    (tmp_path / "s.js").write_text(
+        'require("http").createServer().listen(8000, "127.0.0.1", () => console.log("ready"))\n'
+    )
+    if host.run(["node", "-p", "process.versions.node.split('.')[0] >= 18"]).stdout != "true\n":
+        pytest.skip("needs a node that knows --watch")
+    watcher = host.start(["node", "--no-warnings", "--watch", str(tmp_path / "s.js")], ready=b"ready")
+    found = stopped(host, PORT, "--yes", code=0)
+    assert found["plan"] == [{"command": None, "signalled": [watcher.pid]}]
+    assert (found["before"]["owners"][0]["supervisor"], is_free(host)) == ("node --watch", True)
+
+
+def test_a_process_that_ignores_sigterm_is_killed_by_force_alone(host: Host) -> None:
+    held = serve(host, IGNORES_SIGTERM)
+    found = stopped(host, PORT, "--yes", "--timeout", "300ms", code=1)
+    assert found["outcome"] == "held"
+    assert found["message"].startswith(f"Port 8000 is still held: python3 (PID {held.pid}, ")
+    assert lives(held)
+    (advice,) = found["advice"]
+    assert advice["command"] == ["portcheck", "stop", PORT, "--force"]
+    forced = stopped(host, *advice["command"][2:], *AT_ONCE, "--timeout", "300ms", code=0)
+    assert forced["outcome"] == "free"
+    assert held.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_force_is_no_more_than_sigterm_where_that_suffices(host: Host) -> None:
+    held = serve(host, PLAIN)
+    assert stopped(host, PORT, *AT_ONCE, "--force", code=0)["outcome"] == "free"
+    assert held.wait(PATIENCE) == -signal.SIGTERM
+
+
+# What is asked first
+
+
+class Terminal:
+    """A terminal of portcheck's own, and a person at it."""
+
+    def __init__(self, host: Host, *args: str) -> None:
+        self._screen, keyboard = pty.openpty()
+        self.shown = b""
+        self.process = subprocess.Popen(
+            host.argv([str(PORTCHECK), *args]),
+            close_fds=True,
+            preexec_fn=lambda: os.login_tty(keyboard),  # noqa: PLW1509 - no threads here
+        )
+        os.close(keyboard)
+
+    def sees(self, text: bytes) -> None:
+        while text not in self.shown:
+            assert select.select([self._screen], [], [], PATIENCE)[0], self.shown
+            self.shown += os.read(self._screen, 4096)
+
+    def types(self, keys: bytes) -> int:
+        """The exit code after these keys at the prompt."""
+        self.sees(b"Stop it? [y/N] ")
+        os.write(self._screen, keys)
+        return self.ends()
+
+    def ends(self) -> int:
+        try:
+            while select.select([self._screen], [], [], PATIENCE)[0]:
+                self.shown += os.read(self._screen, 4096)
+        except OSError as error:
+            assert error.errno == errno.EIO  # nobody has this terminal open any more
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def terminal(host: Host, *args: str) -> Iterator[Terminal]:
+    made = Terminal(host, *args)
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
+        os.close(made._screen)
+
+
+@pytest.mark.parametrize("keys", [b"y\n", b"yes\n", b"Y\n"])
+def test_a_person_who_agrees(host: Host, keys: bytes) -> None:
+    held = serve(host, PLAIN)
+    with terminal(host, "stop", PORT, "--settle", "0") as person:
+        assert person.types(keys) == 0
+    assert held.wait(PATIENCE) == -signal.SIGTERM
+    assert b"plan: SIGTERM to python3" in person.shown
+    assert b"is free now" in person.shown
+
+
+@pytest.mark.parametrize(("keys", "code"), [(b"n\n", 1), (b"\n", 1), (b"yesterday\n", 1), (b"\x04", 1), (b"\x03", 130)])
+def test_a_person_who_does_not(host: Host, keys: bytes, code: int) -> None:
+    """No, nothing, something else, Ctrl-D, Ctrl-C."""
+    held = serve(host, PLAIN)
+    with terminal(host, "stop", PORT) as person:
+        assert person.types(keys) == code
+    assert lives(held)
+    assert b"Traceback" not in person.shown
+    # at Ctrl-C the terminal itself throws away what is on its way to the screen
+    assert person.shown.endswith(b"\n") or code == 130
+    assert (b"Nothing was done." in person.shown) == (code == 1)
+
+
+def test_the_document_of_a_person_who_declines(host: Host) -> None:
+    held = serve(host, PLAIN)
+    with terminal(host, "stop", PORT, "--json") as person:
+        assert person.types(b"n\n") == 1
+    (found,) = documents(person.shown.decode().splitlines()[-1])
+    assert (found["outcome"], found["after"], found["message"]) == ("declined", None, "Nothing was done.")
+    assert lives(held)
+
+
+def test_without_a_terminal_it_needs_yes(host: Host) -> None:
+    held = serve(host, PLAIN)
+    done = host.portcheck("stop", PORT)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == (
+        "Port 8000 is not stopped: there is no terminal to ask, and --yes was not given."
+    )
+    found = stopped(host, PORT, code=1)
+    assert (found["outcome"], len(found["plan"]), found["after"]) == ("refused", 1, None)
+    assert lives(held)
+
+
+def test_a_dry_run_plans_only(host: Host) -> None:
+    held = serve(host, PLAIN)
+    done = host.portcheck("stop", PORT, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == [
+        f"  plan: SIGTERM to python3 (PID {held.pid})",
+        "Nothing was done (--dry-run).",
+    ]
+    assert stopped(host, PORT, "--dry-run", "--yes", code=0)["outcome"] == "planned"
+    assert "SIGTERM, if need be SIGKILL, to" in host.portcheck("stop", PORT, "--dry-run", "--force").stdout
+    assert lives(held)
+
+
+def test_ctrl_c_while_it_waits(host: Host) -> None:
+    held = serve(host, IGNORES_SIGTERM)
+    with terminal(host, "stop", PORT, "--yes") as person:
+        person.sees(b"stopping what holds port 8000 (")
+        os.write(person._screen, b"\x03")
+        assert person.ends() == 130
+    assert lives(held)
+
+
+def test_a_plan_does_not_get_into_a_document(host: Host) -> None:
+    serve(host, PLAIN)
+    done = host.portcheck("stop", PORT, "--json", *AT_ONCE)
+    documents(done.stdout)
+    assert "plan: SIGTERM to" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "bad", [("8000", "--timeout", "soon"), ("8000", "--settle", "-1"), ("0",), ("8000", "--pid", "0"), ()]
+)
+def test_what_cannot_be_understood(host: Host, bad: Sequence[str]) -> None:
+    held = serve(host, PLAIN)
+    done = host.portcheck("stop", *bad, "--yes")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) <= 2
+    assert lives(held)
+
+
+# Who is meant
+
+
+def test_two_owners_that_have_nothing_to_do_with_each_other(host: Host) -> None:
+    first, second = host.hold("127.0.0.1", 8000), host.hold("::1", 8000)
+    found = stopped(host, PORT, "--yes", code=1)
+    assert (found["outcome"], found["plan"], found["after"]) == ("refused", [], None)
+    assert f"(PID {first.pid}) and python3 (PID {second.pid}) have nothing to do with each other" in found["refusal"]
+    assert [advice["command"] for advice in found["advice"]] == [
+        ["portcheck", "stop", PORT, "--pid", str(program.pid)] for program in (first, second)
+    ]
+    assert lives(first)
+    assert lives(second)
+
+    one = stopped(host, *found["advice"][0]["command"][2:], *AT_ONCE, code=1)
+    assert (one["outcome"], one["plan"][0]["signalled"]) == ("held", [first.pid])
+    said = f"python3 (PID {first.pid}) has ended, but port 8000 is not free: python3 (PID {second.pid}, "
+    assert one["message"].startswith(said)
+    assert lives(second)
+
+
+def test_all_of_several_owners(host: Host) -> None:
+    first, second = host.hold("127.0.0.1", 8000), host.hold("::1", 8000)
+    found = stopped(host, PORT, "--all", *AT_ONCE, code=0)
+    assert [step["signalled"] for step in found["plan"]] == [[first.pid], [second.pid]]
+    assert found["message"].endswith(f"python3 (PID {first.pid}) has ended and python3 (PID {second.pid}) has ended.")
+
+
+def test_sockets_of_one_program_are_one_owner(host: Host) -> None:
+    """A main process that serves IPv4, and a child of it that serves IPv6."""
+    program = PLAIN.replace("ready();", "os.fork() or (server.close(), sixth()); ready();")
+    sixth = (
+        'def sixth():\n    global server\n    server = socket.create_server(("::1", 8000), family=socket.AF_INET6)\n'
+    )
+    serve(host, sixth + program)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert len(found["plan"]) == 2
+    assert is_free(host)
+
+
+def test_a_process_that_does_not_hold_the_port(host: Host) -> None:
+    held, other = serve(host, PLAIN), host.hold("127.0.0.1", 8001)
+    found = stopped(host, PORT, "--pid", str(other.pid), "--yes", code=1)
+    assert found["refusal"] == f"PID {other.pid} does not hold port 8000"
+    assert lives(held)
+    assert lives(other)
+
+
+def test_nobody_but_the_holder_is_signalled(host: Host, tmp_path: Path) -> None:
+    need("strace")
+    held = serve(host, PREFORK)
+    trace = tmp_path / "trace"
+    calls = "--trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal,rt_sigqueueinfo"
+    traced = ["strace", "--follow-forks", "--quiet=all", f"--output={trace}", calls]
+    done = host.run([*traced, str(PORTCHECK), "stop", PORT, *AT_ONCE], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    calls_made = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if "(" in line]
+    opened, sent = calls_made
+    assert opened.startswith(f"pidfd_open({held.pid}, 0)")
+    assert sent.startswith("pidfd_send_signal(") and "SIGTERM" in sent
+
+
+REUSED = """
+import json, os, pty, select, signal, socket, subprocess, sys, time
+SERVER = [sys.executable, "-c", sys.argv[2]]
+def serve(wanted=0):
+    if wanted:
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write(str(wanted - 1))
+    server = subprocess.Popen(SERVER, stdout=subprocess.PIPE)
+    server.stdout.readline()
+    return server
+first = serve()
+screen, keyboard = pty.openpty()
+asking = subprocess.Popen([sys.argv[1], "stop", "8000", "--json", "--settle", "0"], stdin=keyboard, stderr=keyboard,
+                          stdout=subprocess.PIPE)
+shown = b""
+while b"[y/N]" not in shown:
+    shown += os.read(screen, 4096)
+first.kill()
+first.wait()
+second = serve(first.pid)
+os.write(screen, b"y\\n")
+document = json.loads(asking.stdout.read())
+print(json.dumps({"pids": [first.pid, second.pid], "alive": second.poll() is None, "code": asking.wait(), **document}))
+second.kill()
+"""
+
+
+def test_a_pid_that_another_process_has_by_now(host: Host) -> None:
+    """While a person thinks it over the server ends, and another one gets its PID, and even its port."""
+    namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    done = host.run([*namespace, SYSTEM_PYTHON, "-c", REUSED, str(PORTCHECK), PLAIN])
+    told = json.loads(done.stdout)
+    first, second = told["pids"]
+    if first != second:
+        pytest.skip("this kernel gave another PID (CONFIG_CHECKPOINT_RESTORE)")
+    (found,) = told["results"]
+    assert (told["alive"], told["code"], found["outcome"]) == (True, 1, "respawned")
+    assert f"(PID {first} is no longer python3)" in found["message"]
+
+
+# What is refused
+
+
+def test_a_port_of_the_kernel(host: Host) -> None:
+    host.ip("link", "add", "vx0", "type", "vxlan", "id", "5", "dev", "lo", "dstport", "4789")
+    host.ip("link", "set", "vx0", "up")
+    found = stopped(host, "4789/udp", "--yes", code=1)
+    assert (found["outcome"], found["refusal"]) == ("refused", "the kernel itself holds it, not a process")
+    assert "VXLAN interface vx0" in found["advice"][0]["text"]
+
+
+def test_a_client_that_took_the_port_for_a_connection(host: Host) -> None:
+    host.hold("127.0.0.1", 7000)
+    program = (
+        "import socket,sys; s=socket.socket(); s.bind(('127.0.0.1',8000)); s.connect(('127.0.0.1',7000));"
+        "print('ready',flush=True); sys.stdin.read()"
+    )
+    client = serve(host, program)
+    found = stopped(host, PORT, "--yes", code=1)
+    assert found["refusal"] == "no server holds it, only one end of a connection, and clients are left alone"
+    assert found["advice"][0]["text"] == "free as soon as that connection is closed"
+    assert lives(client)
+
+
+RUNS_PORTCHECK = """
+server = listen()
+os.set_inheritable(server.fileno(), True)
+argv = [sys.argv[1], "stop", "8000", "--yes", "--json"]
+if sys.argv[2] == "becomes":
+    os.execv(argv[0], argv)
+print(subprocess.run(argv, capture_output=True, text=True, close_fds=sys.argv[2] != "inherits").stdout)
+"""
+
+
+@pytest.mark.parametrize("how", ["starts", "inherits", "becomes"])
+def test_portcheck_itself_and_what_it_runs_in(host: Host, how: str) -> None:
+    program = PLAIN.partition("server = listen()")[0] + RUNS_PORTCHECK
+    done = host.run([SYSTEM_PYTHON, "-c", program, str(PORTCHECK), how], check=False)
+    (found,) = documents(done.stdout)
+    assert found["outcome"] == "refused"
+    assert found["refusal"].endswith(" is portcheck itself, or what it runs in")
+
+
+def test_the_first_process_of_a_container(host: Host) -> None:
+    namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    keeper = host.start([*namespace, SYSTEM_PYTHON, "-c", PLAIN], ready=b"ready")
+    init = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()[0]
+    inside = ["nsenter", f"--target={init}", "--pid", "--mount"]
+    done = host.run([*inside, str(PORTCHECK), "stop", PORT, "--yes", "--json"], check=False)
+    (found,) = documents(done.stdout)
+    assert (done.returncode, found["before"]["owners"][0]["pid"]) == (1, 1)
+    assert found["refusal"] == "python3 (PID 1) is the first process: this whole system or container ends with it"
+    assert lives(keeper)
+
+
+def test_another_users_process(host: Host, for_everyone: list[str]) -> None:
+    held = serve(host, PLAIN)
+    done = host.run([*for_everyone, "stop", PORT, "--yes", "--json"], uid=NOBODY, check=False)
+    (found,) = documents(done.stdout)
+    assert (done.returncode, found["outcome"]) == (1, "refused")
+    assert found["refusal"] == "only root can see its process and stop it"
+    assert [advice["command"] for advice in found["advice"]] == [["sudo", "portcheck", "stop", PORT]]
+    assert lives(held)
+
+
+def test_ones_own_process(host: Host, for_everyone: list[str]) -> None:
+    held = serve(host, PLAIN, uid=NOBODY)
+    done = host.run([*for_everyone, "stop", PORT, *AT_ONCE, "--json"], uid=NOBODY, check=False)
+    (found,) = documents(done.stdout)
+    assert (done.returncode, found["outcome"]) == (0, "free")
+    assert held.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_a_port_below_1024_is_free_when_nobody_holds_it(host: Host, for_everyone: list[str]) -> None:
+    """To stop what holds it there is nothing; that this user may not bind it is said, but is no failure to stop."""
+    done = host.run([*for_everyone, "stop", "80", "--yes"], uid=NOBODY, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Port 80 cannot be bound: ports below 1024 need privilege (EACCES)")
+    assert done.stdout.endswith(": nothing to stop.\n")
+
+
+def test_an_address_that_is_not_here(host: Host) -> None:
+    found = stopped(host, "192.0.2.99:8000", "--yes", code=1)
+    assert (found["outcome"], found["refusal"]) == ("refused", "nobody can hold an address that is not there")
+
+
+def named(directory: Path, name: str, *arguments: str) -> list[str]:
+    """The plain server as another program, with a command line that looks as that program's does."""
+    program = directory / name / name
+    program.parent.mkdir()
+    shutil.copyfile(SYSTEM_PYTHON, program)
+    program.chmod(0o755)
+    return [str(program), "-c", PLAIN, *arguments]
+
+
+def test_a_proxy_whose_container_nobody_knows(host: Host, tmp_path: Path) -> None:
+    """Without an engine that could tell for which container it stands there."""
+    proxy = host.start(named(tmp_path, "docker-proxy", "-proto", "tcp", "-host-port", PORT), ready=b"ready")
+    found = stopped(host, PORT, "--yes", code=1, env={"PATH": path_without(tmp_path / "bin", "docker")})
+    assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"
+    assert found["advice"][0]["command"] == ["docker", "ps", "--filter", f"publish={PORT}"]
+    assert lives(proxy)
+
+
+def path_without(directory: Path, *programs: str) -> str:
+    """A $PATH with every program of this machine but these."""
+    directory.mkdir()
+    for folder in reversed(os.environ["PATH"].split(os.pathsep)):
+        for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            link = directory / program.name
+            if program.name not in programs:
+                link.unlink(missing_ok=True)
+                link.symlink_to(program)
+    return str(directory)
+
+
+# Tunnels, sessions, orphans
+
+
+def test_socat(host: Host) -> None:
+    need("socat")
+    tunnel = host.start(["socat", "TCP-LISTEN:8000,fork,reuseaddr", "TCP:192.0.2.9:80"])
+    assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert found["before"]["owners"][0]["forwards"] == "TCP:192.0.2.9:80"
+    assert found["before"]["advice"][0]["text"].startswith("it is a tunnel to TCP:192.0.2.9:80: close it")
+    assert tunnel.wait(PATIENCE) is not None
+
+
+def test_a_forgotten_tunnel_of_ssh(host: Host, tmp_path: Path) -> None:
+    tunnel = host.start(named(tmp_path, "ssh", "-NL", "8000:db:5432", "bastion"), ready=b"ready")
+    done = host.portcheck("stop", PORT, *AT_ONCE)
+    assert "ssh to db:5432 through bastion" in done.stdout.splitlines()[0]
+    assert tunnel.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_a_server_of_an_ide_is_left_to_it(host: Host, tmp_path: Path) -> None:
+    editor = host.start(named(tmp_path, "code"), ready=b"ready")
+    found = stopped(host, PORT, "--yes", code=1)
+    assert "close it in the editor" in found["refusal"]
+    assert lives(editor)
+
+
+@pytest.mark.parametrize(
+    ("variables", "session"),
+    [({"TERM_PROGRAM": "vscode"}, "VS Code (pts/"), ({"SSH_CONNECTION": "192.0.2.9 5022 192.0.2.7 22"}, "ssh (pts/"),
+     ({"TMUX": "/tmp/tmux-0/default,1,0", "TMUX_PANE": "%3"}, "tmux pane %3"), ({}, "terminal pts/")],
+)  # fmt: skip
+def test_a_server_in_a_terminal(host: Host, variables: dict[str, str], session: str) -> None:
+    screen, keyboard = pty.openpty()
+    program = [SYSTEM_PYTHON, "-c", PLAIN]
+    command = host.argv(
+        ["env", "--ignore-environment", *(f"{name}={value}" for name, value in variables.items()), *program]
+    )
+    server = subprocess.Popen(command, preexec_fn=lambda: os.login_tty(keyboard))  # noqa: PLW1509
+    try:
+        assert select.select([screen], [], [], PATIENCE)[0]
+        found = stopped(host, PORT, *AT_ONCE, code=0)
+        assert found["before"]["owners"][0]["session"].startswith(session)
+        assert found["before"]["advice"][0]["text"].startswith(f"end it with Ctrl-C ({session}")
+        assert server.wait(PATIENCE) == -signal.SIGTERM
+    finally:
+        server.kill()
+        os.close(screen)
+        os.close(keyboard)
+
+
+def test_a_server_in_a_pane_of_tmux(host: Host, tmp_path: Path) -> None:
+    need("tmux")
+    tmux = ["tmux", "-S", str(tmp_path / "socket"), "-f", "/dev/null"]
+    host.start([*tmux, "-D"])
+    host.run([*tmux, "new-session", "-d", SYSTEM_PYTHON, "-c", PLAIN])
+    assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert found["before"]["owners"][0]["session"] == "tmux pane %0"
+    assert found["before"]["advice"][0]["text"] == "end it with Ctrl-C (tmux pane %0), or from here"
+
+
+def test_what_a_parent_has_left_behind(host: Host) -> None:
+    """In its session it is alone: whoever started it has ended."""
+    program = "import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
+    host.start([SYSTEM_PYTHON, "-c", program, PLAIN], ready=b"ready").wait(PATIENCE)
+    found = stopped(host, PORT, *AT_ONCE, code=0)
+    assert found["before"]["owners"][0]["condition"] == ["orphaned"]
+    assert found["before"]["advice"][0]["text"] == "what started it is gone, and no terminal ends it: end it from here"
