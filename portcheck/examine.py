@@ -8,7 +8,6 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard
 from portcheck.model import Prediction, Probe, Row
 from portcheck.rules import predict
-from portcheck.rules.stacks import is_connected
 from portcheck.servers import sets_reuseaddr
 from portcheck.value import TYPE_CHECKING, NamedTuple
 from portcheck.ways import request, ways_to_bind
@@ -79,7 +78,7 @@ def _row(
     if probe is None:
         spoken = _by_rules(expected)
     elif scene.platform == "windows":
-        spoken = _ask_windows(asked, expected, probe, crowded=any(map(is_connected, sockets)))
+        spoken = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
     elif asked.protocol == "udp":
         spoken = _ask_udp(asked, expected, probe)
     else:
@@ -199,6 +198,12 @@ def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
     kernel = probe(asked)
     with_ = expected.with_reuseaddr.outcome
     return Spoken("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)
+
+
+def _has_connections(sockets: Sequence[Socket]) -> bool:
+    from portcheck.rules.stacks import is_connected
+
+    return any(map(is_connected, sockets))
 
 
 def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowded: bool) -> Spoken:

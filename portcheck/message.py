@@ -52,7 +52,7 @@ def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
     free = [row for row in rows if row.outcome == "free"]
     if free and not server.call:
         would = f"{would} on {_listed(dict.fromkeys(row.bind.address for row in refused))}"
-    rest = f"{_reach_alone(free)} can be" if free else "no socket is in the way"
+    rest = f"only {_listed(_ways(free))} can be" if free else "no socket is in the way"
     return f"{would}: {_policy(finding, scene, error)}; {rest}."
 
 
@@ -60,20 +60,14 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     """What forbids it, as far as that is known."""
     if finding.cause == "privileged":
         return f"ports below {scene.policy.unprivileged_from} need privilege ({error})"
-    excluded = [found.ports for found in scene.policy.excluded if finding.port in found.ports]
-    if finding.cause == "reserved" and excluded:
-        first, last = excluded[0]
-        kept = f"port {first}" if first == last else f"ports {first}-{last}"
+    excluded = [found.ports for found in scene.policy.excluded if found.protocol == finding.protocol]
+    ports = next((ports for ports in excluded if finding.port in ports), None)
+    if ports:
+        kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
         return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
     if scene.platform == "windows":
         return f"Windows refuses it ({error})"
     return f"a security policy or sandbox refuses it ({error})"
-
-
-def _reach_alone(rows: Sequence[Row]) -> str:
-    """`the wildcard 0.0.0.0 alone`, as on macOS below 1024; else the addresses."""
-    names = _listed(dict.fromkeys(row.bind.address for row in rows))
-    return f"only the wildcard {names}" if all(map(_is_wildcard, rows)) else names
 
 
 def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], server: Server) -> str:
@@ -115,14 +109,15 @@ def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene,
 
 def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
     """A wildcard for both families is refused where either is, so it is only named where it is alone."""
-    alone = [row for row in rows if not _is_dual(row)]
+    alone = [row for row in rows if row.bind.v6only is not False]
     return _reach(alone, finding, scene) if alone else _listed(_ways(rows))
 
 
 def _ways(rows: Sequence[Row]) -> list[str]:
     """Their addresses; `:: for both families` where that is not said by `::` already."""
-    names = list(dict.fromkeys(row.bind.address for row in rows if not _is_dual(row)))
-    return [*names, ":: for both families"] if "::" not in names and any(map(_is_dual, rows)) else names
+    names = list(dict.fromkeys(row.bind.address for row in rows if row.bind.v6only is not False))
+    dual = any(row.bind.v6only is False for row in rows) and "::" not in names
+    return [*names, ":: for both families"] if dual else names
 
 
 def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene) -> str:
@@ -286,10 +281,6 @@ def _bound_only(row: Row, finding: Diagnosis) -> bool:
 
 def _partly(rows: Sequence[Row], taken: Sequence[Row]) -> bool:
     return len(taken) < len(rows) and any(row.outcome == "free" for row in rows if row not in taken)
-
-
-def _is_dual(row: Row) -> bool:
-    return row.bind.v6only is False
 
 
 def _is_wildcard(row: Row) -> bool:

@@ -295,6 +295,58 @@ def test_force_is_no_more_than_sigterm_where_that_suffices(host: Host) -> None:
     assert held.wait(PATIENCE) == -signal.SIGTERM
 
 
+# What supervisors with commands of their own bring back
+
+
+def test_supervisord_is_asked_to_stop_its_program(host: Host, tmp_path: Path) -> None:
+    need("supervisord", "supervisorctl")
+    (tmp_path / "server.py").write_text(PLAIN)
+    (tmp_path / "supervisord.conf").write_text(
+        f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={tmp_path}/pid\n"
+        f"childlogdir={tmp_path}\n[unix_http_server]\nfile={tmp_path}/socket\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+        f"[program:web]\ncommand={SYSTEM_PYTHON} {tmp_path}/server.py\n[group:shop]\nprograms=web\n"
+    )
+    supervisord = host.start(["supervisord", "-c", str(tmp_path / "supervisord.conf")])
+    command = ["supervisorctl", f"--serverurl=unix://{tmp_path}/socket", "stop", "shop:web"]
+    is_stopped_by(host, command)
+    assert lives(supervisord)
+
+
+def test_runit_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
+    need("runsv", "sv")
+    runsv = host.start(["runsv", str(service_directory(tmp_path))])
+    is_stopped_by(host, ["sv", "down", str(tmp_path / "web")])
+    assert lives(runsv)
+
+
+def test_s6_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
+    need("s6-supervise", "s6-svc")
+    supervise = host.start(["s6-supervise", str(service_directory(tmp_path))])
+    is_stopped_by(host, ["s6-svc", "-d", str(tmp_path / "web")])
+    assert lives(supervise)
+
+
+def service_directory(parent: Path) -> Path:
+    """As runit and s6 have them."""
+    run = parent / "web" / "run"
+    run.parent.mkdir()
+    (parent / "server.py").write_text(PLAIN)
+    run.write_text(f"#!/bin/sh\nexec {SYSTEM_PYTHON} {parent}/server.py\n")
+    run.chmod(0o755)
+    return run.parent
+
+
+def is_stopped_by(host: Host, command: list[str]) -> None:
+    """What is advised frees the port, and so does `stop`, by the same command."""
+    assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
+    assert [advice["command"] for advice in host.result(PORT)["advice"]] == [command]
+    found = stopped(host, PORT, "--yes", code=0)
+    assert (found["outcome"], found["plan"]) == ("free", [{"command": command, "signalled": []}])
+    assert is_free(host)
+
+
 # What is asked first
 
 

@@ -104,7 +104,7 @@ def test_wildcards_below_1024_are_everybodys_and_other_addresses_roots() -> None
     assert (found.verdict, found.cause) == ("denied", "privileged")
     assert found.message == (
         "Port 80 cannot be bound on 127.0.0.1, ::1 and 192.0.2.7: ports below 1024 need privilege (EACCES);"
-        " only the wildcard 0.0.0.0 and :: can be."
+        " only 0.0.0.0 and :: can be."
     )
 
 

@@ -215,6 +215,12 @@ def test_10013_in_an_excluded_range() -> None:
     assert "Windows keeps ports 60-159 to itself (WSAEACCES, an excluded port range)" in found.message
 
 
+def test_10013_in_a_range_of_the_other_protocol() -> None:
+    policy = PortPolicy(excluded=(Exclusion("udp", "ipv4", PortRange(1, 99)),), exclusions={"tcp": True, "udp": True})
+    found = answer(Kernel(excluded=True), policy=policy)
+    assert (found.cause, "keeps" in found.message) == ("policy", False)
+
+
 def test_10013_without_any_reason() -> None:
     found = answer(Kernel(excluded=True), policy=PortPolicy(exclusions={"tcp": True}))
     assert (found.verdict, found.cause) == ("denied", "policy")

@@ -36,13 +36,17 @@ print(json.dumps([service.status(), service.pid()]))
 
 
 def rows(machine: Machine, port: int) -> list[list[Any]]:
-    return [row for row in json.loads(machine.python(ROWS).stdout) if row[1] == port]
+    done = machine.python(ROWS)
+    assert done.code == 0, done
+    return [row for row in json.loads(done.stdout) if row[1] == port]
 
 
 def bind(machine: Machine, address: str, port: int, option: str = "pass") -> str:
     family = "socket.AF_INET6" if ":" in address else "socket.AF_INET"
     code = BIND.format(family=family, option=option, address=address, port=port)
-    return machine.python(code).lines()[0]
+    done = machine.python(code)
+    assert done.code == 0, done
+    return done.lines()[0]
 
 
 def test_python_is_windows_own_with_a_legacy_code_page(windows: Machine) -> None:

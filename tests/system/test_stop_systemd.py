@@ -1,0 +1,290 @@
+"""`portcheck` and `portcheck stop` on a host whose PID 1 is a real systemd: what it advises really frees the port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from rigs.debian_root import USER
+from rigs.sandbox import skip_if_unavailable, wait_for
+from rigs.systemd_host import SystemdHost, boot
+
+SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
+AT_ONCE = ("--yes", "--settle", "0")
+# Listens on the port that it is told, or on the socket that systemd hands over.
+ECHO = """\
+import os, socket, sys
+port = sys.argv[1]
+listener = socket.socket(fileno=3) if port == "inherited" else socket.create_server(("", int(port)))
+while True:
+    listener.accept()[0].close()
+"""
+SERVICE = "[Service]\nExecStart=/usr/bin/python3 /srv/echo.py {}\n"
+
+
+@pytest.fixture(scope="module")
+def host(systemd_root: Path) -> Iterator[SystemdHost]:
+    """One host for all: every test has units and a port of its own."""
+    with skip_if_unavailable("systemd host"), boot(systemd_root) as booted:
+        booted.write("/srv/echo.py", ECHO)
+        yield booted
+
+
+def units(host: SystemdHost, start: str, *, user: str | None = None, **texts: str) -> None:
+    """Makes units (`web_service`: web.service), of the system or of the ordinary user, and starts one."""
+    folder = "/etc/systemd/user" if user else "/etc/systemd/system"
+    systemctl = ["systemctl", "--user"] if user else ["systemctl"]
+    for name, text in texts.items():
+        host.write(f"{folder}/{name.replace('_', '.')}", text)
+    host.run([*systemctl, "daemon-reload"], user or "root")
+    host.run([*systemctl, "start", start], user or "root")
+
+
+def checked(host: SystemdHost, port: int, user: str = "root") -> dict[str, Any]:
+    """The answer for a port, once somebody listens there."""
+    wait_for(lambda: listens(host, port), f"a listener on port {port}")
+    (result,) = json.loads(host.portcheck("--json", str(port), user=user).stdout)["results"]
+    assert result["verdict"] == "in-use"
+    found: dict[str, Any] = result
+    return found
+
+
+def stopped(host: SystemdHost, port: int, *options: str, code: int, user: str = "root") -> dict[str, Any]:
+    wait_for(lambda: listens(host, port), f"a listener on port {port}")
+    done = host.portcheck("stop", str(port), *options, "--json", user=user)
+    document = json.loads(done.stdout)
+    Draft202012Validator(SCHEMA).validate(document)
+    (found,) = document["results"]
+    assert done.returncode == code, (found["message"], done.stderr)
+    result: dict[str, Any] = found
+    return result
+
+
+def listens(host: SystemdHost, port: int) -> bool:
+    return host.run(["ss", "-Hltn", f"sport = :{port}"]).stdout != ""
+
+
+def is_active(host: SystemdHost, unit: str) -> bool:
+    return host.run(["systemctl", "is-active", unit], check=False).returncode == 0
+
+
+def commands(found: dict[str, Any]) -> list[list[str]]:
+    return [advice["command"] for advice in found["advice"] if advice["command"]]
+
+
+# Debian's own services
+
+
+@pytest.mark.parametrize("unit", ["apache2.service", "nginx.service"])
+def test_what_is_advised_for_a_service_frees_its_port(host: SystemdHost, unit: str) -> None:
+    host.run(["systemctl", "start", unit])
+    (command,) = commands(checked(host, 80))
+    assert command == ["systemctl", "stop", unit]
+    host.run(command)
+    assert not listens(host, 80)
+    assert host.portcheck("80").returncode == 0
+
+
+@pytest.mark.parametrize("unit", ["apache2.service", "nginx.service"])
+def test_a_service_is_stopped_by_systemd(host: SystemdHost, unit: str) -> None:
+    host.run(["systemctl", "start", unit])
+    found = stopped(host, 80, "--yes", code=0)
+    assert found["plan"] == [{"command": ["systemctl", "stop", unit], "signalled": []}]
+    assert found["message"] == f"Port 80 is free now: {unit} is stopped."
+    assert not is_active(host, unit)
+
+
+def test_to_an_ordinary_user_the_service_is_named_although_its_processes_are_hidden(host: SystemdHost) -> None:
+    host.run(["systemctl", "start", "nginx.service"])
+    found = checked(host, 80, USER)
+    assert (found["owners"][0]["pid"], found["owners"][0]["service"]) == (None, "nginx.service")
+    assert commands(found) == [["sudo", "systemctl", "stop", "nginx.service"]]
+    refused = stopped(host, 80, "--yes", code=1, user=USER)
+    assert (refused["outcome"], refused["refusal"]) == ("refused", "only root can stop nginx.service")
+    assert commands(refused) == [["sudo", "systemctl", "stop", "nginx.service"]]
+    assert is_active(host, "nginx.service")
+    host.run(commands(refused)[0][1:])  # as sudo would
+    assert not listens(host, 80)
+
+
+def test_a_service_of_an_ordinary_user_under_root_takes_root_too(host: SystemdHost) -> None:
+    """Whose process it is does not matter to systemd: the unit is the system's."""
+    units(host, "as.service", as_service=f"{SERVICE.format(7010)}User={USER}\n")
+    refused = stopped(host, 7010, "--yes", code=1, user=USER)
+    assert refused["refusal"] == "only root can stop as.service"
+    stopped(host, 7010, *AT_ONCE, code=0)
+
+
+# What systemd starts again
+
+
+def main_pid(host: SystemdHost, unit: str) -> str:
+    return host.run(["systemctl", "show", "--property=MainPID", "--value", unit]).stdout.strip()
+
+
+def test_a_restart_policy_does_not_undo_a_stop(host: SystemdHost) -> None:
+    units(host, "always.service", always_service=f"{SERVICE.format(7020)}Restart=always\nRestartSec=100ms\n")
+    found = stopped(host, 7020, "--yes", code=0)
+    assert (found["outcome"], found["plan"][0]["command"]) == ("free", ["systemctl", "stop", "always.service"])
+    assert not listens(host, 7020)
+
+
+def test_a_process_that_was_killed_by_hand_comes_back_under_its_unit(host: SystemdHost) -> None:
+    """As if `systemctl stop` were no better than kill(1): everything else is real."""
+    units(host, "again.service", again_service=f"{SERVICE.format(7030)}Restart=always\nRestartSec=300ms\n")
+    host.write("/opt/by-hand/systemctl", KILLS, "755")
+    first = main_pid(host, "again.service")
+    wait_for(lambda: listens(host, 7030), "it listens")
+    done = host.run(
+        ["env", "PATH=/opt/by-hand:/usr/bin:/bin", "/usr/local/bin/portcheck", "stop", "7030", "--yes", "--json"],
+        check=False,
+    )
+    (found,) = json.loads(done.stdout)["results"]
+    second = main_pid(host, "again.service")
+    assert (done.returncode, found["outcome"]) == (1, "respawned")
+    assert first != second
+    assert [owner["pid"] for owner in found["after"]["owners"]] == [int(second)]
+    assert "systemd (again.service) started it again: again.service, python3 /srv/echo.py" in found["message"]
+    (command,) = commands(found)
+    assert command == ["systemctl", "stop", "again.service"]
+    host.run(command)
+    assert not listens(host, 7030)
+
+
+KILLS = """\
+#!/bin/sh
+[ "$1" = stop ] || exec /usr/bin/systemctl "$@"
+kill -KILL "$(/usr/bin/systemctl show --property=MainPID --value "$2")"
+"""
+
+
+def test_a_unit_that_another_one_upholds_comes_back(host: SystemdHost) -> None:
+    """systemd itself starts it again, whatever was stopped."""
+    units(host, "keeper.service", held_service=SERVICE.format(7040),
+          keeper_service="[Unit]\nUpholds=held.service\n[Service]\nExecStart=/bin/sleep infinity\n")  # fmt: skip
+    found = stopped(host, 7040, "--yes", code=1)
+    assert found["outcome"] == "respawned"
+    assert "held.service is stopped, but systemd (held.service) started it again" in found["message"]
+    host.run(["systemctl", "stop", "keeper.service", "held.service"])
+
+
+def test_a_stop_that_takes_longer_than_the_time_allowed(host: SystemdHost) -> None:
+    text = f"{SERVICE.format(7050)}KillSignal=SIGCONT\nTimeoutStopSec=60\nSendSIGKILL=yes\n"
+    units(host, "slow.service", slow_service=text)
+    found = stopped(host, 7050, "--yes", "--timeout", "500ms", code=1)
+    assert found["outcome"] == "held"
+    assert "'systemctl stop slow.service' was not done after 0.5 s" in found["message"]
+    host.run(["systemctl", "kill", "--signal=SIGKILL", "slow.service"])
+
+
+# Socket activation
+
+
+def socket_unit(host: SystemdHost, port: int, *, user: str | None = None) -> None:
+    units(host, f"on{port}.socket", user=user, **{
+        f"on{port}_socket": f"[Socket]\nListenStream={port}\n[Install]\nWantedBy=sockets.target\n",
+        f"on{port}_service": SERVICE.format("inherited"),
+    })  # fmt: skip
+
+
+def connect(host: SystemdHost, port: int) -> None:
+    """A client, which makes systemd start the service."""
+    client = f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"
+    host.run(["python3", "-c", client])
+
+
+@pytest.mark.parametrize(("port", "started"), [(7060, False), (7061, True)])
+def test_what_is_advised_for_a_socket_unit_frees_its_port(host: SystemdHost, port: int, started: bool) -> None:
+    socket_unit(host, port)
+    host.run(["systemctl", "enable", f"on{port}.socket"])
+    if started:
+        connect(host, port)
+    stop, disable = commands(checked(host, port))
+    assert stop == ["systemctl", "stop", f"on{port}.socket", f"on{port}.service"]
+    host.run(stop)
+    assert not listens(host, port)
+    assert disable == ["systemctl", "disable", "--now", f"on{port}.socket"]
+    host.run(disable)
+    assert host.run(["systemctl", "is-enabled", f"on{port}.socket"], check=False).stdout == "disabled\n"
+
+
+@pytest.mark.parametrize(("port", "started"), [(7062, False), (7063, True)])
+def test_a_socket_unit_is_stopped_with_its_service(host: SystemdHost, port: int, started: bool) -> None:
+    """PID 1 holds the port: it is not the one that is stopped."""
+    socket_unit(host, port)
+    if started:
+        connect(host, port)
+    found = stopped(host, port, "--yes", code=0)
+    assert 1 in [owner["pid"] for owner in found["before"]["owners"]]
+    # the client's connection is left in TIME_WAIT, and told of
+    assert found["message"].startswith(f"Port {port} is free now: on{port}.socket is stopped")
+    assert not is_active(host, f"on{port}.service")
+
+
+def test_a_socket_unit_that_starts_one_service_for_each_connection(host: SystemdHost) -> None:
+    units(host, "each.socket", each_socket="[Socket]\nListenStream=7064\nAccept=yes\n",
+          **{"each@_service": "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n"})  # fmt: skip
+    found = stopped(host, 7064, *AT_ONCE, code=0)
+    assert found["plan"][0]["command"] == ["systemctl", "stop", "each.socket"]
+
+
+def test_the_service_manager_itself_is_never_stopped(host: SystemdHost) -> None:
+    """Where systemctl cannot be asked for which unit it listens."""
+    socket_unit(host, 7065)
+    host.write("/opt/silent/systemctl", "#!/bin/sh\nexit 1\n", "755")
+    done = host.run(
+        ["env", "PATH=/opt/silent:/usr/bin:/bin", "/usr/local/bin/portcheck", "stop", "7065", "--yes", "--json"],
+        check=False,
+    )
+    (found,) = json.loads(done.stdout)["results"]
+    assert (done.returncode, found["outcome"]) == (1, "refused")
+    assert found["refusal"] == "systemd holds it for a service: find out for which"
+    assert "service-manager-no-answer" in {spot["code"] for spot in found["before"]["blind_spots"]}
+    (command,) = commands(found)
+    assert "on7065.socket" in host.run(command).stdout
+    host.run(["systemctl", "stop", "on7065.socket"])
+
+
+# A user's systemd
+
+
+@pytest.mark.parametrize(("port", "asker"), [(7070, USER), (7071, "root")])
+def test_a_user_service(host: SystemdHost, port: int, asker: str) -> None:
+    units(host, f"mine{port}.service", user=USER, **{f"mine{port}_service": SERVICE.format(port)})
+    (command,) = commands(checked(host, port, asker))
+    machine = [] if asker == USER else [f"--machine={USER}@"]
+    assert command == ["systemctl", "--user", *machine, "stop", f"mine{port}.service"]
+    found = stopped(host, port, *AT_ONCE, code=0, user=asker)
+    assert found["plan"][0]["command"] == command
+    host.run(["systemctl", "--user", "start", f"mine{port}.service"], USER)
+    wait_for(lambda: listens(host, port), "it listens again")
+    host.run(command, asker)
+    assert not listens(host, port)
+
+
+@pytest.mark.parametrize(("port", "asker"), [(7072, USER), (7073, "root")])
+def test_a_socket_unit_of_a_user(host: SystemdHost, port: int, asker: str) -> None:
+    socket_unit(host, port, user=USER)
+    found = stopped(host, port, *AT_ONCE, code=0, user=asker)
+    assert found["message"] == f"Port {port} is free now: on{port}.socket is stopped."
+
+
+def test_a_users_program_in_his_session_is_no_service(host: SystemdHost) -> None:
+    server = host.start(["/usr/bin/python3", "/srv/echo.py", "7074"], USER)
+    found = stopped(host, 7074, *AT_ONCE, code=0, user=USER)
+    assert (found["plan"][0]["command"], len(found["plan"][0]["signalled"])) == (None, 1)
+    server.wait(60)
+
+
+def test_what_portchecks_own_unit_has_started_is_not_that_unit(host: SystemdHost) -> None:
+    """As in the job of a CI runner: stopping the unit would stop the job."""
+    script = "/usr/bin/python3 /srv/echo.py 7080 & /usr/local/bin/portcheck wait 7080 -q && portcheck stop 7080 --yes"
+    done = host.run(["systemd-run", "--pipe", "--wait", "--unit=job.service", "sh", "-c", script], check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "plan: SIGTERM to python3 /srv/echo.py (PID " in done.stdout
+    assert "Port 7080 is free now: " in done.stdout
