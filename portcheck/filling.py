@@ -112,7 +112,7 @@ def _container_fields(process: Process) -> dict[str, object]:
         "engine": found.engine,
         "container": found.name or found.id,
         "contained": container(found),
-        "restarts": f", which its restart policy ({policy}) starts again if only its process ends" if policy else "",
+        "restarts": f" (killed, it would come back: restart policy {policy})" if policy else "",
         "pod": found.pod,
         "compose_project": found.compose_project,
         "compose_service": found.compose_service,

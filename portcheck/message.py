@@ -160,7 +160,7 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
         if owner is None and _let_go(sockets[0]):
             said.append(_left_behind(sockets))
             continue
-        others = _others(owner, sockets[0], finding)
+        others = _others(owner, sockets, finding)
         said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
     more = len(said) - NAMED_AT_MOST
     listed = "; ".join(said[:NAMED_AT_MOST])
@@ -182,12 +182,12 @@ def _left_behind(sockets: Sequence[Socket]) -> str:
 
 
 def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owner | None, list[Socket]]]:
-    """The blocking sockets by the process that leads each of them, the leader of a prefork server once."""
-    groups: dict[int, tuple[Owner | None, list[Socket]]] = {}
+    """The blocking sockets by the process that leads each of them; a container's proxies are one."""
+    groups: dict[object, tuple[Owner | None, list[Socket]]] = {}
     for socket in blockers:
         owner = leader(finding.owners, finding.sockets.index(socket))
-        key = finding.owners.index(owner) if owner else -1
-        groups.setdefault(key, (owner, []))[1].append(socket)
+        published = owner.process.container if owner and owner.process.role == "proxy" else None
+        groups.setdefault(published or owner, (owner, []))[1].append(socket)
     return list(groups.values())
 
 
@@ -200,12 +200,12 @@ def leader(owners: Sequence[Owner], socket: int) -> Owner | None:
     return next(iter(mains or firsts or holders), None)
 
 
-def _others(owner: Owner | None, socket: Socket, finding: Diagnosis) -> int:
-    """How many processes hold the socket besides this one."""
+def _others(owner: Owner | None, sockets: Sequence[Socket], finding: Diagnosis) -> int:
+    """How many processes hold one of the sockets besides this one."""
     if owner is None or owner.pid is None:
         return 0
-    index = finding.sockets.index(socket)
-    return sum(index in other.sockets for other in finding.owners) - 1
+    held = {finding.sockets.index(socket) for socket in sockets}
+    return sum(not held.isdisjoint(other.sockets) for other in finding.owners) - 1
 
 
 def _named(owner: Owner | None, others: int, finding: Diagnosis, scene: Scene) -> str:

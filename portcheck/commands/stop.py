@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from portcheck.observe.names import SystemNames
 from portcheck.pipeline import checks
 from portcheck.render import stream
-from portcheck.render.stop import conclusion, intention
+from portcheck.render.stop import conclusion, intention, wrapped
 from portcheck.stopped import Report, report, untouched
 from portcheck.stopping import plan
 from portcheck.target import parse_targets
@@ -15,6 +16,7 @@ from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
     from portcheck.model import Diagnosis, Protocol
     from portcheck.request import StopRequest
@@ -59,14 +61,13 @@ def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
     else:
         found = refused
     if not request.json:
-        stream.write(conclusion(found))
+        _say(conclusion(found))
     return found
 
 
 def _without_consent(before: Diagnosis, intended: Plan, request: StopRequest) -> Report | None:
     """Why it ends before anything was done; None where it goes on."""
-    told = sys.stderr if request.json else sys.stdout
-    stream.write(intention(before, intended, force=request.force), told)
+    _say(intention(before, intended, force=request.force), sys.stderr if request.json else sys.stdout)
     if request.dry_run:
         return Report("planned", "Nothing was done (--dry-run).", before, intended)
     if request.yes:
@@ -99,7 +100,13 @@ def _carried_out(endpoint: Endpoint, before: Diagnosis, intended: Plan, request:
 
     with progress(f"stopping what holds port {endpoint.port}"):
         done = carry_out(intended, before, look, timeout=request.timeout, force=request.force)
+    with progress(f"watching whether port {endpoint.port} stays free"):
         return settle(done, look, request.settle)
+
+
+def _say(lines: Iterable[str], to: TextIO | None = None) -> None:
+    to = to or sys.stdout
+    stream.write(wrapped(lines, stream.width(to, os.environ)) if stream.is_terminal(to) else lines, to)
 
 
 def _look(endpoint: Endpoint) -> Diagnosis:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from portcheck.identify.describe import briefly
 from portcheck.render import plain
 from portcheck.render.escape import visible
@@ -11,11 +9,13 @@ from portcheck.render.words import quoted
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from portcheck.model import Diagnosis
     from portcheck.stopped import Report
     from portcheck.stopping import Plan, Step
+
+COMMAND = " " * 6  # what a command is indented by
 
 
 def intention(before: Diagnosis, plan: Plan, *, force: bool) -> Iterator[str]:
@@ -31,10 +31,7 @@ def _step(step: Step, *, force: bool) -> str:
     names = " and ".join(briefly(process) for process in step.signalled)
     then = [root.process for root in step.roots if root.process not in step.signalled]
     after = f", which would start it again, then to {' and '.join(map(briefly, then))}" if then else ""
-    how = f"SIGTERM{', if need be SIGKILL,' if force else ''}"
-    if os.name == "nt":  # which knows no request to end, only the end
-        how = "TerminateProcess, at once,"
-    return visible(f"{how} to {names}{after}")
+    return visible(f"SIGTERM{', if need be SIGKILL,' if force else ''} to {names}{after}")
 
 
 def conclusion(report: Report) -> Iterator[str]:
@@ -44,3 +41,15 @@ def conclusion(report: Report) -> Iterator[str]:
     yield visible(report.message)
     for advice in report.advice:
         yield from plain.advice_lines(advice)
+
+
+def wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
+    """For a terminal of so many columns: sentences break between words, a command stays one line to be copied."""
+    from textwrap import wrap
+
+    for line in lines:
+        if line.startswith(COMMAND):
+            yield line
+        else:
+            indent = "  " if line.startswith(" ") else ""
+            yield from wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -26,6 +26,7 @@ def take(number, _):
         os._exit(7)
 for number in (1, 2, 3, 10, 12, 15, 28, 34):
     signal.signal(number, take)
+signal.alarm(300)  # should the test fail to end it
 print("serving", flush=True)
 while True:
     signal.pause()
@@ -100,9 +101,10 @@ def test_what_the_command_sends_to_its_whole_group_comes_once(host: Host) -> Non
     signalling = "os.killpg(0, signal.SIGUSR1)\nprint('serving', flush=True)"
     program = COUNTER.replace('print("serving", flush=True)', signalling)
     run = Running(host, PORT, "--", *python(program), ready=b"took 10")
-    run.program.terminate()
     assert run.program.stdout is not None
-    assert run.program.stdout.read() == b"serving\ntook 15\n"
+    assert run.program.stdout.readline() == b"serving\n"
+    run.program.terminate()
+    assert run.program.stdout.read() == b"took 15\n"
     assert run.program.wait(PATIENCE) == 7
 
 

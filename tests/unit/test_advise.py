@@ -84,7 +84,7 @@ CASES = (
          ("docker compose -p shop stop web", "docker stop web")),
     Case("container", published(), "stop the container web", ("docker stop web",)),
     Case("container", published(restart_policy="always"),
-         "stop the container web, which its restart policy (always) starts again if only its process ends",
+         "stop the container web (killed, it would come back: restart policy always)",
          ("docker stop web",)),
     Case("container", DOCKER_PROXY._replace(container=Container("docker", WEB, "stop")),
          "stop the container stop", ("docker stop stop",)),
