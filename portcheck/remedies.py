@@ -151,7 +151,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
 BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
     "kernel": (Remedy("the kernel's {kernel} has it: remove that, or take another port"),),
     "connection": (
-        Remedy("free as soon as that connection is closed"),
+        Remedy("free up to a minute (TIME_WAIT) after that connection is closed"),
         Remedy(
             "no outgoing connection takes a port below {ephemeral_first}, where the ephemeral range begins",
             when="ephemeral",

@@ -33,12 +33,12 @@ def end(process: Process, number: int) -> None:
     with _handle(process) as send:
         try:
             send(number)
-            if process.state == "T":
+            if process.state == "T" and hasattr(signal, "SIGCONT"):
                 send(signal.SIGCONT)
         except ProcessLookupError:
             raise _gone(process) from None
-        except PermissionError:
-            raise PortcheckError(f"{_named(process)} may not be signalled by this user") from None
+        except OSError as error:
+            raise PortcheckError(f"{_named(process)} cannot be signalled: {error.strerror}") from None
 
 
 @contextmanager

@@ -120,6 +120,20 @@ def test_a_service_of_an_ordinary_user_under_root_takes_root_too(host: SystemdHo
     stopped(host, 7010, *AT_ONCE, code=0)
 
 
+@pytest.mark.parametrize(
+    ("start", "stop"), [(["apachectl", "start"], ["apachectl", "stop"]), (["nginx"], ["nginx", "-s", "quit"])]
+)
+def test_a_server_that_was_started_by_hand(host: SystemdHost, start: list[str], stop: list[str]) -> None:
+    """No unit looks after it: its own command stops it as a whole, and so does SIGTERM to its main process."""
+    for ends in (lambda: host.run(stop), lambda: stopped(host, 80, *AT_ONCE, code=0)):
+        host.run(["env", "APACHE_STARTED_BY_SYSTEMD=yes", *start])  # else Debian's apachectl starts the unit
+        found = checked(host, 80)
+        assert {owner["service"] for owner in found["owners"]} == {None}
+        assert commands(found) == [stop]
+        ends()
+        wait_for(lambda: not listens(host, 80), "it has ended")
+
+
 # What systemd starts again
 
 

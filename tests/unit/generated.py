@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import ModuleType
 
 from hypothesis import strategies as st
 
 from portcheck import model
 
 
-def vocabulary(name: str) -> list[str]:
-    """The words of one of the model's Literal types, which exist only for the type checker."""
-    tree = ast.parse(Path(model.__file__).read_text(encoding="utf-8"))
+def vocabulary(name: str, module: ModuleType = model) -> list[str]:
+    """The words of one of the Literal types, which exist only for the type checker."""
+    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     assigned = (node for node in ast.walk(tree) if isinstance(node, ast.Assign))
     definition = next(node for node in assigned if ast.unparse(node.targets[0]) == name)
     words = [node.value for node in ast.walk(definition.value) if isinstance(node, ast.Constant)]

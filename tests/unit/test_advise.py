@@ -260,9 +260,9 @@ REFUSED = Row(ANY4, "in-use", "in-use", "in-use", "EADDRINUSE")
 SITUATIONS = (
     Situation("in-use", "kernel", scene(kernel_owned={("tcp", 8000): "NFS server (nfsd)"}),
               ("the kernel's NFS server (nfsd) has it: remove that, or take another port",)),
-    Situation("in-use", "connection", scene(), ("free as soon as that connection is closed",)),
+    Situation("in-use", "connection", scene(), ("free up to a minute (TIME_WAIT) after that connection is closed",)),
     Situation("in-use", "connection", scene(policy=EPHEMERAL, uid=BO),
-              ("free as soon as that connection is closed",
+              ("free up to a minute (TIME_WAIT) after that connection is closed",
                "no outgoing connection takes a port below 7000, where the ephemeral range begins",
                "or keep outgoing connections away from this one"),
               ("sudo sysctl -w net.ipv4.ip_local_reserved_ports=5000-5009,6000,8000",)),

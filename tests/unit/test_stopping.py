@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from examples import diagnosis as blank
+from generated import vocabulary
 from scenes import NOON, diagnosis, endpoint, listener, scene
 
+from portcheck import stopped
 from portcheck.advise import advise
 from portcheck.commands.stop import exit_code
 from portcheck.model import Container, Diagnosis, Process, Socket
-from portcheck.render.stop import conclusion, intention
+from portcheck.render.stop import conclusion, intention, wrapped
 from portcheck.stopped import Doing, Report, is_held, report, untouched
 from portcheck.stopping import Asker, Plan, plan
 
@@ -282,6 +286,18 @@ def test_a_udp_port_is_called_that() -> None:
 )  # fmt: skip
 def test_exit_codes(outcomes: tuple[Any, ...], code: int) -> None:
     assert exit_code(outcomes) == code
+
+
+def test_the_schemas_words_are_ours() -> None:
+    schema = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
+    assert set(schema["$defs"]["stopped"]["properties"]["outcome"]["enum"]) == set(vocabulary("Outcome", stopped))
+
+
+def test_on_a_terminal_sentences_break_between_words_and_commands_do_not() -> None:
+    found = plan(held(APACHE, uid=1000), BO)
+    lines = [*wrapped(conclusion(untouched(held(APACHE, uid=1000), found)), 30)]
+    assert [line for line in lines if len(line) > 30] == ["      sudo systemctl stop apache2.service"]
+    assert "  → stop the service, not its" in lines
 
 
 def test_strangers_text_is_escaped() -> None:
