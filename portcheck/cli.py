@@ -172,7 +172,7 @@ def stop(
     pid: Annotated[int | None, typer.Option("--pid", min=1, help="Stop only this holder.")] = None,
     timeout: Annotated[
         str | None,
-        typer.Option("--timeout", metavar="TIME", help="How long it may take (10; a service or container 100)."),
+        typer.Option("--timeout", metavar="TIME", help="How long it may take (10s; a service or container 100s)."),
     ] = None,
     settle: Annotated[
         str, typer.Option("--settle", metavar="TIME", help="How long to watch whether it comes back.")

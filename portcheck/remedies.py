@@ -106,9 +106,7 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "foreign-container": (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
     "unnamed-container": (
         Remedy(
-            "{engine} publishes it for a container: find out for which, and stop that",
-            ("{engine}", "ps", "--filter", "publish={port}"),
-            "engine",
+            "{engine} publishes it for a container: find out for which, and stop that", ("{engine}", "ps"), "engine"
         ),
     ),
     "engine": (Remedy("{name} has it for containers, or for itself: stop what uses the port there, not {name}"),),

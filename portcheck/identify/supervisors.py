@@ -61,8 +61,12 @@ def supervision(facts: Facts) -> Supervision:
     if _is_pm2(facts.process):
         return Supervision("pm2", facts.process.pid)  # in its cluster mode it listens itself
     starter: Process | None = None
+    child = facts.process
     for ancestor in facts.ancestors:
         word = supervisor(ancestor)
+        if word is None and starter is None and _loops(ancestor, child):
+            word = "a shell loop"
+        child = ancestor
         if word:
             url = facts.environment.get("SUPERVISOR_SERVER_URL") if word == "supervisord" else None
             return Supervision(word, ancestor.pid, _known_as(word, ancestor, facts.environment), supervisor_url=url)
@@ -91,16 +95,26 @@ def _is_pm2(process: Process) -> bool:
 
 
 def _watching(process: Process) -> str | None:
-    """Interpreters that restart what they run: a shell in a loop, `node --watch`, `tsx watch`."""
-    found, kind = arguments(process), interpreter(process)
-    if found is None:
-        return None
-    if kind == "sh" and found.has("-c") and found.rest:
-        words = found.rest[0].replace(";", " ").replace("\n", " ").split()
-        return "a shell loop" if LOOPS & set(words) and "do" in words else None
-    if kind == "node" and found.has("--watch", "--watch-path"):
-        return "node --watch"
-    return None
+    """An interpreter that restarts what it runs."""
+    found = arguments(process)
+    watches = found is not None and interpreter(process) == "node" and found.has("--watch", "--watch-path")
+    return "node --watch" if watches else None
+
+
+def _loops(shell: Process, child: Process) -> bool:
+    """`sh -c "while true; do ./serve; done"`: a loop that starts the child.
+
+    One that comes before or after it starts nothing again, as in what CI runs: `for i in 1 2; do ...; done; ./serve`.
+    """
+    found = arguments(shell)
+    if found is None or interpreter(shell) != "sh" or not found.has("-c") or not found.rest:
+        return False
+    words = [base(word.strip("()'\"")) for word in found.rest[0].replace(";", " ").split()]
+    if not LOOPS & set(words) or "do" not in words or "done" not in words:
+        return False
+    start, end = words.index("do"), len(words) - words[::-1].index("done")
+    called = {base(word) for word in child.command or () if not word.startswith("-")} | names(child)
+    return not called.isdisjoint(words[start:end]) or called.isdisjoint(words)  # `do "$@"; done` does not name it
 
 
 def _known_as(word: str, ancestor: Process, environment: Mapping[str, str]) -> str | None:

@@ -29,10 +29,15 @@ def containers(engine: str, subjects: Iterable[Subject], patience: Patience) -> 
 
 
 def _publishing(engine: str, ports: Iterable[str], patience: Patience) -> list[str]:
-    """The ids of the running containers that publish any of these ports."""
+    """The ids of the running containers that publish any of these ports.
+
+    podman refuses this filter (4.3.1: "publish is an invalid filter") and names every running container.
+    """
     filters = [f"--filter=publish={port}" for port in ports]  # several of one kind are alternatives
     if not filters:
         return []
+    if engine == "podman":
+        filters = []
     found = ask((engine, "ps", "--quiet", "--no-trunc", *filters), patience)
     if not found.ok:
         raise NoAnswerError(_refusal(found.err))

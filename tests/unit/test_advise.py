@@ -114,7 +114,7 @@ CASES = (
          f"it runs in container {WEB[:12]}: stop that with what manages it"),
     Case("unnamed-container", hidden(container=Container("docker"), role="proxy"),
          "docker publishes it for a container: find out for which, and stop that",
-         ("sudo docker ps --filter publish=8000",)),
+         ("sudo docker ps",)),
     Case("engine", Process(20, "dockerd", 0, "root", ("dockerd",), service="docker.service", service_manager="systemd"),
          "dockerd has it for containers, or for itself: stop what uses the port there, not dockerd", (), ROOT),
     Case("manager", SYSTEMD, "systemd holds it for a service: find out for which", ("systemctl list-sockets",)),

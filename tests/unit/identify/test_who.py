@@ -99,10 +99,22 @@ def test_known_supervisors(command: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("while true; do ./serve; sleep 1; done", "a shell loop"), ("for i in 1 2\ndo ./serve\ndone", "a shell loop"),
-     ("cd /shop && exec ./serve", None), ("echo wait a while; ./serve", None)],
+     ("while true; do (cd /shop && bin/serve --fast); done", "a shell loop"),
+     ('while :; do "$@"; done', "a shell loop"),
+     ("cd /shop && exec ./serve", None), ("echo wait a while; ./serve", None),
+     ("for i in 1 2; do touch $i; done; ./serve", None), ("./serve & until nc -z h 1; do sleep 1; done", None)],
 )  # fmt: skip
 def test_a_shell_that_loops_brings_it_back(text: str, expected: str | None) -> None:
     assert supervision(facts(process("serve"), process(("sh", "-c", text), 77), INIT)).supervisor == expected
+
+
+def test_a_loop_that_starts_another_program_does_not_bring_it_back() -> None:
+    """As in what CI runs: the program that the loop starts has ended by then, or starts this one once."""
+    shell = process(("sh", "-c", "while true; do ./serve; done"), 77)
+    found = supervision(facts(process("serve"), process("python3 tests.py", 88), shell, INIT))
+    assert (found.supervisor, found.started_by, found.supervisor_pid) == (None, "tests.py", 88)
+    through = supervision(facts(process("serve"), process("npm run dev", 88), shell, INIT))
+    assert through.supervisor == "a shell loop"
 
 
 def test_the_name_under_which_the_supervisor_knows_it() -> None:
