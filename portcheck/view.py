@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class View:
     """A scene with its sockets at hand by port.
 
-    On most ports of a range there is nothing: they differ in nothing but the number, and share what is found of one.
+    On most ports of a range there is nothing: they differ in nothing but the number, and share one finding.
     """
 
     def __init__(self, scene: Scene, server: Server, *, probe: bool) -> None:
@@ -29,39 +29,42 @@ class View:
         self.server = server
         self.probe = try_bind if probe else None
         self.sockets = by_port(scene)
+        # of either protocol: a UDP holder is a note for TCP
+        self.busy = {port for _, port in self.sockets}
+        # of which something is known besides sockets
         self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
-        self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
-        self.quiet_rows: dict[object, tuple[Row, ...]] = {}
+        self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
         self.quiet: dict[object, Diagnosis] = {}
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
         """The bind table of one port, with indexes into `on_port`."""
-        if self.probe or self.on_port(endpoint):
-            return self._examined(endpoint)
-        kind = self._kind(endpoint)
-        if kind not in self.quiet_rows:
-            self.quiet_rows[kind] = self._examined(endpoint)
-        return self.quiet_rows[kind]
+        return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 
-    def diagnosis(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
-        """The whole answer for one port."""
-        if self._has_sockets(endpoint):
+    def known(self, endpoint: Endpoint) -> Diagnosis | None:
+        """What was found for a port like this one, where neither a socket nor the kernel can say otherwise."""
+        if self.probe or endpoint.port in self.busy:
+            return None
+        return self.quiet.get((self._kind(endpoint), None))
+
+    def finding(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
+        """The whole answer, of this port or of a quiet one that differs in nothing but the number."""
+        if endpoint.port in self.busy:
             return self._diagnosed(endpoint, rows)
-        kind = self._kind(endpoint), rows
+        kind = self._kind(endpoint), rows if self.probe else None
         if kind not in self.quiet:
             self.quiet[kind] = self._diagnosed(endpoint, rows)
-        like = self.quiet[kind]
-        if like.port == endpoint.port:
-            return like._replace(target=endpoint.target)
-        found = like._replace(target=endpoint.target, port=endpoint.port)
-        return found._replace(message=message(found, relevant(endpoint, rows), self.scene, self.server))
+        return self.quiet[kind]
+
+    def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
+        """A finding as the answer for this very port."""
+        found = finding._replace(target=endpoint.target, port=endpoint.port)
+        if finding.port == endpoint.port:
+            return found
+        return found._replace(message=message(found, relevant(endpoint, found.binds), self.scene, self.server))
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
         """The sockets of the endpoint's protocol on its port."""
         return self.sockets.get((endpoint.protocol, endpoint.port), [])
-
-    def _examined(self, endpoint: Endpoint) -> tuple[Row, ...]:
-        return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 
     def _diagnosed(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
         finding = diagnose(endpoint, rows, self.on_port(endpoint), self.scene, self.server)
@@ -71,22 +74,12 @@ class View:
 
         return advise(finding, self.scene)
 
-    def _has_sockets(self, endpoint: Endpoint) -> bool:
-        """Of either protocol: a UDP holder is a note for TCP."""
-        return any((protocol, endpoint.port) in self.sockets for protocol in self.scene.tables)
-
     def _kind(self, endpoint: Endpoint) -> object:
         """What an endpoint without sockets depends on, besides its number."""
-        port = endpoint.port
-        alone = port if self._is_special(port) else None
-        return endpoint.protocol, endpoint.hosts, port < self.scene.policy.unprivileged_from, alone
-
-    def _is_special(self, port: int) -> bool:
-        """Whether something other than a socket is known of this very port."""
-        policy = self.scene.policy
-        if port in self.special or any(port in reserved for reserved in policy.reserved):
-            return True
-        return any(port in excluded.ports for excluded in policy.excluded)
+        port, policy = endpoint.port, self.scene.policy
+        alone = port in self.special or (self.marked and any(port in ports for ports in self.marked))
+        needs_privilege = port < policy.unprivileged_from and not policy.privileged
+        return endpoint.protocol, endpoint.hosts, needs_privilege, port if alone else None
 
 
 def by_port(scene: Scene) -> Sockets:

@@ -6,9 +6,8 @@ import os
 import sys
 
 from portcheck.observe.names import SystemNames
-from portcheck.pipeline import checks
+from portcheck.pipeline import checks, summaries
 from portcheck.render import plain, stream
-from portcheck.render.summary import summarise
 from portcheck.servers import server_for
 from portcheck.target import parse_targets
 from portcheck.value import TYPE_CHECKING
@@ -31,12 +30,17 @@ def run(request: CheckRequest) -> int:
 
 
 def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
-    """The diagnoses that a request asks for.  Raises UsageError before anything is looked at."""
+    """The diagnoses that a request asks for.  Raises UsageError before anything is looked at.
+
+    JSON has one for every port, and `-v` a bind table; else neighbours that are free and alike are one.
+    """
     endpoints = parse_targets(
         request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
     )
     server = server_for(request.profile, reuseaddr=request.reuseaddr)
-    return checks(endpoints, server=server, probe=request.probe, verbose=request.verbose)
+    if request.verbose or request.face == "json":
+        return checks(endpoints, server=server, probe=request.probe, verbose=request.verbose)
+    return summaries(endpoints, server=server, probe=request.probe)
 
 
 def exit_code(diagnoses: Iterable[Diagnosis]) -> int:
@@ -52,20 +56,17 @@ def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
         from portcheck.render.document import check_document, dumps
 
         stream.write([dumps(check_document(diagnoses))])
-        return
-    shown = diagnoses if request.verbose else tuple(summarise(diagnoses))
-    for diagnosis in shown:
-        stream.write(_lines(diagnosis, request))
+    elif request.face == "plain" or not stream.is_terminal(sys.stdout):
+        for diagnosis in diagnoses:
+            stream.write(plain.check(diagnosis, verbose=request.verbose))
+    else:
+        from portcheck.render import human
 
-
-def _lines(diagnosis: Diagnosis, request: CheckRequest) -> Iterator[str]:
-    if request.face == "plain" or not stream.is_terminal(sys.stdout):
-        return plain.check(diagnosis, verbose=request.verbose)
-    from portcheck.render import human
-
-    return human.check(
-        diagnosis,
-        verbose=request.verbose,
-        width=stream.width(sys.stdout, os.environ),
-        colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
-    )
+        stream.write(
+            human.checks(
+                diagnoses,
+                verbose=request.verbose,
+                width=stream.width(sys.stdout, os.environ),
+                colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
+            )
+        )
