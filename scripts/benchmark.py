@@ -249,10 +249,11 @@ def connect(number: int, count: int) -> list[socket.socket]:
 
 
 def forked(task: Callable[[], object]) -> None:
-    """A process that does this, says so, and stays."""
+    """A process that does this, says so, and stays, in no project's directory (whose files would be read)."""
     told, tell = os.pipe()
     if os.fork() == 0:
         os.close(told)
+        os.chdir("/")
         kept = task()
         os.write(tell, b"1")
         os.close(tell)

@@ -529,15 +529,18 @@ def test_a_process_that_does_not_hold_the_port(host: Host) -> None:
 def test_nobody_but_the_holder_is_signalled(host: Host, tmp_path: Path) -> None:
     need("strace")
     held = serve(host, PREFORK)
+    holders = {owner["pid"] for owner in host.results(PORT)[0]["owners"]}
     trace = tmp_path / "trace"
     calls = "--trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal,rt_sigqueueinfo"
     traced = ["strace", "--follow-forks", "--quiet=all", f"--output={trace}", calls]
     done = host.run([*traced, str(PORTCHECK), "stop", PORT, *AT_ONCE], check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     calls_made = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if "(" in line]
-    opened, sent = calls_made
-    assert opened.startswith(f"pidfd_open({held.pid}, 0)")
-    assert sent.startswith("pidfd_send_signal(") and "SIGTERM" in sent
+    opened, sent = calls_made[::2], calls_made[1::2]
+    assert opened[0].startswith(f"pidfd_open({held.pid}, 0)")
+    # a worker may outlive its main process for a moment; then it is signalled after it
+    assert {call.partition(",")[0] for call in opened[1:]} <= {f"pidfd_open({pid}" for pid in holders - {held.pid}}
+    assert all(call.startswith("pidfd_send_signal(") and "SIGTERM" in call for call in sent)
 
 
 REUSED = """
