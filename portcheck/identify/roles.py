@@ -64,7 +64,8 @@ def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> di
     found: dict[int, Process] = {}
     for socket in sockets:
         holders = socket.pids or ()
-        manager = next((managers[pid] for pid in holders if pid in managers), None)
-        if manager is not None:
-            found.update((pid, manager) for pid in holders if pid != manager.pid)
+        if managers.keys().isdisjoint(holders):
+            continue
+        manager = next(managers[pid] for pid in holders if pid in managers)
+        found.update((pid, manager) for pid in holders if pid != manager.pid)
     return found

@@ -80,7 +80,7 @@ def _held(socket: Socket, holders: Holders) -> Socket:
         pids = holders.pids.get(socket.inode, ()) or (() if holders.complete else None)
     if user is None and socket.uid is not None:
         user = processes.user_name(socket.uid)
-    return socket._replace(pids=pids, user=user)
+    return socket.held(user, pids)
 
 
 def _with_processes(scene: Scene) -> Scene:

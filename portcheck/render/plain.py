@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from portcheck.render.owners import OwnerLine
 
 # Widths that most rows fit, so that no row waits for the ones after it; a wider cell moves its own row only.
-COLUMNS = "{0:<5} {1:<15} {2:>5} {3:<11} {4:>7} {5:<15} {6:<10} {8}"
-WITH_REMOTE = "{0:<5} {1:<15} {2:>5} {3:<11} {4:>7} {5:<15} {6:<10} {7:<21} {8}"
+# (In the old way of formatting, which takes half the time; `%.0s` shows nothing of its value.)
+COLUMNS = "%-5s %-15s %5s %-11s %7s %-15s %-10s %.0s%s"
+WITH_REMOTE = "%-5s %-15s %5s %-11s %7s %-15s %-10s %-21s %s"
 
 
 def check(diagnosis: Diagnosis, *, verbose: bool = False) -> Iterator[str]:
@@ -88,10 +89,10 @@ def listing(sockets: Iterable[Socket], processes: Mapping[int, Process], *, remo
     from portcheck.render.table import Listed, rows
 
     line = WITH_REMOTE if remote else COLUMNS
-    yield line.format(*map(str.upper, Listed._fields))
+    yield line % tuple(map(str.upper, Listed._fields))
     for row in rows(sockets, processes):
         name, user = row.name.replace(" ", r"\x20"), row.user.replace(" ", r"\x20")
-        yield line.format(*row[:5], name, user, row.remote, row.command).rstrip()
+        yield (line % (*row[:5], name, user, *row[7:])).rstrip()
 
 
 def pids(sockets: Iterable[Socket]) -> Iterator[str]:

@@ -1,0 +1,47 @@
+"""portcheck TARGET..."""
+
+from __future__ import annotations
+
+from portcheck.cli.options import (
+    Hosts,
+    Json,
+    NoColor,
+    NoProbe,
+    NoReuse,
+    Plain,
+    Profile,
+    Quiet,
+    Targets,
+    Udp,
+    Verbose,
+    face,
+)
+from portcheck.request import CheckRequest
+
+
+def check(
+    targets: Targets,
+    hosts: Hosts = None,
+    udp: Udp = False,
+    no_reuseaddr: NoReuse = False,
+    no_probe: NoProbe = False,
+    profile: Profile = None,
+    json: Json = False,
+    plain: Plain = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    no_color: NoColor = False,
+) -> CheckRequest:
+    """Can a server listen here; if not, who has the port, why, and what now (the default command)."""
+    return CheckRequest(
+        tuple(targets),
+        tuple(hosts or ()),
+        udp=udp,
+        reuseaddr=not no_reuseaddr,
+        probe=not no_probe,
+        profile=profile,
+        face=face(json=json, plain=plain),
+        quiet=quiet,
+        verbose=verbose,
+        color=not no_color,
+    )
