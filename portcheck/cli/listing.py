@@ -11,7 +11,9 @@ from portcheck.request import ListRequest
 
 
 def list_(
-    ports: Annotated[list[str] | None, typer.Argument(metavar="PORT|RANGE", help="Only these; all unless named.")] = None,
+    ports: Annotated[
+        list[str] | None, typer.Argument(metavar="PORT|RANGE", help="Only these; all unless named.")
+    ] = None,
     tcp: Annotated[bool, typer.Option("--tcp", help="TCP only.")] = False,
     udp: Annotated[bool, typer.Option("--udp", help="UDP only.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Connections too, not just what listens.")] = False,

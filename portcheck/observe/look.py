@@ -11,13 +11,14 @@ from portcheck.observe.redirects import redirected
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Literal
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Protocol
+    from portcheck.model import LocalAddress, Protocol, SocketTable
+    from portcheck.observe.sockets import Depth
     from portcheck.target import Endpoint
 
     Enough = Callable[[Scene], bool]
+    Tables = dict[Protocol, SocketTable]
 
 
 def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
@@ -27,21 +28,35 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
     answer (a busy server has 50,000 connections that nobody needs to see); other systems tell all at once.  `may_bind`
     False asks the kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
     """
-    now = time.time()
-    on_linux = platform.PLATFORM == "linux"
     asked = {
         # TCP questions look at UDP too, never the other way round
         protocol: ranges_of(endpoint.port for endpoint in endpoints if protocol in ("udp", endpoint.protocol))
         for protocol in _protocols(endpoints)
     }
+    scene = _host(endpoints)
+    if scene.platform == "linux":
+        scene = scene._replace(tables=_tables(asked, "listeners", may_bind=may_bind))
+        if "tcp" in asked and not enough(scene):  # UDP was whole already
+            connections = _tables({"tcp": asked["tcp"]}, "everything", may_bind=may_bind)
+            scene = scene._replace(tables={**scene.tables, **connections})
+        scene = _past_sockets(scene, asked, verbose=verbose)
+    else:
+        scene = scene._replace(tables=_tables(asked, "everything", may_bind=may_bind))
+        if not may_bind:
+            from portcheck.observe.closer import without_binds
+
+            scene = without_binds(scene)
+    return _with_holders(scene)
+
+
+def _host(endpoints: Sequence[Endpoint]) -> Scene:
+    """What is the same for every port: addresses, families, policy."""
+    now = time.time()
     addresses = interfaces.local_addresses()
-    scene = Scene(
+    return Scene(
         platform=platform.PLATFORM,
         uid=_uid(),
-        tables={
-            protocol: sockets.look(protocol, ports, depth="listeners" if on_linux else "everything", may_bind=may_bind)
-            for protocol, ports in asked.items()
-        },
+        tables={},
         processes={},
         hidden={},
         addresses=addresses,
@@ -50,23 +65,22 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         absent=tuple(_absent(endpoints, addresses)),
         now=now,
     )
-    if on_linux and not enough(scene):
-        tables = {
-            protocol: sockets.look(protocol, ports, depth="everything", may_bind=may_bind)
-            for protocol, ports in asked.items()
-        }
-        scene = scene._replace(tables={**scene.tables, **tables})
-    if on_linux:
-        scene = scene._replace(redirected=redirected(asked))
-        if verbose:
-            from portcheck.observe.namespaces import listeners_elsewhere
 
-            scene = scene._replace(elsewhere=listeners_elsewhere(asked))
-    elif not may_bind:
-        from portcheck.observe.closer import without_binds
 
-        scene = without_binds(scene)
-    return _with_holders(scene)
+def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth, *, may_bind: bool) -> Tables:
+    return {
+        protocol: sockets.look(protocol, ports, depth=depth, may_bind=may_bind) for protocol, ports in asked.items()
+    }
+
+
+def _past_sockets(scene: Scene, asked: Mapping[Protocol, tuple[PortRange, ...]], *, verbose: bool) -> Scene:
+    """What sockets do not show: packet-filter rules, and for `verbose` other network namespaces."""
+    scene = scene._replace(redirected=redirected(asked))
+    if not verbose:
+        return scene
+    from portcheck.observe.namespaces import listeners_elsewhere
+
+    return scene._replace(elsewhere=listeners_elsewhere(asked))
 
 
 def _with_holders(scene: Scene) -> Scene:
@@ -93,14 +107,12 @@ def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) ->
     }
 
 
-def survey(
-    protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Literal["listeners", "everything"]
-) -> Scene:
+def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Depth) -> Scene:
     """Every socket of these ports (None: all) with its holders, for listing; nothing is asked about binds."""
     scene = Scene(
         platform=platform.PLATFORM,
         uid=_uid(),
-        tables={protocol: sockets.look(protocol, ports, depth=depth, may_bind=False) for protocol in protocols},
+        tables=_tables(dict.fromkeys(protocols, ports), depth, may_bind=False),
         processes={},
         hidden={},
         addresses=(),
