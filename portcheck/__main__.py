@@ -24,7 +24,9 @@ def main() -> NoReturn:
     # One look at a host leaves no garbage worth collecting; collecting while importing takes a tenth of a whole run.
     gc.disable()
     processors.OWN_PROCESS = True
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # nor at exit, where the interpreter collects twice by itself
+    sys.exit(code)
 
 
 def run(argv: list[str]) -> int:

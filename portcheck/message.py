@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import who
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -212,6 +211,8 @@ def _named(owner: Owner | None, others: int, finding: Diagnosis, scene: Scene) -
     if owner is None:
         kernel = scene.kernel_owned.get((finding.protocol, finding.port))
         return f"the kernel's {kernel}" if kernel else "a socket without a process"
+    from portcheck.identify.describe import who
+
     named = who(owner.process, scene.now)
     if not others:
         return named

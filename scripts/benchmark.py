@@ -76,7 +76,7 @@ START = {
     "check --json": (PORTCHECK, "80", "--json"),
     "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
     "pick --json": (PORTCHECK, "pick", "8001", "8002", "8003", "--json"),
-    "range": (PORTCHECK, "8000-8999", "--no-probe"),
+    "range": (PORTCHECK, "9000-9999", "--no-probe"),
     "terminal": (PORTCHECK, str(PORT)),
     "empty typer": EMPTY_TYPER,
     "--help": (PORTCHECK, "--help"),

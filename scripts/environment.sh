@@ -41,6 +41,8 @@ environment() {
         [ "$(cat "$1/stamp" 2>/dev/null)" = "$stamp" ] && exit
         echo "portcheck: setting up $1 (once)" >&2
         environment_create "$1"
+        # The commands that an old pip installs import re, a tenth of a whole run; where this fails, the next line tells.
+        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip >/dev/null 2>&1 || true
         "$1/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$checkout$2" >&2 ||
             environment_fail "pip could not install portcheck and what it needs (see above)"
         printf '%s\n' "$stamp" >"$1/stamp"

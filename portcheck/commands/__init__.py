@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from portcheck.request import (
     CheckRequest,
     ListRequest,
@@ -18,19 +16,35 @@ from portcheck.value import TYPE_CHECKING
 if TYPE_CHECKING:
     from portcheck.request import Request
 
-# Each is imported only when it is asked for.
-MODULES: dict[type[Request], str] = {
-    CheckRequest: "check",
-    ListRequest: "listing",
-    PickRequest: "pick",
-    PreflightRequest: "preflight",
-    RunRequest: "run",
-    StopRequest: "stop",
-    WaitRequest: "wait",
-}
 
+def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
+    """Runs the command that a request is for; its exit code.  Each is imported only when it is asked for."""
+    match request:
+        case CheckRequest():
+            from portcheck.commands import check
 
-def execute(request: Request) -> int:
-    """Runs the command that a request is for; its exit code."""
-    command = import_module(f"portcheck.commands.{MODULES[type(request)]}")
-    return int(command.run(request))
+            return check.run(request)
+        case ListRequest():
+            from portcheck.commands import listing
+
+            return listing.run(request)
+        case PickRequest():
+            from portcheck.commands import pick
+
+            return pick.run(request)
+        case PreflightRequest():
+            from portcheck.commands import preflight
+
+            return preflight.run(request)
+        case RunRequest():
+            from portcheck.commands import run
+
+            return run.run(request)
+        case StopRequest():
+            from portcheck.commands import stop
+
+            return stop.run(request)
+        case WaitRequest():
+            from portcheck.commands import wait
+
+            return wait.run(request)

@@ -60,7 +60,7 @@ def _has_nft_tables() -> bool:
 
 def _has_legacy_nat() -> bool:
     try:
-        with open("/proc/net/ip_tables_names", encoding="ascii") as names:
+        with open("/proc/net/ip_tables_names", encoding="utf-8") as names:
             return "nat" in names.read().split()
     except OSError:
         return False
