@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Seen = tuple[dict[str, tuple[int, ...]], set[int]]  # wanted link → processes that have it; those hidden
 
 _KTHREADD = 2
-WORTH_A_FORK = 15_000  # descriptors: below, a fork and its end take longer than it saves
+WORTH_A_FORK = 5_000  # descriptors: with 3,000 a fork and its end take as long as it saves, with 7,000 a third of that
 
 
 class Holders(NamedTuple):

@@ -6,9 +6,12 @@ from portcheck.addresses import is_wildcard
 from portcheck.observe import owners, processes
 from portcheck.observe.names import SystemNames
 from portcheck.observe.platform import PLATFORM, process
+from portcheck.observe.sockets import multipath
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from portcheck.model import Process, Scene, Socket, SocketTable
     from portcheck.observe.owners import Holders
 
@@ -71,16 +74,19 @@ def _sockets(scene: Scene) -> list[Socket]:
 
 
 def _with_pids(table: SocketTable, holders: Holders) -> SocketTable:
-    return table._replace(sockets=tuple(_held(socket, holders) for socket in table.sockets))
+    multipaths = multipath(table)
+    return table._replace(sockets=tuple(_held(socket, holders, multipaths) for socket in table.sockets))
 
 
-def _held(socket: Socket, holders: Holders) -> Socket:
-    pids, user = socket.pids, socket.user
+def _held(socket: Socket, holders: Holders, multipaths: Collection[int] | None) -> Socket:
+    pids, user, mptcp = socket.pids, socket.user, None
+    if multipaths is not None and socket.state != "BOUND":  # one that is only bound is in no such list
+        mptcp = socket.inode in multipaths
     if pids is None and socket.inode is not None:
         pids = holders.pids.get(socket.inode, ()) or (() if holders.complete else None)
     if user is None and socket.uid is not None:
         user = processes.user_name(socket.uid)
-    return socket.held(user, pids)
+    return socket.held(user, pids, mptcp=mptcp)
 
 
 def _with_processes(scene: Scene) -> Scene:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.model import BlindSpot, SocketTable
+from portcheck.model import BlindSpot, PortRange, SocketTable
 from portcheck.observe import procfs
 from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
-    from portcheck.model import PortRange, Protocol, Socket
+    from portcheck.model import Protocol, Socket
 
     Depth = Literal["listeners", "everything"]
 
@@ -51,7 +51,7 @@ def _by_netlink(protocol: Protocol, ports: Sequence[PortRange] | None, depth: De
     bound = sock_diag.dump("tcp", ports, sock_diag.BOUND_ONLY)
     states = sock_diag.LISTEN if depth == "listeners" else sock_diag.EVERY_STATE
     others = sock_diag.dump("tcp", ports, states)
-    sockets = _with_multipath(_without_twins(bound, others), ports, states)
+    sockets = tuple(_without_twins(bound, others))
     if bound or sock_diag.sees_bound_only(may_bind=may_bind):
         return SocketTable("tcp", sockets, depth)
     blind = BlindSpot(
@@ -66,11 +66,20 @@ def _without_twins(bound: list[Socket], others: list[Socket]) -> list[Socket]:
     return [*(socket for socket in bound if socket.inode not in later), *others]
 
 
-def _with_multipath(sockets: list[Socket], ports: Sequence[PortRange] | None, states: int) -> tuple[Socket, ...]:
+def multipath(table: SocketTable) -> frozenset[int] | None:
+    """The inodes of a Linux table's multipath sockets; None where they are not told.
+
+    To be asked for only once the table is settled: to list them the kernel goes through every token that it could have
+    given to one (1.5 ms, however few there are).
+    """
+    ports = [socket.local_port for socket in table.sockets if socket.inode]
+    # A kernel without MPTCP would look for a module to load if it was asked.
+    if table.protocol != "tcp" or not ports or procfs.read("sys/net/mptcp/enabled") is None:
+        return None
     from portcheck.observe import sock_diag
 
-    # A kernel without MPTCP would look for a module to load if it was asked.
-    if not any(socket.inode for socket in sockets) or procfs.read("sys/net/mptcp/enabled") is None:
-        return tuple(sockets)
-    multipath = sock_diag.mptcp_inodes(ports, states)
-    return tuple(s._replace(mptcp=True) if s.inode in multipath else s for s in sockets)
+    states = sock_diag.LISTEN if table.depth == "listeners" else sock_diag.EVERY_STATE
+    try:
+        return sock_diag.mptcp_inodes([PortRange(min(ports), max(ports))], states)
+    except OSError:
+        return None

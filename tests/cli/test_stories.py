@@ -344,3 +344,13 @@ def test_pick_json(host: Host) -> None:
         (20000, "in-use"),
         (20001, "free"),
     ]
+
+
+def test_multipath_tcp_is_told(host: Host) -> None:
+    mptcp = 262
+    made = f"import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, {mptcp}); "
+    served = "s.bind(('127.0.0.1', 8000)); s.listen(); print('ready', flush=True); sys.stdin.read()"
+    host.start([SYSTEM_PYTHON, "-c", made + served], ready=b"ready")
+    host.hold("127.0.0.1", 8001)
+    told = [host.result(target)["sockets"][0]["mptcp"] for target in ("8000", "8001")]
+    assert told == [True, False]

@@ -201,11 +201,13 @@ def test_an_ordinary_user_sees_the_same(namespace: Namespace) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_multipath_sockets_are_marked(namespace: Namespace, address: str) -> None:
+def test_multipath_sockets_are_known(namespace: Namespace, address: str) -> None:
     server = zoo.listener(80, address, protocol=zoo.IPPROTO_MPTCP)
     plain = zoo.listener(81, address)
-    assert shown(server).mptcp
-    assert not shown(plain).mptcp
+    kept = zoo.udp(82)
+    assert {inode(server), inode(plain)} <= {seen.inode for seen in everything().sockets}
+    assert sockets.multipath(everything()) == frozenset([inode(server)])
+    assert sockets.multipath(everything("udp", port(kept))) is None
 
 
 def test_multipath_lists_nothing_that_tcp_does_not(namespace: Namespace) -> None:
