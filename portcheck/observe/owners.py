@@ -74,9 +74,17 @@ def _joined(parts: Iterable[Seen]) -> Seen:
     found, hidden = first
     for more_found, more_hidden in others:
         hidden |= more_hidden
-        for link, pids in more_found.items():
-            found[link] = found.get(link, ()) + pids
+        _add(found, more_found)
     return found, hidden
+
+
+def _add(found: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]]) -> None:
+    """Adds holders to holders; at once where, as mostly, no socket is held by several."""
+    if found.keys().isdisjoint(more):
+        found.update(more)
+        return
+    for link, pids in more.items():
+        found[link] = found.get(link, ()) + pids
 
 
 def _shares(pids: Iterable[int]) -> list[list[Table]]:
@@ -114,8 +122,7 @@ def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
             continue
         except OSError:
             continue  # it has ended
-        for link in held:
-            found[link] = (*found.get(link, ()), pid)
+        _add(found, dict.fromkeys(held, (pid,)))
     return found, hidden
 
 

@@ -40,6 +40,8 @@ def checks(
 
 def check(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, colour: bool = False) -> Iterator[str]:
     """The lines for one port, with escape codes only if `colour`."""
+    if not (verbose or plain.says_more(diagnosis)) and len(diagnosis.message) <= width:
+        return _sentence(diagnosis, colour=colour)
     console = _console(width, colour=colour)
     console.print(_text(visible(diagnosis.message), f"bold {_colour(diagnosis.verdict)}"))
     tables = list(_tables(diagnosis, verbose=verbose))
@@ -53,6 +55,11 @@ def check(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, colou
     for advice in diagnosis.advice:
         _advice(console, advice)
     return _lines(console)
+
+
+def _sentence(diagnosis: Diagnosis, *, colour: bool) -> Iterator[str]:
+    """A free port's only line, as rich would print it: importing rich takes longer than everything else."""
+    yield f"\x1b[1;32m{visible(diagnosis.message)}\x1b[0m" if colour else visible(diagnosis.message)
 
 
 def listing(

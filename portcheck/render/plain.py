@@ -29,11 +29,11 @@ WITH_REMOTE = "%-5s %-15s %5s %-11s %7s %-15s %-10s %-21s %s"
 def check(diagnosis: Diagnosis, *, verbose: bool = False) -> Iterator[str]:
     """The lines for one port: the message, then what it leaves out."""
     yield visible(diagnosis.message)
-    if verbose or _says_more(diagnosis):
+    if verbose or says_more(diagnosis):
         yield from _details(diagnosis, verbose=verbose)
 
 
-def _says_more(diagnosis: Diagnosis) -> bool:
+def says_more(diagnosis: Diagnosis) -> bool:
     """Whether it is worth the time to import what words the details."""
     told = (diagnosis.sockets, diagnosis.notes, diagnosis.blind_spots, diagnosis.advice)
     return diagnosis.verdict != "free" or any(told)

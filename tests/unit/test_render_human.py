@@ -25,11 +25,12 @@ from generated import diagnoses
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from portcheck.model import Advice, Diagnosis, Owner, Process
+from portcheck.model import Advice, Diagnosis, Note, Owner, Process
 from portcheck.render import human, plain
 from portcheck.render.clock import local
 
 SINCE = local(STARTED)
+HERE = Path(__file__).parent
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colours
 
 
@@ -39,6 +40,22 @@ def told(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80) -> str
 
 def test_free_is_one_line() -> None:
     assert told(diagnosis(8000)) == "Port 8000 is free on every IPv4 and IPv6 address."
+
+
+def test_a_sentence_is_coloured_as_rich_does_it() -> None:
+    alone, remarked = diagnosis(8000), diagnosis(8000, notes=(Note("reserved", "kept"),))
+    first, second = (next(human.check(found, colour=True)) for found in (alone, remarked))
+    assert first == second == "\x1b[1;32mPort 8000 is free on every IPv4 and IPv6 address.\x1b[0m"
+
+
+def test_only_a_sentence_that_fits_goes_without_rich() -> None:
+    code = "import sys, examples; from portcheck.render import human; "
+    show = "print(len(list(human.check(examples.diagnosis(8000), width=int(sys.argv[1])))), 'rich' in sys.modules)"
+    said = [
+        subprocess.run([sys.executable, "-c", code + show, width], capture_output=True, text=True, cwd=HERE, check=True)
+        for width in ("49", "48")
+    ]
+    assert [done.stdout.split() for done in said] == [["1", "False"], ["2", "True"]]
 
 
 def test_one_server_everywhere() -> None:
