@@ -80,13 +80,13 @@ def full_name(name: str, paths: Iterable[str]) -> str:
 
 
 def read_cgroup(text: bytes | None) -> str | None:
-    """The path in the unified hierarchy; where that is the root, one that says more (cgroup v1)."""
+    """The path in the unified hierarchy; where that is the root, systemd's own or another that says more (cgroup v1)."""
     if not text:
         return None
     # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.
     lines = [line.split(":", 2) for line in os.fsdecode(text).splitlines()]
-    unified_first = [path for _, _, path in sorted(lines)]
-    return next((path for path in unified_first if path != "/"), "/")
+    lines.sort(key=lambda line: (line[1] != "", line[1] != "name=systemd"))
+    return next((path for _, _, path in lines if path != "/"), "/")
 
 
 def _real_uid(status: bytes | None) -> int | None:

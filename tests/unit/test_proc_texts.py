@@ -59,6 +59,8 @@ def test_full_name(name: str, paths: tuple[str, ...], full: str) -> None:
         # hybrid: the unified hierarchy says nothing, the others do
         (b"11:memory:/docker/0123\n1:name=systemd:/docker/0123\n0::/\n", "/docker/0123"),
         (b"2:cpu:/\n1:name=systemd:/user.slice\n0::/init.scope\n", "/init.scope"),
+        # version 1 alone: systemd's own hierarchy knows the unit
+        (b"12:cpu:/batch\n3:name=systemd:/system.slice/cron.service\n", "/system.slice/cron.service"),
         (b"0::/odd:name\n", "/odd:name"),
     ],
 )
