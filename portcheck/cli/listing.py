@@ -25,7 +25,10 @@ def list_(
     plain: Plain = False,
     no_color: NoColor = False,
 ) -> ListRequest:
-    """Every listening or bound socket with its owners."""
+    """Every listening or bound socket with its owners.
+
+    Examples: portcheck list, portcheck list 8000-9000 --user www-data
+    """
     return ListRequest(
         tuple(ports or ()), tcp, udp, everything, user, pid, name, pids, face(json=json, plain=plain), not no_color
     )

@@ -27,7 +27,10 @@ def pick(
     profile: Profile = None,
     json: Json = False,
 ) -> PickRequest:
-    """The next free port of a candidate list, alone on stdout."""
+    """The next free port of a candidate list, alone on stdout.
+
+    Example: portcheck pick 8000 8001 9000-9010
+    """
     if not candidates and not any_port:
         raise UsageError("pick needs candidates, such as 8000 8001 9000-9010, or --any")
     return PickRequest(

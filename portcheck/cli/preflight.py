@@ -33,7 +33,10 @@ def preflight(
     no_probe: NoProbe = False,
     quiet: Quiet = False,
 ) -> PreflightRequest:
-    """Check every port that a project's files declare, in one go (Compose, .env, Procfile, devcontainer, pyproject)."""
+    """Check every port that a project's files declare, in one go (Compose, .env, Procfile, devcontainer, pyproject).
+
+    Examples: portcheck preflight, portcheck preflight compose.yaml --format github
+    """
     exclusive("--json", json, f"--format {format_}", format_ not in (None, "json"))
     exclusive("--directory", directory is not None, "files", bool(files))
     return PreflightRequest(

@@ -65,7 +65,10 @@ def run(
     profile: Profile = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing about what is seen.")] = False,
 ) -> RunRequest:
-    """Pick a port, start CMD with it (PORT, {port}, {host}), and prove that CMD is the one that listens there."""
+    """Pick a port, start CMD with it (PORT, {port}, {host}), and prove that CMD is the one that listens there.
+
+    Example: portcheck run 8000-8010 -- npm run dev
+    """
     command: tuple[str, ...] = context.obj or ()
     if not candidates or not command:
         raise UsageError("run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev")

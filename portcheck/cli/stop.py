@@ -29,7 +29,10 @@ def stop(
     ] = "2s",
     json: Json = False,
 ) -> StopRequest:
-    """Free the port safely, and say truly whether it is free now."""
+    """Free the port safely, and say truly whether it is free now.
+
+    Example: portcheck stop 3000
+    """
     return StopRequest(
         tuple(targets),
         tuple(hosts or ()),

@@ -38,7 +38,10 @@ def wait(
     json: Json = False,
     quiet: Quiet = False,
 ) -> WaitRequest:
-    """Until a server listens there, or until it is free (exit 124 when time is up)."""
+    """Until a server listens there, or until it is free (exit 124 when time is up).
+
+    Examples: portcheck wait 5432 --timeout 60, portcheck wait 3000 --free
+    """
     exclusive("--free", free, "--listening", listening)
     exclusive("--any", one, "--all", every)
     return WaitRequest(

@@ -80,7 +80,7 @@ def full_name(name: str, paths: Iterable[str]) -> str:
 
 
 def read_cgroup(text: bytes | None) -> str | None:
-    """The path in the unified hierarchy; where that is the root, systemd's own or another that says more (cgroup v1)."""
+    """The path in the unified hierarchy; where that is the root, systemd's own, or any other."""
     if not text:
         return None
     # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.
