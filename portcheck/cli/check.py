@@ -32,7 +32,9 @@ def check(
     verbose: Verbose = False,
     no_color: NoColor = False,
 ) -> CheckRequest:
-    """Can a server listen here; if not, who has the port, why, and what now (the default command).
+    """Can a server listen here; if not, who has the port, and why.
+
+    The default command: portcheck 80 is portcheck check 80.
 
     Examples: portcheck 80, portcheck 3000 5432 53/udp, portcheck 127.0.0.1:8000-8010
     """

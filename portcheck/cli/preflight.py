@@ -33,7 +33,9 @@ def preflight(
     no_probe: NoProbe = False,
     quiet: Quiet = False,
 ) -> PreflightRequest:
-    """Check every port that a project's files declare, in one go (Compose, .env, Procfile, devcontainer, pyproject).
+    """Check every port that a project's files declare, in one go.
+
+    Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.
 
     Examples: portcheck preflight, portcheck preflight compose.yaml --format github
     """

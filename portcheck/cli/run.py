@@ -65,7 +65,9 @@ def run(
     profile: Profile = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing about what is seen.")] = False,
 ) -> RunRequest:
-    """Pick a port, start CMD with it (PORT, {port}, {host}), and prove that CMD is the one that listens there.
+    """Pick a port, start CMD with it, and prove that CMD listens there.
+
+    CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.
 
     Example: portcheck run 8000-8010 -- npm run dev
     """

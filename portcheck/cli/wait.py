@@ -38,7 +38,9 @@ def wait(
     json: Json = False,
     quiet: Quiet = False,
 ) -> WaitRequest:
-    """Until a server listens there, or until it is free (exit 124 when time is up).
+    """Until a server listens there, or until one could start (--free).
+
+    Exit 124 when time is up.
 
     Examples: portcheck wait 5432 --timeout 60, portcheck wait 3000 --free
     """
