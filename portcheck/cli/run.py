@@ -65,7 +65,7 @@ def run(
     profile: Profile = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing about what is seen.")] = False,
 ) -> RunRequest:
-    """Pick a port, start CMD with it, and prove that CMD listens there.
+    """Pick a port, start CMD with it, prove that CMD listens.
 
     CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.
 

@@ -38,7 +38,7 @@ def wait(
     json: Json = False,
     quiet: Quiet = False,
 ) -> WaitRequest:
-    """Until a server listens there, or until one could start (--free).
+    """Until a server listens, or until one could start (--free).
 
     Exit 124 when time is up.
 
