@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from hosts import Host, package_for_everyone
 from rigs.docker_engine import docker_engine
 from rigs.systemd_host import systemd_host, systemd_root
 
@@ -49,6 +52,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("compared")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """A host of its own, in whose environment nobody has named a port."""
+    monkeypatch.delenv("PORT", raising=False)
+    with Host() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def for_everyone() -> Iterator[list[str]]:
+    """portcheck as other users can run it: plain `check`, `pick` and `list` lines."""
+    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
+        yield argv
 
 
 @pytest.fixture

@@ -9,32 +9,17 @@ from __future__ import annotations
 from portcheck.model import PortRange, Socket
 from portcheck.observe.asking import NoAnswerError, Patience, ask, is_there
 from portcheck.observe.psutil_tables import address_and_scope
+from portcheck.observe.states import state_named
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcheck.model import Protocol, Scene, State
+    from portcheck.model import Protocol, Scene
     from portcheck.target import Endpoint
 
 PATIENCE = 3.0  # seconds
 FIELDS = "-FpuLftPnT"
-# lsof's words on macOS and the BSDs (the kernel's own); TCP's bound-only sockets are CLOSED or without a state.
-_STATES: dict[str, State] = {
-    "LISTEN": "LISTEN",
-    "SYN_SENT": "SYN-SENT",
-    "SYN_RCVD": "SYN-RECEIVED",
-    "SYN_RECEIVED": "SYN-RECEIVED",
-    "ESTABLISHED": "ESTABLISHED",
-    "FIN_WAIT_1": "FIN-WAIT-1",
-    "FIN_WAIT_2": "FIN-WAIT-2",
-    "FIN_WAIT1": "FIN-WAIT-1",
-    "FIN_WAIT2": "FIN-WAIT-2",
-    "CLOSE_WAIT": "CLOSE-WAIT",
-    "CLOSING": "CLOSING",
-    "LAST_ACK": "LAST-ACK",
-    "TIME_WAIT": "TIME-WAIT",
-}
 _WILDCARDS = {"ipv4": "0.0.0.0", "ipv6": "::"}
 
 
@@ -112,7 +97,8 @@ def _socket(file: dict[str, str], process: dict[str, str]) -> Socket | None:
         port,
         remote_address,
         remote_port,
-        None if protocol == "udp" else _STATES.get(file.get("TST", ""), "CLOSED" if arrow else "BOUND"),
+        # TCP's bound-only sockets are CLOSED or without a state
+        None if protocol == "udp" else state_named(file.get("TST", "")) or ("CLOSED" if arrow else "BOUND"),
         interface=scope,
         user=process.get("L"),
         uid=int(uid) if uid.isdecimal() else None,

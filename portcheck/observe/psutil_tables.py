@@ -14,6 +14,7 @@ from socket import AF_INET6, if_indextoname
 from portcheck.addresses import is_link_local, parse_address
 from portcheck.model import BlindSpot, Socket, SocketTable
 from portcheck.observe.platform import PLATFORM
+from portcheck.observe.states import state_named
 from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,20 +23,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import PortRange, Protocol, State
 
-_STATES: dict[str, State] = {
-    "LISTEN": "LISTEN",
-    "SYN_SENT": "SYN-SENT",
-    "SYN_RECV": "SYN-RECEIVED",
-    "ESTABLISHED": "ESTABLISHED",
-    "FIN_WAIT1": "FIN-WAIT-1",
-    "FIN_WAIT2": "FIN-WAIT-2",
-    "CLOSE_WAIT": "CLOSE-WAIT",
-    "CLOSING": "CLOSING",
-    "LAST_ACK": "LAST-ACK",
-    "TIME_WAIT": "TIME-WAIT",
-    "CLOSE": "CLOSED",
-    "BOUND": "BOUND",
-}
+_CLOSED: dict[str, State] = {"CLOSE": "CLOSED", "BOUND": "BOUND"}
 # Where no process is named for these, none holds them: what is left of a connection is the kernel's.
 _LET_GO = ("TIME-WAIT",) if PLATFORM == "linux" else ("TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
 
@@ -167,7 +155,7 @@ def _state(connection: Any) -> State | None:
     """macOS lists what is bound and does not listen as closed (psutil reads the sockets of every descriptor)."""
     if PLATFORM == "macos" and connection.status == "CLOSE" and not connection.raddr:
         return "BOUND"
-    return _STATES.get(connection.status)
+    return _CLOSED.get(connection.status) or state_named(connection.status)
 
 
 def address_and_scope(text: str) -> tuple[str, str | None]:

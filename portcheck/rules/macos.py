@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from portcheck.addresses import ANY4, ANY6, is_wildcard
 from portcheck.rules.logic import all_of, any_of, negate
-from portcheck.rules.stacks import bound_addresses, is_connected, pairs, same_port
+from portcheck.rules.stacks import is_connected, met
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ def shadows(new: BindRequest, old: Socket) -> bool:
 
 
 def _met(new: BindRequest, old: Socket) -> list[tuple[str, str]]:
-    if not same_port(new, old):
-        return []
-    return pairs(
-        bound_addresses(new.address, dual_stack=not new.v6only),
-        bound_addresses(old.local_address, dual_stack=not old.v6only),
-    )
+    return met(new, old, usually_dual=True)
 
 
 def _refused(new: BindRequest, old: Socket, asked: str, held: str) -> bool | None:

@@ -21,6 +21,20 @@ def pairs(asked: tuple[str, ...], held: tuple[str, ...]) -> list[tuple[str, str]
     return [(a, b) for a in asked for b in held if _meet(a, b)]
 
 
+def met(new: BindRequest, old: Socket, *, usually_dual: bool) -> list[tuple[str, str]]:
+    """The addresses at which the two meet, each as (asked, held); none where their ports differ.
+
+    `usually_dual`: whether a `::` is dual-stack of which it is not known (on macOS it is, on Windows not).
+    """
+    if not same_port(new, old):
+        return []
+    dual = (False, None) if usually_dual else (False,)
+    return pairs(
+        bound_addresses(new.address, dual_stack=new.v6only in dual),
+        bound_addresses(old.local_address, dual_stack=old.v6only in dual),
+    )
+
+
 def same_port(new: BindRequest, old: Socket) -> bool:
     """Whether the two use the same port number of the same protocol."""
     return new.protocol == old.protocol and new.port == old.local_port

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
 from portcheck.rules.logic import agreed, any_of
-from portcheck.rules.stacks import bound_addresses, is_connected, pairs, same_port
+from portcheck.rules.stacks import is_connected, met
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,12 +74,7 @@ def shadows(new: BindRequest, old: Socket) -> bool:
 
 
 def _met(new: BindRequest, old: Socket) -> list[tuple[str, str]]:
-    if not same_port(new, old):
-        return []
-    return pairs(
-        bound_addresses(new.address, dual_stack=new.v6only is False),
-        bound_addresses(old.local_address, dual_stack=old.v6only is False),
-    )
+    return met(new, old, usually_dual=False)
 
 
 def _connection_conflict(new: BindRequest, old: Socket) -> bool | None:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import NOBODY, PORTCHECK, SYSTEM_PYTHON, Host, package_for_everyone
+from hosts import NOBODY, PORTCHECK, SYSTEM_PYTHON, Host
 from servers_to_stop import CLIENT, LEAVES_TIME_WAIT, SERVES_ONE
 
 EPHEMERAL = "net.ipv4.ip_local_port_range"
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def for_everyone() -> Iterator[list[str]]:
-    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
-        yield argv
 
 
 def texts(result: dict[str, Any]) -> list[str]:

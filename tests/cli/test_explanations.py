@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from hosts import PORTCHECK, Host, need
 
 LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446
 NET_BIND_TCP = 1
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 def codes(result: dict[str, list[dict[str, str]]]) -> set[str]:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hosts import NOBODY, PATIENCE, SYSTEM_PYTHON, Host, need
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 def when(condition: Callable[[], Any], what: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from running import SERVER, Gate, Running, child_of, done, python
 
 PORT = 8000
 CANDIDATES = "8000-8009"
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    monkeypatch.delenv("PORT", raising=False)
-    with Host() as made:
-        yield made
 
 
 # what the command gets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,12 +48,6 @@ while answered < 10:
         assert refused < 100_000
 print(refused, "refused", answered, "answered", flush=True)
 """
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 def answers(host: Host, directory: Path, *args: str) -> tuple[Running, str]:

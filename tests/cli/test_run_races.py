@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from hosts import Host
 
 ROUNDS = 200
@@ -63,12 +62,6 @@ os.read(51, 1)
 """
 BINDS = SERVER.format("socket.create_server(('127.0.0.1', int(os.environ['PORT'])))")
 TAKES = SERVER.format("socket.socket(fileno=3)")
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 BOTH_SERVE: list[list[object]] = [["8000", "8001"], [0, 0]]

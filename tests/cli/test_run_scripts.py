@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from running import SERVER, Running, done, is_gone, python, until
 
 PORT = 8000
 CANDIDATES = "8000-8009"
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    monkeypatch.delenv("PORT", raising=False)
-    with Host() as made:
-        yield made
 
 
 def test_the_port_alone_comes_first_on_stdout(host: Host) -> None:

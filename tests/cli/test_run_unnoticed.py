@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 import pytest
@@ -31,12 +31,6 @@ print("serving", flush=True)
 while True:
     signal.pause()
 """
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 # Python has no sigtimedwait() on macOS.

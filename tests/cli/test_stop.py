@@ -16,13 +16,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import stop_results, told
 from hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
-from jsonschema import Draft202012Validator
 from servers_to_stop import (
     CLIENT,
     IGNORES_SIGTERM,
@@ -37,14 +36,7 @@ from servers_to_stop import (
 )
 
 PORT = "8000"
-SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
 AT_ONCE = ("--yes", "--settle", "0")
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +49,10 @@ def serve(host: Host, program: str, *arguments: str, **options: Any) -> subproce
     return host.start([SYSTEM_PYTHON, "-c", program, *arguments], ready=b"ready", **options)
 
 
-def documents(text: str) -> list[dict[str, Any]]:
-    """The ports of a document that the schema accepts."""
-    document = json.loads(text)
-    for name in ("stop", None):
-        schema = {"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]} if name else SCHEMA
-        Draft202012Validator(schema).validate(document)
-    found: list[dict[str, Any]] = document["results"]
-    return found
-
-
 def stopped(host: Host, *args: str, code: int, **options: Any) -> dict[str, Any]:
     """The document for port 8000 (or the first of the arguments)."""
     done = host.portcheck("stop", *args, "--json", **options)
-    (found,) = documents(done.stdout)
-    assert done.returncode == code, (found["message"], done.stderr)
-    return found
+    return told(done, code)
 
 
 def is_free(host: Host, port: str = PORT) -> bool:
@@ -219,7 +199,7 @@ def test_a_socket_that_is_bound_and_does_not_listen(host: Host) -> None:
 def test_several_ports_each_with_its_answer(host: Host) -> None:
     first, second = host.hold("127.0.0.1", 8000), host.hold("::1", 8002)
     done = host.portcheck("stop", "8000-8002", *AT_ONCE, "--json")
-    outcomes = [(found["port"], found["outcome"]) for found in documents(done.stdout)]
+    outcomes = [(found["port"], found["outcome"]) for found in stop_results(done.stdout)]
     assert (done.returncode, outcomes) == (0, [(8000, "free"), (8001, "already-free"), (8002, "free")])
     assert (first.wait(PATIENCE), second.wait(PATIENCE)) == (-signal.SIGTERM, -signal.SIGTERM)
 
@@ -421,7 +401,7 @@ def test_the_document_of_a_person_who_declines(host: Host) -> None:
     held = serve(host, PLAIN)
     with terminal(host, "stop", PORT, "--json") as person:
         assert person.types(b"n\n") == 1
-    (found,) = documents(person.shown.decode().splitlines()[-1])
+    (found,) = stop_results(person.shown.decode().splitlines()[-1])
     assert (found["outcome"], found["after"], found["message"]) == ("declined", None, "Nothing was done.")
     assert lives(held)
 
@@ -463,7 +443,7 @@ def test_ctrl_c_while_it_waits(host: Host) -> None:
 def test_a_plan_does_not_get_into_a_document(host: Host) -> None:
     serve(host, PLAIN)
     done = host.portcheck("stop", PORT, "--json", *AT_ONCE)
-    documents(done.stdout)
+    stop_results(done.stdout)
     assert "plan: SIGTERM to" in done.stderr
 
 
@@ -621,7 +601,7 @@ print(subprocess.run(argv, capture_output=True, text=True, close_fds=sys.argv[2]
 def test_portcheck_itself_and_what_it_runs_in(host: Host, how: str) -> None:
     program = PLAIN.partition("server = listen()")[0] + RUNS_PORTCHECK
     done = host.run([SYSTEM_PYTHON, "-c", program, str(PORTCHECK), how], check=False)
-    (found,) = documents(done.stdout)
+    (found,) = stop_results(done.stdout)
     assert found["outcome"] == "refused"
     assert found["refusal"].endswith(" is portcheck itself, or what it runs in")
 
@@ -632,7 +612,7 @@ def test_the_first_process_of_a_container(host: Host) -> None:
     init = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()[0]
     inside = ["nsenter", f"--target={init}", "--pid", "--mount"]
     done = host.run([*inside, str(PORTCHECK), "stop", PORT, "--yes", "--json"], check=False)
-    (found,) = documents(done.stdout)
+    (found,) = stop_results(done.stdout)
     assert (done.returncode, found["before"]["owners"][0]["pid"]) == (1, 1)
     assert found["refusal"] == "python3 (PID 1) is the first process: this whole system or container ends with it"
     assert lives(keeper)
@@ -641,7 +621,7 @@ def test_the_first_process_of_a_container(host: Host) -> None:
 def test_another_users_process(host: Host, for_everyone: list[str]) -> None:
     held = serve(host, PLAIN)
     done = host.run([*for_everyone, "stop", PORT, "--yes", "--json"], uid=NOBODY, check=False)
-    (found,) = documents(done.stdout)
+    (found,) = stop_results(done.stdout)
     assert (done.returncode, found["outcome"]) == (1, "refused")
     assert found["refusal"] == "only root can see its process and stop it"
     assert [advice["command"] for advice in found["advice"]] == [["sudo", "portcheck", "stop", PORT]]
@@ -651,7 +631,7 @@ def test_another_users_process(host: Host, for_everyone: list[str]) -> None:
 def test_ones_own_process(host: Host, for_everyone: list[str]) -> None:
     held = serve(host, PLAIN, uid=NOBODY)
     done = host.run([*for_everyone, "stop", PORT, *AT_ONCE, "--json"], uid=NOBODY, check=False)
-    (found,) = documents(done.stdout)
+    (found,) = stop_results(done.stdout)
     assert (done.returncode, found["outcome"]) == (0, "free")
     assert held.wait(PATIENCE) == -signal.SIGTERM
 

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import NOBODY, SYSTEM_PYTHON, Host, end, package_for_everyone
+from hosts import NOBODY, SYSTEM_PYTHON, Host, end
 
 PORT = 8000
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def for_everyone() -> Iterator[list[str]]:
-    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
-        yield argv
 
 
 def outcomes(result: dict[str, Any]) -> dict[str, str]:

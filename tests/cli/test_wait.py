@@ -8,7 +8,6 @@ import pty
 import select
 import subprocess
 import time
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -62,12 +61,6 @@ with socket.create_server((address, port), family=socket.AF_INET6 if ":" in addr
     print("ready", flush=True)
     time.sleep(lasting)
 """
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
 
 
 def later(host: Host, address: str, port: int, *, after: float = 0, lasting: float = 60) -> subprocess.Popen[bytes]:

@@ -6,19 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from documents import commands, told
 from hosts import NOBODY, package_for_everyone
-from jsonschema import Draft202012Validator
 from rigs.docker_engine import IMAGE, DockerEngine, start_engine
 from rigs.sandbox import skip_if_unavailable, wait_for
 
-SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
 AT_ONCE = ("--yes", "--settle", "0")
 SHOP = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")
 
@@ -49,15 +47,6 @@ def stopped(engine: DockerEngine, port: int | str, *options: str, code: int) -> 
     return told(engine.portcheck("stop", str(port), *options, "--json"), code)
 
 
-def told(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:
-    document = json.loads(done.stdout)
-    Draft202012Validator(SCHEMA).validate(document)
-    (found,) = document["results"]
-    assert done.returncode == code, (found["message"], done.stderr)
-    result: dict[str, Any] = found
-    return result
-
-
 def listens(engine: DockerEngine, port: int) -> bool:
     return engine.run(["ss", "-Hlntu", f"sport = :{port}"]).stdout != ""
 
@@ -65,10 +54,6 @@ def listens(engine: DockerEngine, port: int) -> bool:
 def is_running(engine: DockerEngine, name: str) -> bool:
     running: bool = engine.inspect(name)["State"]["Running"]
     return running
-
-
-def commands(found: dict[str, Any]) -> list[list[str]]:
-    return [advice["command"] for advice in found["advice"] if advice["command"]]
 
 
 def test_what_is_advised_for_a_container_frees_its_port(engine: DockerEngine) -> None:

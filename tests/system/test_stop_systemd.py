@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from documents import commands, told
 from rigs.debian_root import USER
 from rigs.sandbox import skip_if_unavailable, wait_for
 from rigs.systemd_host import SystemdHost, boot
 
-SCHEMA = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
 AT_ONCE = ("--yes", "--settle", "0")
 # Listens on the port that it is told, or on the socket that systemd hands over.
 ECHO = """\
@@ -57,12 +55,7 @@ def checked(host: SystemdHost, port: int, user: str = "root") -> dict[str, Any]:
 def stopped(host: SystemdHost, port: int, *options: str, code: int, user: str = "root") -> dict[str, Any]:
     wait_for(lambda: listens(host, port), f"a listener on port {port}")
     done = host.portcheck("stop", str(port), *options, "--json", user=user)
-    document = json.loads(done.stdout)
-    Draft202012Validator(SCHEMA).validate(document)
-    (found,) = document["results"]
-    assert done.returncode == code, (found["message"], done.stderr)
-    result: dict[str, Any] = found
-    return result
+    return told(done, code)
 
 
 def listens(host: SystemdHost, port: int) -> bool:
@@ -71,10 +64,6 @@ def listens(host: SystemdHost, port: int) -> bool:
 
 def is_active(host: SystemdHost, unit: str) -> bool:
     return host.run(["systemctl", "is-active", unit], check=False).returncode == 0
-
-
-def commands(found: dict[str, Any]) -> list[list[str]]:
-    return [advice["command"] for advice in found["advice"] if advice["command"]]
 
 
 # Debian's own services
