@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,12 +84,22 @@ class Machine:
         self, address: str, port: int = 0, option: str = "seen", program: str = "Service.exe"
     ) -> Iterator[Holder]:
         """A process of this program listens there; for the options see rig/service.c."""
-        command = ["wine", HOLDERS + program, address, str(port), option]
-        with subprocess.Popen(
-            command, env=self.environment, cwd=self.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        ) as process:  # which at its end closes that stdin, and so ends the holder
+        process, told = self._holder(["wine", HOLDERS + program, address, str(port), option])
+        with process:  # which at its end closes that stdin, and so ends the holder
+            yield Holder(*map(int, told.split()))
+
+    def _holder(self, command: list[str]) -> tuple[subprocess.Popen[bytes], bytes]:
+        """Wine's server may let go of a port only after the program before has ended: until then this one is refused."""
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            process = subprocess.Popen(
+                command, env=self.environment, cwd=self.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
             assert process.stdout is not None
-            yield Holder(*map(int, process.stdout.readline().split()))
+            told = process.stdout.readline()
+            if told or time.monotonic() > deadline:
+                return process, told
+            process.communicate()
 
     @contextmanager
     def serving(self, name: str, port: int) -> Iterator[None]:
