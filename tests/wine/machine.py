@@ -89,7 +89,7 @@ class Machine:
             yield Holder(*map(int, told.split()))
 
     def _holder(self, command: list[str]) -> tuple[subprocess.Popen[bytes], bytes]:
-        """Wine may let go of a port only some time after the program before has ended: until then this one is refused."""
+        """Wine may let go of a port only after the program before has ended: until then this one is refused."""
         deadline = time.monotonic() + DEADLINE
         while True:
             process = subprocess.Popen(
