@@ -5,14 +5,14 @@ from __future__ import annotations
 from portcheck.filling import fill, fill_all, port_fields
 from portcheck.holders import groups
 from portcheck.kinds import kind_of
-from portcheck.remedies import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
+from portcheck.remedies import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND, ONE_OF_SEVERAL, STOP
 from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from portcheck.model import Advice, Diagnosis, PortRange, Scene
-    from portcheck.remedies import When
+    from portcheck.remedies import Remedy, When
 
 HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
 NAMED_AT_MOST = 6
@@ -25,11 +25,19 @@ def advise(finding: Diagnosis, scene: Scene) -> Diagnosis:
 
 def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     if finding.cause in HELD and finding.verdict == "in-use":
-        for group in groups(finding):
-            for owner in group.roots():
-                yield from fill_all(BY_KIND[kind_of(owner, scene.uid)], owner, finding, scene.uid)
+        found = groups(finding)
+        for owner in (owner for group in found for owner in group.roots()):
+            remedies = BY_KIND[kind_of(owner, scene.uid)]
+            if len(found) > 1 and owner.pid:
+                remedies = tuple(map(_for_one, remedies))
+            yield from fill_all(remedies, owner, finding, scene.uid)
     elif finding.cause is not None:
         yield from _about_cause(finding, scene)
+
+
+def _for_one(remedy: Remedy) -> Remedy:
+    """Of holders that have nothing to do with each other, `stop` wants one to be named."""
+    return remedy._replace(command=ONE_OF_SEVERAL.command) if remedy.command == STOP else remedy
 
 
 def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
@@ -60,7 +68,7 @@ def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
         "ephemeral_first": scene.policy.ephemeral and scene.policy.ephemeral.first,
         "reserved_ports": ",".join([*map(_range, scene.policy.reserved), str(finding.port)]),
         "seconds": max(1, round(max(waits))) if waits else None,
-        "addresses": ", ".join(str(local) for local in scene.addresses[:NAMED_AT_MOST]) or None,
+        "addresses": ", ".join([str(own) for own in scene.addresses if not own.tentative][:NAMED_AT_MOST]) or None,
         "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
     }
     return port_fields(finding) | {name: value for name, value in known.items() if value is not None}

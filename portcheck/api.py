@@ -53,6 +53,7 @@ def check_all(
     verbose: bool = False,
 ) -> tuple[Diagnosis, ...]:
     """A Diagnosis for every port that `targets` name, in order, from one look at the host.  Raises UsageError."""
+    _known(protocol)
     texts = [str(target) for target in targets]
     hosts = () if host is None else (host,)
     endpoints = parse_targets(texts, SystemNames(), protocol=protocol, hosts=hosts)
@@ -77,6 +78,7 @@ def pick(
     Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with
     `reserve`.  Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
+    _known(protocol)
     names = SystemNames()
 
     def ports(texts: Iterable[str | int]) -> list[int]:
@@ -117,6 +119,7 @@ def wait(
     from portcheck.waiting import Plan
     from portcheck.watch import wait_for
 
+    _known(protocol)
     hosts = () if host is None else (host,)
     endpoints = parse_targets([str(target) for target in targets], SystemNames(), protocol=protocol, hosts=hosts)
     plan = Plan(free, connect, timeout, stable, any, fail_fast)
@@ -126,11 +129,21 @@ def wait(
     return waited.standings
 
 
-def listeners(*, protocol: Protocol | None = None, ports: Iterable[int] | None = None) -> Listing:
+def listeners(*, protocol: Protocol | None = None, ports: Iterable[str | int] | None = None) -> Listing:
     """Every listening TCP and bound UDP socket of this network namespace, in order of port.
 
     Iterating gives each `Socket` with the `pids` that hold it; `.processes` tells who they are, `.blind_spots` what
-    could not be seen.
+    could not be seen.  `ports` are numbers, ranges as "8000-8010" and service names.  Raises UsageError.
     """
-    protocols: tuple[Protocol, ...] = ("tcp", "udp") if protocol is None else (protocol,)
-    return list_sockets(Filter(protocols, None if ports is None else tuple(ports)))
+    protocols: tuple[Protocol, ...] = ("tcp", "udp") if protocol is None else (_known(protocol),)
+    if ports is None:
+        return list_sockets(Filter(protocols))
+    names = SystemNames()
+    return list_sockets(Filter(protocols, tuple(port for text in ports for port in parse_ports(str(text), names))))
+
+
+def _known(protocol: Protocol) -> Protocol:
+    """Callers are not all type-checked."""
+    if protocol not in ("tcp", "udp"):
+        raise UsageError(f"unknown protocol '{protocol}'; accepted: tcp, udp")
+    return protocol

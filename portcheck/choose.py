@@ -110,7 +110,7 @@ def _from_kernel(
 def _too_few(count: int, free: Sequence[int], seen: Sequence[Diagnosis]) -> str:
     if not seen:
         return "no candidate is left to try"
-    looked = f"of {len(seen)} candidates" if len(seen) > 1 else f"the candidate {seen[0].port} is"
     if len(seen) == 1:
-        return f"{looked} not free"
-    return f"{looked} {len(free) or 'none'} {'is' if len(free) == 1 else 'are'} free, and {count} wanted"
+        return f"only {free[0]} is free, and {count} wanted" if free else f"the candidate {seen[0].port} is not free"
+    are = "is" if len(free) == 1 else "are"
+    return f"of {len(seen)} candidates {len(free) or 'none'} {are} free, and {count} wanted"

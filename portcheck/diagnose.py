@@ -38,10 +38,10 @@ def diagnose(
 ) -> Diagnosis:
     """The whole answer for one port but the advice.  `rows` refer to `on_port`, the port's sockets in the table."""
     asked = relevant(endpoint, rows)
-    shown = _shown(endpoint, asked, on_port, scene)
+    shown = _shown(endpoint, asked, on_port, scene, server)
     sockets = tuple(on_port[index] for index in shown)
     table = scene.tables[endpoint.protocol]
-    verdict = _verdict(asked, on_port)
+    verdict = _verdict(asked, on_port, scene)
     finding = Diagnosis(
         target=endpoint.target,
         protocol=endpoint.protocol,
@@ -76,7 +76,9 @@ def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
     return tuple(address for host in endpoint.hosts for address in host.addresses)
 
 
-def _verdict(rows: Iterable[Row], on_port: Sequence[Socket]) -> Verdict:
+def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Verdict:
+    if not rows:  # of an interface, which has no address, or whose addresses cannot be seen
+        return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
     found = {VERDICTS[row.outcome] for row in rows}
     if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
         found.add("in-use")
@@ -109,7 +111,7 @@ def _cause(
     if verdict == "denied":
         return _forbidden_by(endpoint, scene.policy)
     if verdict == "unavailable":
-        return "family" if all(row.outcome == "unsupported" for row in rows) else "address"
+        return "family" if rows and all(row.outcome == "unsupported" for row in rows) else "address"
     blocking = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
     if not blocking:  # free or unknown, yet a server with other options would be refused
         blocking = {index for row in rows if row.without_reuseaddr != "free" for index in row.conflicts}
@@ -127,13 +129,15 @@ def _forbidden_by(endpoint: Endpoint, policy: PortPolicy) -> Cause | None:
     return "privileged" if port < policy.unprivileged_from and policy.privileged is not True else "policy"
 
 
-def _shown(endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> list[int]:
+def _shown(
+    endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene, server: Server
+) -> list[int]:
     """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice.
 
-    Where an address was named, what stands beside it on another one does not matter.
+    Where an address, an interface or a server was named, what stands beside it on another address does not matter.
     """
     concern = {index for row in rows for index in (*row.conflicts, *row.shadows)}
-    everywhere = not named_addresses(endpoint)
+    everywhere = server.binds is None and any(host.kind in ("every", "wildcard") for host in endpoint.hosts)
     shown = {index for index, socket in enumerate(on_port) if _holds(socket) and (everywhere or index in concern)}
     for row in rows:
         if shown.isdisjoint(row.conflicts):

@@ -6,6 +6,7 @@ from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from portcheck.model import Diagnosis
     from portcheck.waiting import Waited
@@ -23,6 +24,16 @@ class PortcheckError(Exception):
         super().__init__(cause)
         self.cause = cause
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it is, to another process: not made again from its sentence alone."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[PortcheckError], args: tuple[Any, ...], fields: dict[str, Any]) -> PortcheckError:
+    made = kind.__new__(kind, *args)
+    made.__dict__.update(fields)
+    return made
 
 
 class UsageError(PortcheckError):

@@ -95,9 +95,12 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
 
 
 def port_fields(finding: Diagnosis) -> dict[str, object]:
-    """How the port is written as a target, and its number."""
+    """How the port is written as a target, with and without the host that was named, and its number."""
+    port = str(finding.port) if finding.protocol == "tcp" else f"{finding.port}/udp"
+    host = finding.host if finding.host and "," not in finding.host else None
     return {
-        "port": finding.port if finding.protocol == "tcp" else f"{finding.port}/udp",
+        "port": port,
+        "target": port if host is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "number": finding.port,
         "protocol": finding.protocol,
     }

@@ -16,6 +16,8 @@ NAMED_AT_MOST = 3
 def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
     """The sentence for a finding; `rows` are those that count, with indexes into the finding's sockets."""
     subject = f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
+    if finding.host or finding.protocol == "udp":
+        server = server._replace(call=None)  # the call that is known is for TCP, and names no host
     if server.call:
         subject = server.call.format(port=finding.port)
     match finding.verdict:
@@ -26,7 +28,7 @@ def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Serve
         case "denied":
             return _denied(subject, finding, rows, scene, server)
         case "unavailable":
-            return _unavailable(subject, finding, rows, server)
+            return _unavailable(subject, finding, rows, scene, server)
         case "unknown":
             return _unknown(subject, finding, server)
 
@@ -69,13 +71,16 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     return f"a security policy or sandbox refuses it ({error})"
 
 
-def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], server: Server) -> str:
+def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
     would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
     names = _listed(dict.fromkeys(row.bind.address for row in rows))
     if not rows:
         return f"{would}: {finding.host} has no address."
     if finding.cause == "family":
         return f"{would} on {names}: this host has no IPv6."
+    tentative = {str(local) for local in scene.addresses if local.tentative}
+    if any(row.bind.address in tentative for row in rows):
+        return f"{would} on {names}: whether another host has that address is being found out, or one has (IPv6 DAD)."
     return f"{would} on {names}: no interface of this host has that address."
 
 
@@ -157,7 +162,7 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
     said = []
     for owner, sockets in _by_owner(blockers, finding):
         if owner is None and _let_go(sockets[0]):
-            said.append(_left_behind(sockets))
+            said.append(_left_behind(sockets, finding))
             continue
         others = _others(owner, sockets, finding)
         said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
@@ -170,12 +175,15 @@ def _let_go(socket: Socket) -> bool:
     return socket.state not in ("LISTEN", "BOUND", None) and not socket.pids and not socket.inode
 
 
-def _left_behind(sockets: Sequence[Socket]) -> str:
+def _left_behind(sockets: Sequence[Socket], finding: Diagnosis) -> str:
     """What remains in the kernel of connections whose process has let go."""
     first = sockets[0]
     if first.state == "TIME-WAIT":
         wait = _for_seconds(sockets)
-        return f"closed connections stay in TIME_WAIT{wait}, and the server that left them had not set SO_REUSEADDR"
+        # Only where the kernel refuses SO_REUSEADDR too, those who left them cannot have set it.
+        proven = any(row.method == "probe" and row.with_reuseaddr == "in-use" for row in finding.binds)
+        unset = "who left them had not set SO_REUSEADDR" if proven else "they refuse a server without SO_REUSEADDR"
+        return f"closed connections stay in TIME_WAIT{wait}, and {unset}"
     peer = f"{first.remote_address}:{first.remote_port}"
     return f"a connection with {peer} is still closing ({first.state}), without a process"
 
@@ -241,7 +249,9 @@ def _for_seconds(sockets: Iterable[Socket]) -> str:
 def spread(sockets: Iterable[Socket]) -> str:
     """Where sockets stand, in words: `every IPv4 and IPv6 address`, `127.0.0.1 and ::1`."""
     addresses = list(dict.fromkeys(_place(socket) for socket in sockets))
-    dual = any(socket.local_address == "::" and socket.v6only is False for socket in sockets)
+    dual = any(
+        socket.local_address == "::" and socket.v6only is False and socket.interface is None for socket in sockets
+    )
     plain = {socket.local_address for socket in sockets if socket.interface is None}
     if dual or {"0.0.0.0", "::"} <= plain:
         return "every IPv4 and IPv6 address"

@@ -35,10 +35,12 @@ def from_iptables(lines: Iterable[str]) -> Iterator[Redirect]:
     import shlex
 
     for line in lines:
-        if not line.startswith("-A ") or not any(f" -j {target}" in line for target in ("DNAT", "REDIRECT")):
+        if not line.startswith("-A ") or "-j " not in line:
             continue
         words = shlex.split(line)
         after = dict(pairwise(words))
+        if after.get("-j") not in ("DNAT", "REDIRECT") or after.get("!") in ("--dport", "--dports"):
+            continue  # a negated match names the ports that are spared
         ports = after.get("--dport") or after.get("--dports") or ""
         to = after.get("--to-destination") or f"port {after.get('--to-ports', '?')}"
         for protocol in HEADERS.get(after.get("-p", ""), ()):
@@ -65,7 +67,7 @@ def _target(expression: Mapping[str, Any]) -> str | None:
             to = expression[kind] or {}
             address, port = to.get("addr"), to.get("port")
             where = address if isinstance(address, str) else ""
-            return f"{where}:{port}" if where and port else where or f"port {port}"
+            return f"{where}:{port}" if where and port else where or f"port {port or '?'}"
     return None
 
 

@@ -68,7 +68,7 @@ def _check(words: Sequence[str]) -> CheckRequest | None:
 
 def _list(words: Sequence[str]) -> ListRequest | None:
     split = _split(words, LIST_FLAGS)
-    if split is None or split[1]:
+    if split is None or split[1] or ("--pids" in words and "--json" in words):
         return None
     ports, _, fields = split
     return ListRequest(ports, **fields)

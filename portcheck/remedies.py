@@ -31,7 +31,7 @@ class Remedy(NamedTuple):
     when: When | None = None
 
 
-STOP = ("portcheck", "stop", "{port}")
+STOP = ("portcheck", "stop", "{target}")
 EXCLUDE = ("netsh", "interface", "ipv4", "add", "excludedportrange")
 STOP_CONTAINER = Remedy("stop the container {container}{restarts}", ("{engine}", "stop", "{container}"), "engine")
 
@@ -161,7 +161,7 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
             when="ephemeral",
         ),
     ),
-    "closing": (Remedy("free as soon as the other end answers, or the kernel gives up waiting for it"),),
+    "closing": (Remedy("it passes by itself, a minute or two after the other end has answered or is given up"),),
     "time-wait": (
         Remedy("free by itself in {seconds} s"),
         Remedy("set SO_REUSEADDR in the server: then it can start at once", when="reuseaddr-helps"),

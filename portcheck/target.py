@@ -31,6 +31,7 @@ if TYPE_CHECKING:
             """Every address of a host name, in the resolver's order; () where there is none."""
 
 
+PORTS_ACCEPTED = "80, 8000-8010, 80,443, http"
 ACCEPTED = "80, 8000-8010, 80,443, http, 53/udp, 127.0.0.1:80, [::1]:80, *:80, localhost:80, eth0:80"
 SCHEME_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "redis": 6379, "postgresql": 5432}
 
@@ -97,10 +98,10 @@ def _split_url(text: str) -> tuple[str, str]:
 
     try:
         url = urlsplit(text)
-        host, port = url.hostname, url.port or SCHEME_PORTS.get(url.scheme)
+        host, port = url.hostname, SCHEME_PORTS.get(url.scheme) if url.port is None else url.port
     except ValueError as error:
         raise UsageError(f"'{text}' is no URL that can be read: {error}") from None
-    if not host or not port:
+    if not host or port is None:
         raise UsageError(f"'{text}' names no {'port' if host else 'host'}; for example http://localhost:3000/")
     return host, str(port)
 
@@ -161,14 +162,14 @@ def parse_host(text: str, names: Names) -> Host:
 
 
 def parse_ports(text: str, names: Names, protocol: Protocol = "tcp", *, whole: str | None = None) -> list[int]:
-    """`80,8000-8010,http` → every port in order.  Raises UsageError."""
+    """`80,8000-8010,http` → every port in order; `whole` is the target that they are part of.  Raises UsageError."""
     ports: list[int] = []
     for part in text.split(","):
-        ports.extend(_parse_part(part, names, protocol, whole or text))
+        ports.extend(_parse_part(part, names, protocol, whole or text, ACCEPTED if whole else PORTS_ACCEPTED))
     return ports
 
 
-def _parse_part(part: str, names: Names, protocol: Protocol, whole: str) -> range:
+def _parse_part(part: str, names: Names, protocol: Protocol, whole: str, accepted: str) -> range:
     first, dash, last = part.partition("-")
     if dash and _is_number(first) and _is_number(last):
         low, high = _port(first, whole), _port(last, whole)
@@ -181,7 +182,7 @@ def _parse_part(part: str, names: Names, protocol: Protocol, whole: str) -> rang
     service = names.service(part, protocol) if part and part.isascii() and part.isprintable() else None
     if service is None:
         inside = "" if part == whole else f" in '{whole}'"
-        raise UsageError(f"'{part}'{inside} is no port and no known {protocol} service; accepted: {ACCEPTED}")
+        raise UsageError(f"'{part}'{inside} is no port and no known {protocol} service; accepted: {accepted}")
     return range(service, service + 1)
 
 

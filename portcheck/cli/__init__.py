@@ -23,7 +23,7 @@ from portcheck.render import stream
 app = typer.Typer(
     name="portcheck",
     help="Can my server listen here? If not: who has the port, why, and what to do now.\n\n"
-    "`portcheck 80` is `portcheck check 80`.",
+    "`portcheck 80` is `portcheck check 80`. What a command takes: `portcheck check --help` and so on.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -71,9 +71,9 @@ def parse(argv: Sequence[str]) -> Any:
         if described is None:
             raise
         cause = " ".join(described().split())
-        raise UsageError(
-            cause or "a command or a target is missing", "portcheck --help shows what is accepted"
-        ) from None
+        asked = next((word for word in with_command(words)[:1] if word in COMMANDS), None)
+        remedy = f"portcheck {asked} --help shows what is accepted" if asked else "portcheck --help shows the commands"
+        raise UsageError(cause or "a command or a target is missing", remedy) from None
     finally:
         stream.write(said.getvalue().splitlines())
 

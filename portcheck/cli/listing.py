@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from portcheck.cli.options import Json, NoColor, Plain, face
+from portcheck.cli.options import Json, NoColor, Plain, exclusive, face
 from portcheck.request import ListRequest
 
 
@@ -29,6 +29,7 @@ def list_(
 
     Examples: portcheck list, portcheck list 8000-9000 --user www-data
     """
+    exclusive("--pids", pids, "--json", json)
     return ListRequest(
         tuple(ports or ()), tcp, udp, everything, user, pid, name, pids, face(json=json, plain=plain), not no_color
     )

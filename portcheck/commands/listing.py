@@ -47,7 +47,7 @@ def _print(listing: Listing, request: ListRequest) -> None:
 
 def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
     if request.pids:
-        return plain.pids(listing.sockets)
+        return plain.pids(socket for socket in listing.sockets if socket.state in ("LISTEN", None))
     if request.face == "json":
         from portcheck.render.document import dumps, list_document
 

@@ -53,7 +53,7 @@ def pick(request: PickRequest) -> Choice:
 
 
 def _print(choice: Choice, request: PickRequest) -> None:
-    stream.write([*skipped(choice.diagnoses), *_warnings(choice.ports)], sys.stderr)
+    stream.write([*skipped(choice.diagnoses), *_warnings(choice.ports), *_unseen(choice)], sys.stderr)
     if request.json:
         from portcheck.render.document import dumps, pick_document
 
@@ -71,14 +71,21 @@ def skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
             yield f"{diagnosis.port}: {by}"
 
 
+def _unseen(choice: Choice) -> Iterator[str]:
+    """What could not be seen of the ports that were taken."""
+    spots = (spot for found in choice.diagnoses if found.port in choice.ports for spot in found.blind_spots)
+    for spot in {spot.code: spot for spot in spots}.values():
+        yield f"not seen: {visible(spot.message)}" + (f" ({visible(spot.remedy)})" if spot.remedy else "")
+
+
 def _warnings(ports: Iterable[int]) -> Iterator[str]:
     """What a user should know of a port that was taken all the same, because the list's order is theirs."""
     rules = policy()
     for port in ports:
-        if rules.ephemeral and port in rules.ephemeral:
-            low, high = rules.ephemeral
-            yield f"note: {port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
         if any(port in reserved for reserved in rules.reserved):
             yield f"note: {port} is reserved on this host (ip_local_reserved_ports)"
+        elif rules.ephemeral and port in rules.ephemeral:
+            low, high = rules.ephemeral
+            yield f"note: {port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
         if port in UNSAFE_IN_BROWSERS:
             yield f"note: browsers refuse to connect to {port} (it is one of the Fetch standard's bad ports)"

@@ -19,6 +19,7 @@ from portcheck.watch import wait_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.model import Advice
     from portcheck.request import WaitRequest
     from portcheck.waiting import Outcome, Standing, Waited
 
@@ -80,6 +81,13 @@ def _in_the_way(standing: Standing) -> object:
     return found and (found.verdict, found.cause, [owner.pid for owner in found.owners])
 
 
+def _said(advice: Advice) -> str:
+    """In one line, with its command."""
+    from portcheck.render.words import quoted
+
+    return f"{advice.text}: {quoted(advice.command)}" if advice.command else advice.text
+
+
 def _print(waited: Waited, request: WaitRequest) -> None:
     if waited.outcome == "met":
         stream.write(f"{visible(standing.message)}." for standing in waited.standings if standing.met)
@@ -87,4 +95,4 @@ def _print(waited: Waited, request: WaitRequest) -> None:
     why = "waiting cannot help" if waited.outcome == "hopeless" else f"not within {request.timeout:g} s"
     for standing in unmet(waited.standings):
         advice = standing.diagnosis.advice if standing.diagnosis else ()
-        stream.complain(f"{why}: {standing.message}", advice[0].text if advice and request.free else None)
+        stream.complain(f"{why}: {standing.message}", _said(advice[0]) if advice and request.free else None)

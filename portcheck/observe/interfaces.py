@@ -22,7 +22,7 @@ _NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EINVAL)
 
 
 def local_addresses() -> tuple[LocalAddress, ...]:
-    """Every address of every interface, loopback included, in the kernel's order."""
+    """Every address of every interface, loopback included, in the kernel's order.  Raises OSError if none is told."""
     if PLATFORM == "linux":
         from portcheck.observe import rtnetlink
 
@@ -58,22 +58,27 @@ def is_local(address: str) -> bool | None:
     if parsed is None:
         return False
     text = unmapped(parsed.text)
+    try:
+        own_addresses = local_addresses()
+    except OSError:
+        return None
     if is_wildcard(parsed.text) or any(
-        own.address == text and parsed.zone in (None, own.interface) for own in local_addresses()
+        own.address == text and parsed.zone in (None, own.interface) for own in own_addresses
     ):
         return True
     family: Family = "ipv4" if is_mapped(parsed.text) else parsed.family
     if PLATFORM == "linux":
-        return _binds_without_interface(family, text)
+        return _binds_without_interface(family, text, parsed.zone)
     return None if text.startswith("127.") or (PLATFORM == "windows" and is_link_local(text)) else False
 
 
-def _binds_without_interface(family: Family, address: str) -> bool | None:
+def _binds_without_interface(family: Family, address: str, zone: str | None) -> bool | None:
     """The kernel's other reasons to admit an address (inet_addr_valid_or_nonlocal, __inet6_bind)."""
     if _nonlocal_bind(family):
         return True
     if family == "ipv6":  # a local IPv6 route (AnyIP) alone does not admit one
-        return address.startswith("ff")
+        within_a_link = address[3:4] in ("1", "2")  # ff01::, ff02::1 ...: EINVAL without a scope
+        return address.startswith("ff") and (zone is not None or not within_a_link)
     first = int(address.partition(".")[0])
     return 224 <= first < 240 or address == "255.255.255.255" or _has_local_route(address)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from portcheck.model import PortPolicy, PortRange, Scene
+from portcheck.model import BlindSpot, PortPolicy, PortRange, Scene
 from portcheck.observe import interfaces, platform, probe, sockets
 from portcheck.observe.redirects import redirected
 from portcheck.value import TYPE_CHECKING
@@ -52,7 +52,7 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
 def _host(endpoints: Sequence[Endpoint]) -> Scene:
     """What is the same for every port: addresses, families, policy."""
     now = time.time()
-    addresses = interfaces.local_addresses()
+    addresses, unseen = _addresses()
     return Scene(
         platform=platform.PLATFORM,
         uid=_uid(),
@@ -63,8 +63,17 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
         families=("ipv4", "ipv6") if probe.has_ipv6() else ("ipv4",),
         policy=platform.policy(),
         absent=tuple(_absent(endpoints, addresses)),
+        blind_spots=unseen,
         now=now,
     )
+
+
+def _addresses() -> tuple[tuple[LocalAddress, ...], tuple[BlindSpot, ...]]:
+    try:
+        return interfaces.local_addresses(), ()
+    except OSError as refusal:
+        said = f"the addresses of this host's interfaces are not told here: {refusal.strerror or refusal}"
+        return (), (BlindSpot("addresses-not-seen", said, "run portcheck outside of the sandbox or container"),)
 
 
 def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth, *, may_bind: bool) -> Tables:
@@ -103,7 +112,7 @@ def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) ->
     here = {local.address for local in addresses} | {"0.0.0.0", "::"}
     named = {address for endpoint in endpoints for host in endpoint.hosts for address in host.addresses}
     return {
-        str(address) for address in named if address.text not in here and interfaces.is_local(address.text) is False
+        str(address) for address in named if address.text not in here and interfaces.is_local(str(address)) is False
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from portcheck.addresses import Address, parse_address
+from portcheck.observe import procfs
 from portcheck.observe.platform import PLATFORM
 from portcheck.value import TYPE_CHECKING
 
@@ -33,8 +34,9 @@ class SystemNames:
             return tuple(psutil.net_if_addrs())
         try:
             return tuple(name for _, name in socket.if_nameindex())
-        except OSError:
-            return ()
+        except OSError:  # netlink is refused: two lines of headings, then `  eth0: 1296 12 ...`
+            lines = (procfs.read("net/dev") or b"").decode("utf-8", "replace").splitlines()[2:]
+            return tuple(line.partition(":")[0].strip() for line in lines)
 
     def resolve(self, host: str) -> tuple[Address, ...]:
         """getaddrinfo(3), in its order (RFC 6724: which of localhost's addresses a client tries first)."""

@@ -39,9 +39,12 @@ def listeners_elsewhere(wanted: Mapping[Protocol, Collection[PortRange]]) -> tup
 
 def _namespaces() -> dict[str, int]:
     """Each other network namespace with one process in it."""
-    own = os.readlink("/proc/self/ns/net")
+    try:
+        own, names = os.readlink("/proc/self/ns/net"), os.listdir("/proc")
+    except OSError:  # there is no /proc: the holders' blind spot says it
+        return {}
     found: dict[str, int] = {}
-    for name in os.listdir("/proc"):
+    for name in names:
         if name.isdecimal():
             try:
                 namespace = os.readlink(f"/proc/{name}/ns/net")

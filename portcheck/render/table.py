@@ -56,7 +56,7 @@ def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterato
             socket.state or NONE,
             holders.pids,
             holders.names,
-            user(socket) or holders.user or UNSEEN,
+            _user(socket) or holders.user or UNSEEN,
             _remote(socket),
             holders.command,
         )
@@ -66,13 +66,18 @@ def _holders(pids: tuple[int, ...], processes: Mapping[int, Process]) -> Holders
     found = [processes[pid] for pid in pids if pid in processes]
     names = dict.fromkeys(visible(process.name) for process in found if process.name)
     commands = (" ".join(process.command) for process in found if process.command)
-    users = (user(process) for process in found)
+    users = (_user(process) for process in found)
     return Holders(
         ",".join(map(str, pids)),
         ",".join(names) or UNSEEN,
         next(filter(None, users), None),
         shortened(next(commands, ""), COMMAND_WIDTH),
     )
+
+
+def _user(of: Process | Socket) -> str | None:
+    """As in other listings, the number of one without a name."""
+    return user(of) if of.user else None if of.uid is None else str(of.uid)
 
 
 def _scoped(socket: Socket) -> str:

@@ -98,7 +98,7 @@ def test_a_connection_that_is_still_closing(host: Host, reuse: bool) -> None:
     assert texts(result) == [
         "set SO_REUSEADDR in the server (most do)"
         if reuse
-        else "free as soon as the other end answers, or the kernel gives up waiting for it"
+        else "it passes by itself, a minute or two after the other end has answered or is given up"
     ]
 
 

@@ -267,7 +267,7 @@ SITUATIONS = (
                "or keep outgoing connections away from this one"),
               ("sudo sysctl -w net.ipv4.ip_local_reserved_ports=5000-5009,6000,8000",)),
     Situation("in-use", "closing", scene(),
-              ("free as soon as the other end answers, or the kernel gives up waiting for it",)),
+              ("it passes by itself, a minute or two after the other end has answered or is given up",)),
     Situation("in-use", "time-wait", scene(),
               ("free by itself in 43 s", "set SO_REUSEADDR in the server: then it can start at once",
                "or let the client close first: whoever does keeps this entry"),

@@ -242,9 +242,9 @@ def test_listing() -> None:
         "PROTO ADDRESS          PORT STATE           PID NAME            USER       COMMAND",
         "udp   0.0.0.0            53 -                 ? ?               root",
         "tcp   0.0.0.0            80 LISTEN      382,390 httpd           root       /usr/sbin/httpd -k start",
-        r"tcp   fe80::1%eth0     8080 LISTEN          812 tmux:\x20server uid\x201000 tmux new\nsession",
+        r"tcp   fe80::1%eth0     8080 LISTEN          812 tmux:\x20server 1000       tmux new\nsession",
         "tcp   ::1              3000 TIME-WAIT         - -               ?",
-        r"tcp   127.0.0.1        3000 ESTABLISHED     812 tmux:\x20server uid\x201000 tmux new\nsession",
+        r"tcp   127.0.0.1        3000 ESTABLISHED     812 tmux:\x20server 1000       tmux new\nsession",
         r"tcp   127.0.0.1        9999 LISTEN           13 \x1b[31m        CORP\Anna\x20B",
     ]
 
