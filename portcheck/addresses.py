@@ -65,6 +65,11 @@ def is_loopback(text: str) -> bool:
     return text == "::1" or unmapped(text).startswith("127.")
 
 
+def is_multicast6(text: str) -> bool:
+    """ff00::/8."""
+    return text.startswith("ff") and ":" in text
+
+
 def is_link_local(text: str) -> bool:
     """fe80::/10: binding one takes a scope, and the scope binds the socket to that device."""
     return text[:3] in ("fe8", "fe9", "fea", "feb")

@@ -36,7 +36,7 @@ def blind_spots(
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
-    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container or namespace"
+    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container, namespace or sandbox"
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",

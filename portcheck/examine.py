@@ -5,7 +5,7 @@ Where they disagree the kernel is right, and the row says so.
 
 from __future__ import annotations
 
-from portcheck.addresses import is_wildcard
+from portcheck.addresses import is_multicast6, is_wildcard
 from portcheck.model import Prediction, Probe, Row
 from portcheck.rules import predict
 from portcheck.servers import sets_reuseaddr
@@ -134,6 +134,8 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
         return Probe("unsupported", _errno("EAFNOSUPPORT", scene))
     if bind.address in scene.absent or _tentative(bind, scene):
         return Probe("not-available", _errno("EADDRNOTAVAIL", scene))
+    if scene.platform == "linux" and endpoint.protocol == "tcp" and is_multicast6(bind.address):
+        return Probe("not-available", "EINVAL")  # __inet6_bind: none on a stream socket
     policy = scene.policy
     exempt = policy.wildcards_exempt and is_wildcard(bind.address)
     if endpoint.port < policy.unprivileged_from and not policy.privileged and not exempt:

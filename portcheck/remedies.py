@@ -142,7 +142,9 @@ BY_KIND: dict[Kind, tuple[Remedy, ...]] = {
     "plain": (Remedy("end it {where}from here", STOP, "owner"),),
     "hidden": (Remedy("only root can see its process and stop it", STOP, "root"),),
     "hidden-from-user": (Remedy("only an administrator can see its process and stop it"),),
-    "hidden-by-namespace": (Remedy("its process runs outside of this container or namespace: ask on the host"),),
+    "hidden-by-namespace": (
+        Remedy("root cannot see its process from inside this container or sandbox: ask on the host"),
+    ),
 }
 
 # The port is not free, and no holder explains it better.

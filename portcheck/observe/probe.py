@@ -28,18 +28,19 @@ OUTCOMES: dict[int, Outcome] = {
     errno.EAFNOSUPPORT: "unsupported",
     errno.EPROTONOSUPPORT: "unsupported",
 }
+WSAEAFNOSUPPORT = 10047
 WINSOCK_OUTCOMES: dict[int, Outcome] = {
     10048: "in-use",
     10013: "denied",
     10049: "not-available",
-    10047: "unsupported",
+    WSAEAFNOSUPPORT: "unsupported",
     10043: "unsupported",
 }
 WINSOCK_NAMES = {
     10048: "WSAEADDRINUSE",
     10013: "WSAEACCES",
     10049: "WSAEADDRNOTAVAIL",
-    10047: "WSAEAFNOSUPPORT",
+    WSAEAFNOSUPPORT: "WSAEAFNOSUPPORT",
     10043: "WSAEPROTONOSUPPORT",
 }
 
@@ -92,8 +93,8 @@ def has_ipv6() -> bool:
     """Whether the kernel makes IPv6 sockets at all (not so with ipv6.disable=1); nothing is bound."""
     try:
         socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
-    except OSError:
-        return False
+    except OSError as refusal:  # a sandbox's own refusal says nothing of the kernel
+        return refusal.errno not in (errno.EAFNOSUPPORT, WSAEAFNOSUPPORT)
     return True
 
 

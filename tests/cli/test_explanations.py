@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hosts import PORTCHECK, Host, need
@@ -65,8 +68,6 @@ def test_a_landlock_rule_is_a_policy(host: Host) -> None:
         pytest.skip("needs Landlock with network rules (Linux 6.7)")
     command = host.argv([str(PORTCHECK), "8000", "--json"])
     done = subprocess.run(command, capture_output=True, preexec_fn=_forbid_bind, check=False, timeout=60)
-    import json
-
     (result,) = json.loads(done.stdout)["results"]
     assert (done.returncode, result["verdict"], result["cause"]) == (1, "denied", "policy")
     assert {row["error"] for row in result["binds"]} == {"EACCES"}
@@ -121,8 +122,6 @@ def test_without_netlink_it_says_what_it_cannot_see(host: Host, tmp_path: Path) 
         "socket.socket.__init__ = refuse\n"
     )
     held = host.hold("0.0.0.0", 8000)
-    import json
-
     done = host.portcheck("8000", "--json", env={"PYTHONPATH": str(tmp_path)})
     (result,) = json.loads(done.stdout)["results"]
     assert (result["verdict"], result["complete"]) == ("in-use", False)
@@ -131,3 +130,110 @@ def test_without_netlink_it_says_what_it_cannot_see(host: Host, tmp_path: Path) 
     free = host.portcheck("8001", "--no-probe", "--json", env={"PYTHONPATH": str(tmp_path)})
     (result,) = json.loads(free.stdout)["results"]
     assert (free.returncode, result["verdict"]) == (3, "unknown")
+
+
+# Applies a filter that makes socket(2) fail with EPERM for one family (-1: for all), then becomes the command.
+SECCOMP = """
+import ctypes, os, platform, struct, sys
+number = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+family = int(sys.argv[1])
+def step(code, true, false, value): return struct.pack("=HBBI", code, true, false, value)
+refuse, allow = step(6, 0, 0, 0x00050001), step(6, 0, 0, 0x7FFF0000)
+asked = [step(0x20, 0, 0, 16), step(0x15, 0, 1, family)] if family >= 0 else []
+program = b"".join([step(0x20, 0, 0, 0), step(0x15, 0, len(asked) + 1, number), *asked, refuse, allow])
+code = ctypes.create_string_buffer(program)
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, struct.pack("@HP", len(program) // 8, ctypes.addressof(code)), 0, 0) == 0
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+NETLINK, EVERY_FAMILY = 16, -1
+
+
+def confined(host: Host, family: int, *args: str) -> tuple[int, dict[str, Any]]:
+    done = host.run([sys.executable, "-c", SECCOMP, str(family), str(PORTCHECK), *args, "--json"], check=False)
+    (result,) = json.loads(done.stdout)["results"]
+    return done.returncode, result
+
+
+def test_where_every_netlink_is_refused_the_binds_still_tell(host: Host) -> None:
+    """As systemd's RestrictAddressFamilies= does: then psutil cannot list the interfaces either."""
+    held = host.hold("127.0.0.1", 8000)
+    code, taken = confined(host, NETLINK, "8000")
+    assert (code, taken["verdict"], taken["owners"][0]["pid"]) == (1, "in-use", held.pid)
+    code, free = confined(host, NETLINK, "8001")
+    assert (code, free["verdict"], free["complete"]) == (0, "free", False)
+    assert {"netlink-refused", "addresses-not-seen"} <= {spot["code"] for spot in free["blind_spots"]}
+    for target in ("eth0:8001", "192.0.2.99:8001"):
+        code, result = confined(host, NETLINK, "--no-probe", target)
+        assert (code, result["verdict"]) == (3, "unknown"), target
+
+
+def test_a_sandbox_without_sockets_is_no_crash(host: Host) -> None:
+    code, result = confined(host, EVERY_FAMILY, "8000")
+    assert (code, result["verdict"], result["cause"]) == (1, "denied", "policy")
+
+
+def test_an_interface_without_addresses(host: Host) -> None:
+    host.ip("link", "add", "bare0", "type", "veth", "peer", "name", "bare1")
+    result = host.result("bare0:8000")
+    assert (result["verdict"], result["cause"], result["complete"]) == ("unavailable", "address", True)
+    assert result["message"] == "Port 8000 cannot be bound: bare0 has no address."
+
+
+def test_an_address_that_is_not_ours_yet(host: Host) -> None:
+    host.run(["sysctl", "-q", "-w", "net.ipv6.conf.eth0.accept_dad=1", "net.ipv6.conf.eth0.dad_transmits=100"])
+    host.ip("address", "add", "fd00::99/64", "dev", "eth0")
+    result = host.result("[fd00::99]:8000")
+    assert (result["verdict"], result["cause"]) == ("unavailable", "address")
+    assert "no interface" not in result["message"]
+    assert all("fd00::99" not in advice["text"] for advice in result["advice"])
+
+
+@pytest.mark.parametrize("options", [["--udp"], ["--udp", "--no-probe"]], ids=" ".join)
+def test_multicast_within_a_link_needs_its_scope(host: Host, options: list[str]) -> None:
+    asked = ("[ff02::fb]:5353", "[ff02::fb%eth0]:5353", "[ff05::fb]:5353")
+    assert [host.result(target, *options)["verdict"] for target in asked] == ["unavailable", "free", "free"]
+
+
+@pytest.mark.parametrize("options", [[], ["--no-probe"]], ids=" ".join)
+def test_no_stream_is_bound_to_ipv6_multicast(host: Host, options: list[str]) -> None:
+    for target in ("[ff02::fb]:5353", "[ff02::fb%eth0]:5353", "[ff05::fb]:5353"):
+        assert host.result(target, *options)["verdict"] == "unavailable"
+
+
+def test_a_known_call_is_not_told_of_another_question(host: Host) -> None:
+    host.hold("::1", 3000)
+    assert "Node's listen(3000) would fail" in host.result("3000", "--as", "node")["message"]
+    for question in (["127.0.0.1:3000", "--as", "node"], ["3000", "--as", "node", "--udp"]):
+        found = host.result(*question)
+        assert (found["verdict"], "listen(" in found["message"]) == ("free", False)
+
+
+def test_what_stands_on_other_addresses_is_not_this_interfaces(host: Host) -> None:
+    host.hold("127.0.0.1", 3000)
+    found = host.result("eth0:3000")
+    assert (found["verdict"], found["complete"], found["sockets"], found["owners"]) == ("free", True, [], [])
+
+
+def test_holders_apart_are_each_stopped_by_name(host: Host) -> None:
+    pids = [host.hold(address, 3000).pid for address in ("127.0.0.1", "::1")]
+    advised = [advice["command"] for advice in host.result("3000")["advice"]]
+    assert advised == [["portcheck", "stop", "3000", "--pid", str(pid)] for pid in pids]
+    (one,) = host.result("[::1]:3000")["advice"]
+    assert one["command"] == ["portcheck", "stop", "[::1]:3000"]
+    plan = host.portcheck(*one["command"][1:], "--dry-run").stdout
+    assert f"(PID {pids[1]})" in plan and str(pids[0]) not in plan
+
+
+def test_pids_are_the_listeners_alone(host: Host) -> None:
+    listens = host.hold("127.0.0.1", 3000)
+    host.hold("127.0.0.2", 3000, "bound")
+    assert host.portcheck("list", "3000", "--pids").stdout == f"{listens.pid}\n"
+    assert host.portcheck("list", "3000", "--pids", "--json").returncode == 2
+
+
+def test_without_proc_verbose_is_no_crash(host: Host) -> None:
+    asked = f"mount -t tmpfs none /proc; {PORTCHECK} -v 8000"
+    done = host.run(["unshare", "-m", "sh", "-c", asked], check=False)
+    assert (done.returncode, "is free" in done.stdout) == (0, True), done.stderr

@@ -12,7 +12,11 @@ from scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
 from portcheck.addresses import Address
 from portcheck.diagnose import WORST_FIRST
 from portcheck.model import BlindSpot, LocalAddress, PortPolicy, PortRange, Probe, Socket, SocketTable
+from portcheck.servers import ANY_SERVER
 from portcheck.target import Host
+
+
+REFUSED = Probe("in-use", "EADDRINUSE")
 
 
 def says(outcome: Any, error: str | None = None) -> Any:
@@ -251,3 +255,14 @@ def test_properties_of_every_diagnosis(layout: list[tuple[str, str]], probe_agre
         if row.with_reuseaddr == "in-use":
             assert row.without_reuseaddr == "in-use", "SO_REUSEADDR only ever relaxes"
         assert all(index < len(found.sockets) for index in (*row.blocked_by, *row.shadows, *row.conflicts))
+
+
+def test_what_a_closed_server_had_set_is_told_only_where_the_kernel_shows_it() -> None:
+    """A refusal without SO_REUSEADDR says nothing of the server before; one with it says that it lacked it."""
+    left = listener("127.0.0.1", state="TIME-WAIT", inode=0, pids=(), expires_in=40.0, remote_address="127.0.0.1")
+    plain = ANY_SERVER._replace(reuseaddr=False)
+    lets_in = diagnosis(scene(left), server=plain, probe=lambda new: Probe("free") if new.reuseaddr else REFUSED)
+    assert (lets_in.verdict, "had not set" in lets_in.message) == ("in-use", False)
+    assert "they refuse a server without SO_REUSEADDR" in lets_in.message
+    refuses = diagnosis(scene(left), probe=lambda _: REFUSED)
+    assert "who left them had not set SO_REUSEADDR" in refuses.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from portcheck.model import PortRange
 from portcheck.packetfilter import Redirect, from_iptables, from_nft
 
@@ -75,3 +77,12 @@ def test_nft() -> None:
 
 def test_no_rules() -> None:
     assert list(from_iptables([])) == list(from_nft({})) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["-A PREROUTING -p tcp -m tcp ! --dport 80 -j REDIRECT --to-ports 9",
+     '-A PREROUTING -p tcp -m tcp --dport 80 -m comment --comment "not -j DNAT" -j ACCEPT'],
+)  # fmt: skip
+def test_a_rule_that_sends_the_port_nowhere(rule: str) -> None:
+    assert list(from_iptables([rule])) == []
