@@ -123,4 +123,4 @@ def test_a_process_outside_of_ones_namespace(host: Host) -> None:
     assert texts(result) == ["root cannot see its process from inside this container or sandbox: ask on the host"]
     refused = host.run([*namespace, str(PORTCHECK), "stop", "8000", "--yes"], check=False)
     assert refused.returncode == 1
-    assert "is not stopped: its process runs outside of this container or namespace" in refused.stdout
+    assert "is not stopped: root cannot see its process from inside this container or sandbox" in refused.stdout

@@ -83,7 +83,7 @@ def test_a_stranger_holds_one(host: Host, shop: Path, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"compose.yaml:8  db   127.0.0.1:5432  in-use  python3 (PID {held.pid})\n" in done.stdout
     assert "\ncompose.yaml:8 db: Port 5432 is in use: python3" in done.stdout
-    assert "      portcheck stop 5432\n" in done.stdout
+    assert "      portcheck stop 127.0.0.1:5432\n" in done.stdout
     assert preflight(host, shop, "--quiet").stdout == ""
     assert preflight(host, shop, "--quiet").returncode == 1
 

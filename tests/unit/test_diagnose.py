@@ -15,7 +15,6 @@ from portcheck.model import BlindSpot, LocalAddress, PortPolicy, PortRange, Prob
 from portcheck.servers import ANY_SERVER
 from portcheck.target import Host
 
-
 REFUSED = Probe("in-use", "EADDRINUSE")
 
 
