@@ -9,24 +9,24 @@ and typer.
 
 from __future__ import annotations
 
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from portcheck.act.reserve import Reservation as Reservation
-    from portcheck.act.reserve import reserve as reserve
     from portcheck.api import check as check
     from portcheck.api import check_all as check_all
     from portcheck.api import listeners as listeners
     from portcheck.api import pick as pick
     from portcheck.api import wait as wait
-    from portcheck.errors import NoFreePort as NoFreePort
     from portcheck.errors import PortcheckError as PortcheckError
     from portcheck.errors import UsageError as UsageError
-    from portcheck.errors import WaitFailed as WaitFailed
     from portcheck.model import Diagnosis as Diagnosis
     from portcheck.model import Socket as Socket
+    from portcheck.pick import NoFreePort as NoFreePort
+    from portcheck.reserve import Reservation as Reservation
+    from portcheck.reserve import reserve as reserve
+    from portcheck.wait.loop import WaitFailed as WaitFailed
 
 __version__ = "0.1.0"
 
@@ -35,13 +35,13 @@ _HOME = {
     "check_all": "api",
     "listeners": "api",
     "pick": "api",
-    "reserve": "act.reserve",
-    "Reservation": "act.reserve",
+    "reserve": "reserve",
+    "Reservation": "reserve",
     "wait": "api",
-    "NoFreePort": "errors",
+    "NoFreePort": "pick",
     "PortcheckError": "errors",
     "UsageError": "errors",
-    "WaitFailed": "errors",
+    "WaitFailed": "wait.loop",
     "Diagnosis": "model",
     "Socket": "model",
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from portcheck.observe import processors
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import fork
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -23,7 +23,7 @@ def main() -> NoReturn:
     """Runs the command line of this process and exits with the code of the contract."""
     # One look at a host leaves no garbage worth collecting; collecting while importing takes a tenth of a whole run.
     gc.disable()
-    processors.OWN_PROCESS = True
+    fork.OWN_PROCESS = True
     code = run(sys.argv[1:])
     gc.freeze()  # nor at exit, where the interpreter collects twice by itself
     sys.exit(code)

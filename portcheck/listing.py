@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from portcheck.model import Owner, Process
-from portcheck.observe.look import ranges_of, survey
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.snapshot import ranges_of, survey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +82,7 @@ def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) 
 
 
 def _gaps(found: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
-    from portcheck.blindness import hidden_owner
+    from portcheck.diagnosis.blind_spots import hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     spots += scene.blind_spots

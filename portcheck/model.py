@@ -7,7 +7,7 @@ checker knows: they are the words of the JSON documents, so nothing is translate
 
 from __future__ import annotations
 
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -325,6 +325,6 @@ class Diagnosis(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Exactly one element of the JSON document's `results`."""
-        from portcheck.render.document import result
+        from portcheck.render.json_documents import result
 
         return result(self)

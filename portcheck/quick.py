@@ -7,8 +7,8 @@ argument lists and compares the requests.
 
 from __future__ import annotations
 
-from portcheck.request import CheckRequest, ListRequest, PickRequest
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.requests import CheckRequest, ListRequest, PickRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

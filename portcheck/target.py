@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from portcheck.addresses import Address, parse_address
 from portcheck.errors import UsageError
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

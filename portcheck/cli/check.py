@@ -16,7 +16,7 @@ from portcheck.cli.options import (
     Verbose,
     face,
 )
-from portcheck.request import CheckRequest
+from portcheck.requests import CheckRequest
 
 
 def check(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from portcheck.cli.options import Json, NoColor, Plain, exclusive, face
-from portcheck.request import ListRequest
+from portcheck.requests import ListRequest
 
 
 def list_(

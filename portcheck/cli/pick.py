@@ -8,7 +8,7 @@ import typer
 
 from portcheck.cli.options import Candidates, Hosts, Json, NoProbe, NoReuse, Profile, Udp
 from portcheck.errors import UsageError
-from portcheck.request import PickRequest
+from portcheck.requests import PickRequest
 
 
 def pick(

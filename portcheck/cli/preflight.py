@@ -8,7 +8,7 @@ import typer
 
 from portcheck.cli.options import Json, NoProbe, Quiet, exclusive
 from portcheck.errors import UsageError
-from portcheck.request import PreflightRequest
+from portcheck.requests import PreflightRequest
 
 FORMATS = ("text", "json", "github", "junit")
 

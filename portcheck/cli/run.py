@@ -8,8 +8,8 @@ import typer
 
 from portcheck.cli.options import Candidates, NoProbe, NoReuse, Profile
 from portcheck.errors import UsageError
-from portcheck.request import RunRequest
-from portcheck.waiting import parse_duration
+from portcheck.requests import RunRequest
+from portcheck.wait.loop import parse_duration
 
 
 def run(

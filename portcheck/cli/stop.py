@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from portcheck.cli.options import Hosts, Json, Targets, Udp
-from portcheck.request import StopRequest
-from portcheck.waiting import parse_duration
+from portcheck.requests import StopRequest
+from portcheck.wait.loop import parse_duration
 
 
 def stop(

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from portcheck.cli.options import Hosts, Json, NoProbe, NoReuse, Profile, Quiet, Targets, Udp, exclusive
-from portcheck.request import WaitRequest
-from portcheck.waiting import parse_duration
+from portcheck.requests import WaitRequest
+from portcheck.wait.loop import parse_duration
 
 
 def wait(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from portcheck.request import (
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.requests import (
     CheckRequest,
     ListRequest,
     PickRequest,
@@ -11,10 +12,9 @@ from portcheck.request import (
     StopRequest,
     WaitRequest,
 )
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from portcheck.request import Request
+    from portcheck.requests import Request
 
 
 def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command

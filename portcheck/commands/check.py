@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck.diagnosis.pipeline import checks, summaries
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.pipeline import checks, summaries
+from portcheck.profiles import server_for
 from portcheck.render import plain, stream
-from portcheck.servers import server_for
 from portcheck.target import parse_targets
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.model import Diagnosis
-    from portcheck.request import CheckRequest
+    from portcheck.requests import CheckRequest
 
 FREE, NOT_FREE, UNKNOWN = 0, 1, 3
 
@@ -53,17 +53,17 @@ def exit_code(diagnoses: Iterable[Diagnosis]) -> int:
 
 def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
     if request.face == "json":
-        from portcheck.render.document import check_document, dumps
+        from portcheck.render.json_documents import check_document, dumps
 
         stream.write([dumps(check_document(diagnoses))])
     elif request.face == "plain" or not stream.is_terminal(sys.stdout):
         for diagnosis in diagnoses:
             stream.write(plain.check(diagnosis, verbose=request.verbose))
     else:
-        from portcheck.render import human
+        from portcheck.render import terminal
 
         stream.write(
-            human.checks(
+            terminal.checks(
                 diagnoses,
                 verbose=request.verbose,
                 width=stream.width(sys.stdout, os.environ),

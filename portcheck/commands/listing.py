@@ -6,17 +6,17 @@ import os
 import sys
 
 from portcheck.listing import Filter, list_sockets
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import plain, stream
 from portcheck.target import parse_ports
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcheck.listing import Listing
     from portcheck.model import Protocol
-    from portcheck.request import ListRequest
+    from portcheck.requests import ListRequest
 
 
 def run(request: ListRequest) -> int:
@@ -49,14 +49,14 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
     if request.pids:
         return plain.pids(socket for socket in listing.sockets if socket.state in ("LISTEN", None))
     if request.face == "json":
-        from portcheck.render.document import dumps, list_document
+        from portcheck.render.json_documents import dumps, list_document
 
         return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
     if request.face == "plain" or not stream.is_terminal(sys.stdout):
         return plain.listing(listing.sockets, listing.processes, remote=request.all)
-    from portcheck.render import human
+    from portcheck.render import terminal
 
-    return human.listing(
+    return terminal.listing(
         listing.sockets,
         listing.processes,
         remote=request.all,

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from portcheck.choose import UNSAFE_IN_BROWSERS, Choice, choose, order
-from portcheck.errors import NoFreePort
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.observe.platform import policy
+from portcheck.observe.system import policy
+from portcheck.pick import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, order
+from portcheck.profiles import server_for
 from portcheck.render import stream
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders
-from portcheck.servers import server_for
 from portcheck.target import EVERY, parse_host, parse_ports
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.request import PickRequest
+    from portcheck.requests import PickRequest
 
 
 def run(request: PickRequest) -> int:
@@ -55,7 +54,7 @@ def pick(request: PickRequest) -> Choice:
 def _print(choice: Choice, request: PickRequest) -> None:
     stream.write([*skipped(choice.diagnoses), *_warnings(choice.ports), *_unseen(choice)], sys.stderr)
     if request.json:
-        from portcheck.render.document import dumps, pick_document
+        from portcheck.render.json_documents import dumps, pick_document
 
         stream.write([dumps(pick_document(choice.ports, choice.diagnoses))])
     elif choice.ports:

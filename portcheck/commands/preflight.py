@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.preflight import PreflightError, read
+from portcheck.preflight.check import Looker
 from portcheck.preflight.judge import PreflightReport, Project, asked, exit_code, judge
-from portcheck.preflight.look import Looker
 from portcheck.render import stream
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portcheck.preflight import Reading
-    from portcheck.request import PreflightRequest
+    from portcheck.requests import PreflightRequest
 
 FINE, UNKNOWN = 0, 3
 SEARCHED = (
@@ -89,7 +89,7 @@ def _nothing(reading: Reading, directory: Path) -> UsageError:
 
 def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
     if request.format == "json":
-        from portcheck.render.document import dumps, preflight_document
+        from portcheck.render.json_documents import dumps, preflight_document
 
         return [dumps(preflight_document(report))]
     if request.format == "github":

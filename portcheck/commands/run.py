@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 import sys
 
-from portcheck.act.attempt import attempt, end_as
-from portcheck.act.handover import caveat
-from portcheck.act.launch import Launch, with_port
-from portcheck.act.place import Wish, take
-from portcheck.act.portfile import PortFile
-from portcheck.act.reserve import one_address
-from portcheck.act.witness import Witness
-from portcheck.choose import order
 from portcheck.commands.pick import skipped
-from portcheck.errors import NoFreePort, UsageError
+from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
+from portcheck.pick import NoFreePort, order
+from portcheck.profiles import server_for
 from portcheck.render import stream
-from portcheck.servers import server_for
+from portcheck.reserve import one_address
+from portcheck.run.attempt import attempt, end_as
+from portcheck.run.choose_port import Wish, take
+from portcheck.run.handover import caveat
+from portcheck.run.launch import Launch, with_port
+from portcheck.run.monitor import Witness
+from portcheck.run.port_file import PortFile
 from portcheck.target import EVERY, parse_host, parse_ports
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from portcheck.act.attempt import Ending
-    from portcheck.act.place import Place
-    from portcheck.request import RunRequest
+    from portcheck.requests import RunRequest
+    from portcheck.run.attempt import Ending
+    from portcheck.run.choose_port import Place
 
 TIME_IS_UP, NEVER_LISTENED = 124, 125
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck.diagnosis.pipeline import checks
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.pipeline import checks
 from portcheck.render import stream
 from portcheck.render.stop import conclusion, intention, wrapped
-from portcheck.stopped import Report, report, untouched
-from portcheck.stopping import plan
+from portcheck.stop.outcome import Report, report, untouched
+from portcheck.stop.plan import plan
 from portcheck.target import parse_targets
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.request import StopRequest
-    from portcheck.stopped import Doing, Outcome
-    from portcheck.stopping import Plan
+    from portcheck.requests import StopRequest
+    from portcheck.stop.outcome import Doing, Outcome
+    from portcheck.stop.plan import Plan
     from portcheck.target import Endpoint
 
 DONE, NOT_FREE, UNKNOWN = 0, 1, 3
@@ -34,7 +34,7 @@ def run(request: StopRequest) -> int:
     endpoints = parse_targets(request.targets, SystemNames(), protocol=protocol, hosts=request.hosts)
     reports = [_stop(endpoint, request) for endpoint in endpoints]
     if request.json:
-        from portcheck.render.document import dumps, stop_document
+        from portcheck.render.json_documents import dumps, stop_document
 
         stream.write([dumps(stop_document(reports))])
     return exit_code(found.outcome for found in reports)
@@ -49,7 +49,7 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
 
 
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
-    from portcheck.act.stop import asker
+    from portcheck.stop.execute import asker
 
     before = _look(endpoint)
     asking = asker(before)
@@ -92,8 +92,8 @@ def _agrees() -> bool:
 
 
 def _carried_out(endpoint: Endpoint, before: Diagnosis, intended: Plan, request: StopRequest) -> Doing:
-    from portcheck.act.stop import carry_out, settle
     from portcheck.render.progress import progress
+    from portcheck.stop.execute import carry_out, settle
 
     def look() -> Diagnosis:
         return _look(endpoint)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
+from portcheck.profiles import server_for
 from portcheck.render import stream
 from portcheck.render.escape import visible
 from portcheck.render.progress import progress
-from portcheck.servers import server_for
-from portcheck.standing import place
 from portcheck.target import parse_targets
-from portcheck.value import TYPE_CHECKING
-from portcheck.waiting import Plan, unmet
-from portcheck.watch import wait_for
+from portcheck.wait.condition import place
+from portcheck.wait.loop import Plan, unmet
+from portcheck.wait.poll import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcheck.model import Advice
-    from portcheck.request import WaitRequest
-    from portcheck.waiting import Outcome, Standing, Waited
+    from portcheck.requests import WaitRequest
+    from portcheck.wait.loop import Outcome, Standing, Waited
 
 EXIT_CODES: dict[Outcome, int] = {"met": 0, "hopeless": 1, "timeout": 124}
 
@@ -31,7 +31,7 @@ def run(request: WaitRequest) -> int:
     with ExitStack() as clock:
         waited = wait(request, _Status(request, clock))
     if request.json:
-        from portcheck.render.document import dumps, wait_document
+        from portcheck.render.json_documents import dumps, wait_document
 
         stream.write([dumps(wait_document("free" if request.free else "listening", waited))])
     elif not request.quiet:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from portcheck.identify.names import called
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from portcheck.model import Container, Process
+    from portcheck.model import Container, Process, Socket
+
 
 SHORT_ID = 12  # what engines themselves show of an id
 CONDITIONS = {
@@ -117,3 +118,36 @@ def since(started_at: float, now: float) -> str:
     """On this machine's clock: `09:00` today, else `2026-11-19`."""
     start, today = time.localtime(started_at), time.localtime(now)
     return time.strftime("%H:%M" if start[:3] == today[:3] else "%Y-%m-%d", start)
+
+
+NAMED_AT_MOST = 3
+
+
+def spread(sockets: Iterable[Socket]) -> str:
+    """Where sockets stand, in words: `every IPv4 and IPv6 address`, `127.0.0.1 and ::1`."""
+    addresses = list(dict.fromkeys(_place_of_socket(socket) for socket in sockets))
+    dual = any(
+        socket.local_address == "::" and socket.v6only is False and socket.interface is None for socket in sockets
+    )
+    plain = {socket.local_address for socket in sockets if socket.interface is None}
+    if dual or {"0.0.0.0", "::"} <= plain:
+        return "every IPv4 and IPv6 address"
+    if "0.0.0.0" in plain:
+        return "every IPv4 address"
+    if "::" in plain:
+        return "every IPv6 address"
+    return listed(addresses)
+
+
+def _place_of_socket(socket: Socket) -> str:
+    if socket.interface and socket.local_address in ("0.0.0.0", "::"):
+        return f"every address of {socket.interface}"
+    return socket.local_address
+
+
+def listed(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`; a long list is cut."""
+    found = list(names)
+    if len(found) > NAMED_AT_MOST:
+        found = [*found[:NAMED_AT_MOST], f"{len(found) - NAMED_AT_MOST} more"]
+    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)

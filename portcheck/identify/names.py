@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from portcheck.model import Process

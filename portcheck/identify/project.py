@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from portcheck.identify.names import base
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.names import names, title
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

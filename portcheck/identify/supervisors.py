@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from portcheck.identify.condition import is_orphaned
+from portcheck.identify.interpreters import arguments, interpreter, script
 from portcheck.identify.names import base, names, title
-from portcheck.identify.runtime import arguments, interpreter, script
-from portcheck.identify.services import MANAGERS
+from portcheck.identify.roles import is_orphaned
 from portcheck.identify.sessions import ide
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.identify.systemd import MANAGERS
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from portcheck.identify.activation import from_environment
 from portcheck.identify.cgroup import placement
-from portcheck.identify.condition import condition
-from portcheck.identify.forwarders import forward
+from portcheck.identify.containers import proxy
+from portcheck.identify.interpreters import script
 from portcheck.identify.project import project
-from portcheck.identify.proxies import proxy
-from portcheck.identify.roles import role
-from portcheck.identify.runtime import script
-from portcheck.identify.services import is_host, is_manager, own_service
+from portcheck.identify.roles import condition, role
 from portcheck.identify.sessions import session
 from portcheck.identify.supervisors import supervision
+from portcheck.identify.systemd import from_environment, is_host, is_manager, own_service
+from portcheck.identify.tunnels import forward
 from portcheck.model import Container, Process
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portcheck.identify.services import is_host
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.identify.systemd import is_host
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,8 +11,8 @@ import struct
 import sys
 
 from portcheck.addresses import is_wildcard, unmapped
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.interfaces import local_addresses
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from portcheck.addresses import Address
@@ -46,7 +46,7 @@ def is_delivered_here(address: Address) -> bool:
         return True
     if sys.platform != "linux" or ":" in text:
         return text.startswith("127.")
-    from portcheck.observe import rtnetlink
+    from portcheck.observe.linux import rtnetlink
 
     try:
         return rtnetlink.route_type(text) == rtnetlink.ROUTE_LOCAL

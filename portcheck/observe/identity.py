@@ -6,15 +6,15 @@ import os
 
 from portcheck.identify.cgroup import placement
 from portcheck.identify.facts import Facts
-from portcheck.identify.lookups import Subject
+from portcheck.identify.managers import Subject
 from portcheck.identify.roles import activators, leaders
-from portcheck.identify.services import is_manager
+from portcheck.identify.systemd import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
-from portcheck.observe.cgroups import cgroup_path
-from portcheck.observe.lookups import ask_engines, ask_managers
-from portcheck.observe.platform import PLATFORM, process
-from portcheck.observe.surroundings import Ancestry, environment, project_files, session
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.context import Ancestry, environment, project_files, session
+from portcheck.observe.linux.cgroups import cgroup_path
+from portcheck.observe.managers import ask_engines, ask_managers
+from portcheck.observe.system import PLATFORM, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

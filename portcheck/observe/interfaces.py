@@ -7,9 +7,9 @@ from socket import AF_INET, AF_INET6
 
 from portcheck.addresses import is_link_local, is_mapped, is_wildcard, parse_address, unmapped
 from portcheck.model import LocalAddress
-from portcheck.observe import procfs
-from portcheck.observe.platform import PLATFORM
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import procfs
+from portcheck.observe.system import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ _NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EINVAL)
 def local_addresses() -> tuple[LocalAddress, ...]:
     """Every address of every interface, loopback included, in the kernel's order.  Raises OSError if none is told."""
     if PLATFORM == "linux":
-        from portcheck.observe import rtnetlink
+        from portcheck.observe.linux import rtnetlink
 
         try:
             return tuple(rtnetlink.addresses())
@@ -88,7 +88,7 @@ def _nonlocal_bind(family: Family) -> bool:
 
 
 def _has_local_route(address: str) -> bool | None:
-    from portcheck.observe import rtnetlink
+    from portcheck.observe.linux import rtnetlink
 
     try:
         return rtnetlink.route_type(address) in (rtnetlink.ROUTE_LOCAL, rtnetlink.ROUTE_BROADCAST)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 
 from portcheck.addresses import Address, parse_address
-from portcheck.observe import procfs
-from portcheck.observe.platform import PLATFORM
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import procfs
+from portcheck.observe.system import PLATFORM
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol

@@ -12,7 +12,7 @@ import errno
 import socket
 
 from portcheck.model import Probe
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from portcheck.model import BindRequest, Outcome, Protocol

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from portcheck.model import BlindSpot, PortRange, SocketTable
-from portcheck.observe import procfs
-from portcheck.observe.platform import PLATFORM
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import procfs
+from portcheck.observe.system import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,13 +37,13 @@ def look(protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth,
 
 
 def _by_psutil(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth) -> SocketTable:
-    from portcheck.observe import psutil_tables
+    from portcheck.observe.portable import sockets
 
-    return psutil_tables.table(protocol, ports, depth)
+    return sockets.table(protocol, ports, depth)
 
 
 def _by_netlink(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool) -> SocketTable:
-    from portcheck.observe import sock_diag
+    from portcheck.observe.linux import sock_diag
 
     if protocol == "udp":
         return SocketTable("udp", tuple(sock_diag.dump("udp", ports)), "everything")
@@ -76,7 +76,7 @@ def multipath(table: SocketTable) -> frozenset[int] | None:
     # A kernel without MPTCP would look for a module to load if it was asked.
     if table.protocol != "tcp" or not ports or procfs.read("sys/net/mptcp/enabled") is None:
         return None
-    from portcheck.observe import sock_diag
+    from portcheck.observe.linux import sock_diag
 
     states = sock_diag.LISTEN if table.depth == "listeners" else sock_diag.EVERY_STATE
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.preflight.declare import Declaration, PreflightError, Reading, Unresolved
+from portcheck.preflight.declarations import Declaration, PreflightError, Reading, Unresolved
 from portcheck.preflight.read import read
 
 __all__ = ["Declaration", "PreflightError", "Reading", "Unresolved", "read"]

@@ -6,10 +6,10 @@ import re
 import shlex
 
 from portcheck.addresses import parse_address
-from portcheck.preflight.declare import shown
-from portcheck.preflight.envfile import port_number
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.declarations import shown
+from portcheck.preflight.dotenv import port_number
 from portcheck.preflight.interpolate import BadTemplateError, Filled, interpolate
-from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from os.path import normpath
 
-from portcheck.preflight.compose_ports import PortSyntaxError, declared, short
-from portcheck.preflight.declare import Declaration, PreflightError, Reading, Unresolved, shown
-from portcheck.preflight.envfile import port_number
-from portcheck.preflight.text import needs, read_text
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.compose.ports import PortSyntaxError, declared, short
+from portcheck.preflight.declarations import Declaration, PreflightError, Reading, Unresolved, shown
+from portcheck.preflight.dotenv import port_number
+from portcheck.preflight.files import needs, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

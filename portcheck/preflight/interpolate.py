@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

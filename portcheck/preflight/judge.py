@@ -7,14 +7,14 @@ from pathlib import PurePath
 
 from portcheck.addresses import ANY4, ANY6
 from portcheck.model import Note
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Literal
 
     from portcheck.model import Diagnosis, Family, Owner, Process, Protocol, Row
-    from portcheck.preflight.declare import Declaration, Unresolved
+    from portcheck.preflight.declarations import Declaration, Unresolved
 
     # A verdict, or what else becomes of a declared port.
     Status = Literal[

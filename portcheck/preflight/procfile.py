@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.commandline import listens
-from portcheck.preflight.declare import Declaration, Reading, Unresolved, shown
-from portcheck.preflight.envfile import assignments, port_number
-from portcheck.preflight.text import read_text
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.declarations import Declaration, Reading, Unresolved, shown
+from portcheck.preflight.dotenv import assignments, port_number
+from portcheck.preflight.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from portcheck.preflight.declare import Reading, together
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.preflight.declarations import Reading, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from portcheck.preflight.find import Source
+    from portcheck.preflight.discover import Source
 
 
 def read(
@@ -31,7 +31,7 @@ def read(
     from os import environ
     from os.path import normpath
 
-    from portcheck.preflight.find import find, named
+    from portcheck.preflight.discover import find, named
 
     variables = environ if environment is None else environment
     chosen = [Path(path) for path in paths]
@@ -43,7 +43,7 @@ def read(
 def _read(source: Source, environment: Mapping[str, str], known: frozenset[str], *, docker: bool) -> Reading:
     file = source.files[0]
     if source.kind == "compose":
-        from portcheck.preflight.compose import read_compose
+        from portcheck.preflight.compose.read import read_compose
 
         return read_compose(source.files, environment, docker=docker)
     if source.kind == "procfile":
@@ -55,10 +55,10 @@ def _read(source: Source, environment: Mapping[str, str], known: frozenset[str],
 
         return read_devcontainer(file, known)
     if source.kind == "env":
-        from portcheck.preflight.envfile import read_env
+        from portcheck.preflight.dotenv import read_env
 
         return read_env(file, environment)
-    from portcheck.preflight.own import read_own
+    from portcheck.preflight.portcheck_toml import read_own
 
     return read_own(file)
 

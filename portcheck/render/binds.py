@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.owners import behind, holders
 from portcheck.render.words import address, listed
-from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from portcheck.model import Answer, Diagnosis, Row

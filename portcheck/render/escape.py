@@ -5,10 +5,11 @@ Inside portcheck such text stays as it was read (os.fsdecode, undecodable bytes 
 
 from __future__ import annotations
 
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 # What str.isprintable() lets pass although nothing is seen of it: the Default_Ignorable_Code_Point of Unicode
 # that are neither Cf nor Cn, and the blank Braille cell.  Two names that differ by one look alike.
@@ -52,10 +53,3 @@ def _escape(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # surrogateescape's spelling of the byte 0x80-0xff
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
-
-
-def utf8(text: str) -> str:
-    """For JSON: what cannot be encoded (undecodable bytes, lone surrogates) becomes U+FFFD, one for each."""
-    if text.isascii():
-        return text
-    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)

@@ -6,17 +6,17 @@ documented toolkit's (actions/toolkit, packages/core/src/command.ts).
 
 from __future__ import annotations
 
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
 from portcheck.render.preflight import advice, remarks, sentences, service, status, summary
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Literal
 
-    from portcheck.preflight.declare import PreflightError
+    from portcheck.preflight.declarations import PreflightError
     from portcheck.preflight.judge import Finding, PreflightReport
 
     Level = Literal["error", "warning", "notice"]

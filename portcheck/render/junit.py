@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
 from portcheck.render.preflight import advice, remarks, sentences, service, status, who
-from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from portcheck.preflight.declare import Declaration, PreflightError, Unresolved
+    from portcheck.preflight.declarations import Declaration, PreflightError, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
 
     Result = Literal["failure", "error", "skipped"]

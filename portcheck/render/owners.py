@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from portcheck.render.clock import local
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.words import NAME_WIDTH, identity, listed, shortened, user
-from portcheck.value import TYPE_CHECKING, NamedTuple
+from portcheck.text import local
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

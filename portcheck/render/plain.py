@@ -10,8 +10,8 @@ Port 3000 is in use: node (PID 812, bo, since 09:00) listens on 127.0.0.1; the o
 
 from __future__ import annotations
 
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -13,18 +13,18 @@ compose.yaml:7 db: Port 5432 is in use: postgres (PID 812, postgres, since 09:00
 from __future__ import annotations
 
 from portcheck.model import Advice
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders, unowned
 from portcheck.render.plain import advice_lines
 from portcheck.render.words import NAME_WIDTH, listed, not_seen, shortened
-from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from portcheck.model import Cause, Diagnosis
-    from portcheck.preflight.declare import Declaration, Unresolved
+    from portcheck.preflight.declarations import Declaration, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport, Status
 
 WORDS: Mapping[Status, str] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager, suppress
 
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.stream import is_terminal
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from portcheck.identify.describe import briefly
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render import plain
 from portcheck.render.escape import visible
 from portcheck.render.words import quoted
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from portcheck.model import Diagnosis
-    from portcheck.stopped import Report
-    from portcheck.stopping import Plan, Step
+    from portcheck.stop.outcome import Report
+    from portcheck.stop.plan import Plan, Step
 
 COMMAND = " " * 6  # what a command is indented by
 

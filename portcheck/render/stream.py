@@ -9,8 +9,8 @@ import sys
 from itertools import islice
 
 from portcheck.errors import PortcheckError
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

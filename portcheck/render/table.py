@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.owners import COMMAND_WIDTH
 from portcheck.render.words import shortened, user
-from portcheck.value import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

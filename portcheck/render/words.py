@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ nobody can read decide).
 from __future__ import annotations
 
 from portcheck.model import Prediction
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,6 @@ def _rules(platform: Platform) -> tuple[Conflict, Shadow | None]:
         from portcheck.rules import macos
 
         return macos.conflict, macos.shadows
-    from portcheck.rules import other
+    from portcheck.rules import unknown_system
 
-    return other.conflict, None
+    return unknown_system.conflict, None

@@ -9,8 +9,8 @@ the last such socket of a port, UDP lets the first overlapping one decide (`test
 from __future__ import annotations
 
 from portcheck.addresses import ANY4, ANY6, is_mapped, unmapped
-from portcheck.rules.logic import all_of, negate
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.rules.three_valued import all_of, negate
 
 if TYPE_CHECKING:
     from portcheck.model import BindRequest, Socket

@@ -8,9 +8,9 @@ rule for one pair can be too strict where another socket is closer, but not too 
 from __future__ import annotations
 
 from portcheck.addresses import ANY4, ANY6, is_wildcard
-from portcheck.rules.logic import all_of, any_of, negate
-from portcheck.rules.stacks import is_connected, met
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.rules.dual_stack import is_connected, met
+from portcheck.rules.three_valued import all_of, any_of, negate
 
 if TYPE_CHECKING:
     from portcheck.model import BindRequest, Socket

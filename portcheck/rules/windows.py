@@ -11,9 +11,9 @@ Microsoft; nodejs/node#9390), so a row with an unknown v6only stands for its own
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
-from portcheck.rules.logic import agreed, any_of
-from portcheck.rules.stacks import is_connected, met
-from portcheck.value import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.rules.dual_stack import is_connected, met
+from portcheck.rules.three_valued import agreed, any_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

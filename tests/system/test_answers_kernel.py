@@ -17,7 +17,7 @@ from socket_states import describe, reached
 
 from portcheck.addresses import ANY4, ANY6, family_of
 from portcheck.model import Socket
-from portcheck.rules.answers import answering
+from portcheck.rules.reachability import answering
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol, State

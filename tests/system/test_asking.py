@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from portcheck.observe.asking import Answer, NoAnswerError, Patience, ask, is_there
+from portcheck.observe.subprocesses import Answer, NoAnswerError, Patience, ask, is_there
 
 
 def python(text: str) -> tuple[str, ...]:

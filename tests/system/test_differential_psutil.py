@@ -21,7 +21,9 @@ from socket_states import Old, make, olds, open_helpers
 from zoo import NOBODY, held_by_child, inode, netns
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe import owners, psutil_tables, sockets
+from portcheck.observe import sockets
+from portcheck.observe.linux import descriptors
+from portcheck.observe.portable import sockets as portable_sockets
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -40,7 +42,7 @@ def both(protocol: Protocol, *ports: PortRange) -> tuple[SocketTable, SocketTabl
     wanted = ports or None
     table = sockets.look(protocol, wanted, depth="everything", may_bind=False)
     assert not [spot for spot in table.blind_spots if spot.code == "netlink-refused"]
-    return table, psutil_tables.table(protocol, wanted, "everything")
+    return table, portable_sockets.table(protocol, wanted, "everything")
 
 
 def common(seen: Socket) -> tuple[object, ...]:
@@ -56,7 +58,7 @@ def compare(by_netlink: SocketTable, by_psutil: SocketTable) -> int:
     inodes = {seen.inode for seen in shown}
     held = {seen.inode: seen.pids for seen in by_psutil.sockets if seen.inode}
     assert set(held) <= inodes
-    found = owners.holders(held).pids
+    found = descriptors.holders(held).pids
     for number, pids in held.items():
         assert pids
         assert number
@@ -110,7 +112,7 @@ def test_a_zoo_of_two_users(report: Callable[[str], None]) -> None:
 def test_without_connections() -> None:
     kept = everything_at(1000, "127.0.0.1")
     by_netlink = sockets.look("tcp", None, depth="listeners", may_bind=False)
-    by_psutil = psutil_tables.table("tcp", None, "listeners")
+    by_psutil = portable_sockets.table("tcp", None, "listeners")
     assert compare(by_netlink, by_psutil) == 5
     assert len(kept) > 5
 
@@ -175,7 +177,7 @@ def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(psutil.Process, "net_connections", connections)
-    found = psutil_tables.table("tcp", [PortRange(zoo.port(server), zoo.port(server))], "listeners")
+    found = portable_sockets.table("tcp", [PortRange(zoo.port(server), zoo.port(server))], "listeners")
     (seen,) = found.sockets
     assert (seen.pids, seen.state, seen.inode) == ((os.getpid(),), "LISTEN", inode(server))
     codes = [spot.code for spot in found.blind_spots]
@@ -189,7 +191,7 @@ def test_a_socket_of_a_process_that_let_go_may_have_others(monkeypatch: pytest.M
     server = zoo.listener()
     (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (zoo.port(server),)]
     monkeypatch.setattr(psutil, "net_connections", lambda _: [real._replace(fd=99999)])
-    found = psutil_tables.table("tcp", None, "everything")
+    found = portable_sockets.table("tcp", None, "everything")
     assert [(seen.inode, seen.pids) for seen in found.sockets] == [(None, (os.getpid(),))]
     assert [spot.code for spot in found.blind_spots] == ["bound-not-visible", "one-process-per-socket"]
     zoo.close_all()

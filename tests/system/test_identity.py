@@ -18,7 +18,7 @@ from rigs.sandbox import wait_for
 
 from portcheck.model import Container, Process, Socket
 from portcheck.observe.identity import identities
-from portcheck.observe.processes import process
+from portcheck.observe.linux.processes import process
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
 

@@ -14,8 +14,9 @@ import zoo
 from zoo import NOBODY, Namespace, netns
 
 from portcheck.model import LocalAddress
-from portcheck.observe import interfaces, kernel_owned, procfs, rtnetlink, sock_diag
+from portcheck.observe import interfaces
 from portcheck.observe.interfaces import is_local, local_addresses
+from portcheck.observe.linux import kernel_ports, procfs, rtnetlink, sock_diag
 
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
@@ -144,9 +145,9 @@ def test_elsewhere_only_the_interfaces_tell(monkeypatch: pytest.MonkeyPatch, add
 
 
 def test_a_vxlan_device_holds_its_udp_port(namespace: Namespace) -> None:
-    assert kernel_owned.kernel_owned() == {}
+    assert kernel_ports.kernel_owned() == {}
     namespace.ip("link add vx0 type vxlan id 5 dev v0 dstport 4789", "link set vx0 up")
-    assert kernel_owned.kernel_owned() == {("udp", 4789): "VXLAN interface vx0"}
+    assert kernel_ports.kernel_owned() == {("udp", 4789): "VXLAN interface vx0"}
     with pytest.raises(OSError, match="in use"):
         zoo.udp(4789, "0.0.0.0")
     (seen,) = sock_diag.dump("udp", None)
@@ -157,7 +158,7 @@ def test_the_nfs_server_lists_its_ports(monkeypatch: pytest.MonkeyPatch) -> None
     ports = b"rdma 20049\ntcp 2049\nudp 2049\ntcp 2050\nodd\n"
     monkeypatch.setattr(procfs, "read", {"fs/nfsd/portlist": ports}.get)
     monkeypatch.setattr(rtnetlink, "links", list)
-    assert kernel_owned.kernel_owned() == {
+    assert kernel_ports.kernel_owned() == {
         ("tcp", 2049): "NFS server (nfsd)",
         ("udp", 2049): "NFS server (nfsd)",
         ("tcp", 2050): "NFS server (nfsd)",
@@ -169,4 +170,4 @@ def test_where_links_cannot_be_listed_nothing_is_evidence(monkeypatch: pytest.Mo
         raise PermissionError
 
     monkeypatch.setattr(rtnetlink, "links", refused)
-    assert not [owner for owner in kernel_owned.kernel_owned().values() if "interface" in owner]
+    assert not [owner for owner in kernel_ports.kernel_owned().values() if "interface" in owner]

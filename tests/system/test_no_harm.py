@@ -12,7 +12,7 @@ import pytest
 from kernel_lab import in_namespace, needs_lab
 
 from portcheck.api import check
-from portcheck.observe import sock_diag
+from portcheck.observe.linux import sock_diag
 
 pytestmark = needs_lab
 

@@ -15,8 +15,8 @@ import pytest
 import zoo
 from zoo import NOBODY, Hidden, held_by_child, in_child, inode, netns
 
-from portcheck.observe import owners, procfs, rare_holders
-from portcheck.observe.owners import Holders, holders
+from portcheck.observe.linux import descriptors, fd_walk, procfs, rare_holders
+from portcheck.observe.linux.descriptors import Holders, holders
 
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
@@ -108,7 +108,7 @@ def test_a_process_is_read_until_everything_is_found(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "readlink", readlink)
     link = f"socket:[{inode(server)}]"
-    assert owners.held_links("self/fd", frozenset([link])) == {link}
+    assert fd_walk.held_links("self/fd", frozenset([link])) == {link}
     assert len(read) == before + 1 < len(kept)
 
 
@@ -158,13 +158,13 @@ def test_a_ring_in_a_threads_own_descriptors() -> None:
 
 def test_threads_that_share_their_descriptors_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    real = owners.held_links
+    real = fd_walk.held_links
 
     def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
         read.append(table)
         return real(table, wanted)
 
-    monkeypatch.setattr(owners, "held_links", held_links)
+    monkeypatch.setattr(fd_walk, "held_links", held_links)
 
     def with_threads() -> None:
         import threading
@@ -262,8 +262,8 @@ def _in_unshared(options: list[str], wanted: int, before: str = "exec") -> Holde
     python = "/usr/bin/python3"
     if not os.access(python, os.X_OK):
         pytest.skip(f"needs {python}")
-    root = Path(owners.__file__).parents[2]
-    program = f"from portcheck.observe.owners import holders; print(tuple(holders([{wanted}])))"
+    root = Path(descriptors.__file__).parents[3]
+    program = f"from portcheck.observe.linux.descriptors import holders; print(tuple(holders([{wanted}])))"
     done = subprocess.run(
         ["unshare", *options, "--", "sh", "-c", f'{before} "$@"', "sh", python, "-c", program],
         env={"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]},

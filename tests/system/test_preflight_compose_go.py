@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portcheck.preflight import PreflightError, Reading, read
-from portcheck.preflight.compose import read_compose
+from portcheck.preflight.compose.read import read_compose
 from portcheck.preflight.interpolate import interpolate
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")

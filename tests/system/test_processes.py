@@ -17,7 +17,8 @@ import pytest
 import zoo
 
 from portcheck.model import Process
-from portcheck.observe import processes, procfs, psutil_processes
+from portcheck.observe.linux import processes, procfs
+from portcheck.observe.portable import processes as portable_processes
 
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
@@ -69,7 +70,7 @@ def test_another_process_is_as_psutil_tells_it() -> None:
 
 
 def assert_alike(pid: int) -> None:
-    ours, theirs = seen(pid), psutil_processes.process(pid)
+    ours, theirs = seen(pid), portable_processes.process(pid)
     assert theirs
     for field in ("pid", "name", "uid", "user", "command", "cwd", "parent_pid", "executable"):
         assert getattr(ours, field) == getattr(theirs, field), field
@@ -84,7 +85,7 @@ def test_start_ticks_are_the_kernels() -> None:
 def test_no_process() -> None:
     free = next(pid for pid in range(2**22 - 1, 1, -1) if not Path(f"/proc/{pid}").exists())
     assert processes.process(free) is None
-    assert psutil_processes.process(free) is None
+    assert portable_processes.process(free) is None
 
 
 @pytest.mark.parametrize("name", [b"a) R 1 (b", b"two\nlines", b"\xff\xfe\x1b[31m", b" "])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import portcheck
-from portcheck.act.portfile import PortFile
 from portcheck.errors import PortcheckError
+from portcheck.run.port_file import PortFile
 
 
 def candidates(count: int, address: str = "127.0.0.1") -> list[int]:

@@ -20,7 +20,9 @@ import zoo
 from zoo import NOBODY, Namespace, inode, netns, port
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe import cgroups, psutil_tables, sock_diag, sockets
+from portcheck.observe import sockets
+from portcheck.observe.linux import cgroups, sock_diag
+from portcheck.observe.portable import sockets as portable_sockets
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -401,7 +403,7 @@ def test_where_everything_is_refused_that_is_said(monkeypatch: pytest.MonkeyPatc
     assert [spot.code for spot in found.blind_spots] == [
         "netlink-refused", "sockets-not-visible", "bound-not-visible",
     ]  # fmt: skip
-    assert not psutil_tables.table("tcp", None, "listeners").sees_bound_only
+    assert not portable_sockets.table("tcp", None, "listeners").sees_bound_only
 
 
 # No harm

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hosts import PORTCHECK, Host, need
 
-from portcheck.observe import netlink, owners
+from portcheck.observe.linux import descriptors, netlink
 from portcheck.target import parse_targets
 
 FDS = 200
@@ -78,7 +78,7 @@ def test_import_portcheck_imports_nothing_heavy() -> None:
 class Counts:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.dumps = self.walks = 0
-        real_dump, real_walk = netlink.Netlink.dump, owners.holders
+        real_dump, real_walk = netlink.Netlink.dump, descriptors.holders
 
         def dump(*args: object, **more: object) -> object:
             self.dumps += 1
@@ -89,12 +89,12 @@ class Counts:
             return real_walk(*args)  # type: ignore[arg-type]
 
         monkeypatch.setattr(netlink.Netlink, "dump", dump)
-        monkeypatch.setattr(owners, "holders", walk)
+        monkeypatch.setattr(descriptors, "holders", walk)
 
 
 def questions(text: str) -> int:
+    from portcheck.diagnosis.pipeline import checks
     from portcheck.observe.names import SystemNames
-    from portcheck.pipeline import checks
 
     return len(list(checks(parse_targets([text], SystemNames()), probe=False)))
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 from zoo import NOBODY, in_child, wait_until
 
-from portcheck.act.terminate import end, is_alive
 from portcheck.errors import PortcheckError
 from portcheck.model import Process
-from portcheck.observe.people import process_now
+from portcheck.observe.system import process_now
+from portcheck.stop.terminate import end, is_alive
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux's /proc")
 
@@ -54,7 +54,7 @@ def test_without_clock_ticks_the_time_of_its_start_tells(
 ) -> None:
     """As psutil knows processes."""
     now = seen(program)._replace(start_ticks=None, started_at=1000.5)
-    monkeypatch.setattr("portcheck.act.terminate.process_now", lambda pid: now if pid == program.pid else None)
+    monkeypatch.setattr("portcheck.stop.terminate.process_now", lambda pid: now if pid == program.pid else None)
     with pytest.raises(PortcheckError, match="no longer"):
         end(now._replace(started_at=1000.25), signal.SIGTERM)
     assert program.poll() is None

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from portcheck.model import (
-    Advice,
-    Answer,
-    Bind,
-    BlindSpot,
-    Container,
-    Diagnosis,
-    Note,
-    Owner,
-    Process,
-    Row,
-    Socket,
-)
+from portcheck.model import Advice, Answer, Bind, BlindSpot, Container, Diagnosis, Note, Owner, Process, Row, Socket
 
 if TYPE_CHECKING:
     from portcheck.model import Family

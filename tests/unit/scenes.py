@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from portcheck.diagnose import diagnose
-from portcheck.examine import examine
+from portcheck.diagnosis.bind_table import examine
+from portcheck.diagnosis.verdict import diagnose
 from portcheck.model import (
     BindRequest,
     Diagnosis,
@@ -19,8 +19,8 @@ from portcheck.model import (
     Socket,
     SocketTable,
 )
+from portcheck.profiles import ANY_SERVER, Server
 from portcheck.rules import predict
-from portcheck.servers import ANY_SERVER, Server
 from portcheck.target import EVERY, Endpoint, Host
 
 LO4 = LocalAddress("127.0.0.1", "ipv4", "lo")

@@ -9,12 +9,12 @@ from examples import ANY4
 from generated import vocabulary
 from scenes import diagnosis, endpoint, listener, scene
 
-from portcheck.advise import advise
-from portcheck.identify.macos import LAUNCHD, MACOS
+from portcheck.identify.launchd import LAUNCHD, MACOS
 from portcheck.identify.windows import SEVERAL, WINDOWS
-from portcheck.kinds import MANAGED, SIGNALLED, kind_of
 from portcheck.model import Advice, Container, Owner, PortPolicy, PortRange, Process, Row, Scene, Socket
-from portcheck.remedies import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
+from portcheck.remedies.advise import advise
+from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
+from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
 
 ROOT, BO, ANN = 0, 1000, 1001
 WEB = "4c01db0b339ceba6a9c2e8e4f8d1d9f2a3b4c5d6e7f80910a1b2c3d4e5f60718"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
 
 from portcheck.addresses import Address
-from portcheck.diagnose import WORST_FIRST
+from portcheck.diagnosis.verdict import WORST_FIRST
 from portcheck.model import BlindSpot, LocalAddress, PortPolicy, PortRange, Probe, Socket, SocketTable
-from portcheck.servers import ANY_SERVER
+from portcheck.profiles import ANY_SERVER
 from portcheck.target import Host
 
 REFUSED = Probe("in-use", "EADDRINUSE")
@@ -85,9 +85,9 @@ def test_time_wait_names_itself_even_where_reuseaddr_gets_through() -> None:
 def test_without_a_probe_unreadable_flags_are_unknown_by_name() -> None:
     left = listener(state="TIME-WAIT", inode=0, pids=None, expires_in=43.0)
     seen = scene(left)
-    from portcheck.diagnose import diagnose
-    from portcheck.examine import examine
-    from portcheck.servers import ANY_SERVER
+    from portcheck.diagnosis.bind_table import examine
+    from portcheck.diagnosis.verdict import diagnose
+    from portcheck.profiles import ANY_SERVER
 
     rows_without_probe = examine(endpoint(), [left], seen, ANY_SERVER, None)
     found = diagnose(endpoint(), rows_without_probe, [left], seen, ANY_SERVER)

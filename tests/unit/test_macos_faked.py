@@ -69,7 +69,7 @@ c.net_if_addrs = lambda: [
 PORTCHECK = r"""
 import portcheck
 from portcheck.observe import macos, platform
-from portcheck.observe.asking import Answer
+from portcheck.observe.subprocesses import Answer
 macos.ask = lambda argv, patience: Answer(True, "663\t0\tcom.apple.controlcenter\n", "")
 """
 
@@ -147,7 +147,7 @@ def test_the_privileged_ports(root: bool, privileged: bool) -> None:
 
 def test_only_what_decides_is_taken_from_an_environment() -> None:
     code = (
-        "from portcheck.observe.psutil_processes import environment\ntell([environment(pid) for pid in (812, 1, 99)])"
+        "from portcheck.observe.portable.processes import environment\ntell([environment(pid) for pid in (812, 1, 99)])"
     )
     assert on_macos(code) == [{"TERM_PROGRAM": "vscode"}, {}, {}]
 

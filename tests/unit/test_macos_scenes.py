@@ -8,8 +8,8 @@ import pytest
 from scenes import Prober, diagnosis, endpoint, listener, process, scene
 
 from portcheck.model import BindRequest, BlindSpot, LocalAddress, PortPolicy, Probe, Scene, Socket, SocketTable
+from portcheck.profiles import PROFILES, server_for
 from portcheck.rules import predict
-from portcheck.servers import PROFILES, server_for
 from portcheck.target import Host, parse_host
 
 HIDDEN = BlindSpot("processes-hidden", "the sockets of 300 other users' processes cannot be seen", "use sudo")

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scenes import endpoint, listener, process, scene
 
-from portcheck.identify.macos import Job, Known, read_jobs, read_sockets, recognised
+from portcheck.identify.launchd import Job, Known, read_jobs, read_sockets, recognised
 from portcheck.model import PortRange, Process, Scene, Socket, SocketTable
-from portcheck.observe import lsof, macos
-from portcheck.observe.asking import Answer, NoAnswerError
+from portcheck.observe.macos import launchd
+from portcheck.observe.portable import lsof
+from portcheck.observe.subprocesses import Answer, NoAnswerError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "macos"
 EVERY_PORT = [PortRange(1, 65535)]
@@ -77,7 +78,7 @@ def on_macos(*sockets: Socket, **fields: Any) -> Scene:
 
 @pytest.fixture
 def nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portcheck.observe.people.with_holders", lambda found: found)
+    monkeypatch.setattr("portcheck.observe.holders.with_holders", lambda found: found)
 
 
 def test_lsof_adds_what_psutil_did_not_show(monkeypatch: pytest.MonkeyPatch, nobody_asked: None) -> None:
@@ -159,11 +160,14 @@ def test_what_a_job_merely_started_is_not_that_job() -> None:
 
 
 def test_launchd_that_listens_for_a_job() -> None:
-    launchd = process(1, "launchd", parent_pid=None, role="service manager")
+    launchd_process = process(1, "launchd", parent_pid=None, role="service manager")
     job = Job("com.openssh.sshd", "system/com.openssh.sshd")
-    found = recognised(launchd, {1: launchd}, (listener(port=22),), Known(listening={("tcp", 22): job}))
+    found = recognised(launchd_process, {1: launchd_process}, (listener(port=22),), Known(listening={("tcp", 22): job}))
     assert (found.activation, found.supervised) == ("com.openssh.sshd", "system/com.openssh.sshd")
-    assert recognised(launchd, {1: launchd}, (listener(port=23),), Known(listening={("tcp", 22): job})) == launchd
+    assert (
+        recognised(launchd_process, {1: launchd_process}, (listener(port=23),), Known(listening={("tcp", 22): job}))
+        == launchd_process
+    )
 
 
 @pytest.mark.parametrize(("port", "service"), [(5000, "AirPlay Receiver"), (7000, "AirPlay Receiver"), (5001, None)])
@@ -179,14 +183,14 @@ def test_only_children_of_launchd_are_asked_for(monkeypatch: pytest.MonkeyPatch)
         asked.append(argv)
         return Answer(True, recorded("launchctl-print-system.txt" if "print" in argv else "launchctl-list.txt"), "")
 
-    monkeypatch.setattr(macos, "ask", answer)
+    monkeypatch.setattr(launchd, "ask", answer)
     monkeypatch.setattr("os.getuid", lambda: 501)
     in_terminal = process(4021, "nginx", uid=501, parent_pid=900)
     by_launchd = in_terminal._replace(parent_pid=1)
     held = listener(port=80, pids=(4021,), uid=None, user=None)
-    assert macos.recognised(on_macos(held, processes=(in_terminal,))).processes[4021].service is None
+    assert launchd.recognised(on_macos(held, processes=(in_terminal,))).processes[4021].service is None
     assert asked == []
-    found = macos.recognised(on_macos(held, processes=(by_launchd,)))
+    found = launchd.recognised(on_macos(held, processes=(by_launchd,)))
     assert found.processes[4021].supervised == "gui/501/homebrew.mxcl.nginx"
     assert asked == [("launchctl", "print", "system"), ("launchctl", "list")]
     assert [(one.uid, one.user) for one in found.tables["tcp"].sockets] == [(501, "root")]
@@ -196,8 +200,8 @@ def test_a_silent_launchctl_is_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(argv: object, patience: object) -> Answer:
         raise NoAnswerError("cannot be run: No such file or directory")
 
-    monkeypatch.setattr(macos, "ask", refuse)
-    found = macos.recognised(on_macos(listener(), processes=(process(),)))
+    monkeypatch.setattr(launchd, "ask", refuse)
+    found = launchd.recognised(on_macos(listener(), processes=(process(),)))
     assert [spot.code for spot in found.blind_spots] == ["service-manager-no-answer"]
 
 
@@ -207,10 +211,10 @@ def test_the_jobs_for_which_launchd_listens_are_in_their_property_lists(
     (tmp_path / "ssh.plist").write_bytes((FIXTURES / "ssh.plist").read_bytes())
     (tmp_path / "broken.plist").write_text("no property list", encoding="utf-8")
     (tmp_path / "other.txt").write_text("", encoding="utf-8")
-    monkeypatch.setattr(macos, "DAEMONS", (str(tmp_path), "/no/such/folder"))
-    monkeypatch.setattr(macos, "AGENTS", ())
-    launchd = process(1, "launchd", role="service manager", parent_pid=None)
+    monkeypatch.setattr(launchd, "DAEMONS", (str(tmp_path), "/no/such/folder"))
+    monkeypatch.setattr(launchd, "AGENTS", ())
+    first = process(1, "launchd", role="service manager", parent_pid=None)
     held = listener(port=22, pids=(1,))
-    found = macos.recognised(on_macos(held, processes=(launchd,)))
+    found = launchd.recognised(on_macos(held, processes=(first,)))
     assert found.processes[1].activation == "com.openssh.sshd"
     assert isinstance(found.tables["tcp"], SocketTable)

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcheck.model import LocalAddress, PortRange, Socket
-from portcheck.observe import rtnetlink, sock_diag, wireguard
-from portcheck.observe.kernel_owned import tunnel
-from portcheck.observe.netlink import Netlink, attribute, attributes, messages
+from portcheck.observe.linux import rtnetlink, sock_diag, wireguard
+from portcheck.observe.linux.kernel_ports import tunnel
+from portcheck.observe.linux.netlink import Netlink, attribute, attributes, messages
 
 if sys.platform == "win32":
     pytest.skip("Windows has no netlink", allow_module_level=True)
@@ -58,7 +58,7 @@ class FakeKernel:
 
 def kernel(monkeypatch: pytest.MonkeyPatch, *answers: Sequence[bytes]) -> FakeKernel:
     fake = FakeKernel(*answers)
-    monkeypatch.setattr("portcheck.observe.netlink.socket.socket", lambda *_: fake)
+    monkeypatch.setattr("portcheck.observe.linux.netlink.socket.socket", lambda *_: fake)
     return fake
 
 
@@ -258,8 +258,8 @@ def test_the_release_tells_whether_bound_sockets_show(
     def never(*_: object) -> NoReturn:
         raise AssertionError("asked the kernel")
 
-    monkeypatch.setattr("portcheck.observe.sock_diag.os.uname", Uname)
-    monkeypatch.setattr("portcheck.observe.sock_diag.socket.socket", never)
+    monkeypatch.setattr("portcheck.observe.linux.sock_diag.os.uname", Uname)
+    monkeypatch.setattr("portcheck.observe.linux.sock_diag.socket.socket", never)
     assert sock_diag.sees_bound_only.__wrapped__(may_bind=False) is sees
 
 

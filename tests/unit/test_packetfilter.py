@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from portcheck.model import PortRange
-from portcheck.packetfilter import Redirect, from_iptables, from_nft
+from portcheck.observe.linux.packet_filter import Redirect, from_iptables, from_nft
 
 # iptables-save -t nat, with docker.io 20.10 publishing 8088:80
 DOCKER = """

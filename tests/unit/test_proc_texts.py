@@ -10,8 +10,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("/proc is Linux's", allow_module_level=True)
 
-from portcheck.observe.cgroups import find_hierarchy
-from portcheck.observe.processes import full_name, read_cgroup, read_command
+from portcheck.observe.linux.cgroups import find_hierarchy
+from portcheck.observe.linux.processes import full_name, read_cgroup, read_command
 
 
 @pytest.mark.parametrize(

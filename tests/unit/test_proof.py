@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from scenes import NOON, diagnosis, listener, process, scene
 
-from portcheck.act.launch import with_port
 from portcheck.model import Socket
-from portcheck.proof import Proof, prove
+from portcheck.run.launch import with_port
+from portcheck.run.proof import Proof, prove
 
 NODE = process(812, "node", parent_pid=800)
 STRANGER = process(99, "python3", parent_pid=1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from portcheck import cli, quick
 from portcheck.errors import PortcheckError
-from portcheck.request import CheckRequest, ListRequest, PickRequest
+from portcheck.requests import CheckRequest, ListRequest, PickRequest
 
 WORDS = st.sampled_from(
     [

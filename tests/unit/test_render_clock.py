@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from examples import STARTED
 
-from portcheck.render.clock import local, utc
+from portcheck.text import local, utc
 
 
 @pytest.fixture

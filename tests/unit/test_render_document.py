@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from portcheck.model import BlindSpot, Diagnosis, Owner, Process, Socket
-from portcheck.render.document import check_document, dumps, list_document, owner, pick_document, result
+from portcheck.render.json_documents import check_document, dumps, list_document, owner, pick_document, result
 
 SCHEMA: dict[str, Any] = json.loads(files("portcheck").joinpath("schema.json").read_text())
 # The contract's keys, in its order: what a reader of the JSON may count on.
@@ -208,7 +208,7 @@ def test_list() -> None:
 
 
 def test_json_is_imported_for_json_only() -> None:
-    code = "import sys, portcheck.render.plain, portcheck.render.stream, portcheck.render.document as d; "
+    code = "import sys, portcheck.render.plain, portcheck.render.stream, portcheck.render.json_documents as d; "
     code += "print([name for name in ('json', 'rich', 'datetime', 're', 'typing') if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

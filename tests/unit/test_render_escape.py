@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portcheck.render.escape import INVISIBLE, MOST_MARKS, utf8, visible
+from portcheck.render.escape import INVISIBLE, MOST_MARKS, visible
+from portcheck.text import utf8
 
 ANYTHING = st.text(st.characters())  # surrogates too
 

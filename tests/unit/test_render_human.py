@@ -26,8 +26,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portcheck.model import Advice, Diagnosis, Note, Owner, Process
-from portcheck.render import human, plain
-from portcheck.render.clock import local
+from portcheck.render import plain, terminal
+from portcheck.text import local
 
 SINCE = local(STARTED)
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colo
 
 
 def told(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80) -> str:
-    return "\n".join(human.check(diagnosis, verbose=verbose, width=width))
+    return "\n".join(terminal.check(diagnosis, verbose=verbose, width=width))
 
 
 def test_free_is_one_line() -> None:
@@ -44,7 +44,7 @@ def test_free_is_one_line() -> None:
 
 def test_a_sentence_is_coloured_as_rich_does_it() -> None:
     alone, remarked = diagnosis(8000), diagnosis(8000, notes=(Note("reserved", "kept"),))
-    first, second = (next(human.check(found, colour=True)) for found in (alone, remarked))
+    first, second = (next(terminal.check(found, colour=True)) for found in (alone, remarked))
     assert first == second == "\x1b[1;32mPort 8000 is free on every IPv4 and IPv6 address.\x1b[0m"
 
 
@@ -175,7 +175,7 @@ def test_nothing_is_wider_than_the_terminal_but_commands(name: str, width: int) 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_colour_only_adds_colours(name: str) -> None:
-    coloured = "\n".join(human.check(EXAMPLES[name](), colour=True))
+    coloured = "\n".join(terminal.check(EXAMPLES[name](), colour=True))
     bare = [line.rstrip() for line in ESCAPE.sub("", coloured).split("\n")]
     assert bare == told(EXAMPLES[name]()).split("\n")
     assert coloured.startswith("\x1b[1;3")
@@ -183,14 +183,14 @@ def test_colour_only_adds_colours(name: str) -> None:
 
 def test_the_verdict_has_its_colour() -> None:
     first = [
-        next(human.check(found, colour=True)).split("m")[0]
+        next(terminal.check(found, colour=True)).split("m")[0]
         for found in (diagnosis(), httpd_everywhere(), diagnosis(verdict="unknown"))
     ]
     assert first == ["\x1b[1;32", "\x1b[1;31", "\x1b[1;33"]
 
 
 def test_several_ports_are_set_apart_where_more_than_a_line_is_said() -> None:
-    shown = list(human.checks([diagnosis(1), diagnosis(2), with_a_udp_note(), diagnosis(3)]))
+    shown = list(terminal.checks([diagnosis(1), diagnosis(2), with_a_udp_note(), diagnosis(3)]))
     assert [line[:8] for line in shown] == [
         "Port 1 i",
         "Port 2 i",
@@ -219,7 +219,7 @@ def test_hostile_text_is_only_text() -> None:
 @settings(max_examples=40, deadline=None)
 @given(diagnoses(), st.sampled_from([1, 20, 80]))
 def test_no_diagnosis_reaches_the_terminal_raw(found: Diagnosis, width: int) -> None:
-    lines = list(human.check(found, verbose=True, width=width, colour=True))
+    lines = list(terminal.check(found, verbose=True, width=width, colour=True))
     assert all(ESCAPE.sub("", line).isprintable() for line in lines)
 
 
@@ -232,20 +232,20 @@ def test_listing() -> None:
         382: Process(382, name="httpd", command=("/usr/sbin/httpd", "-k", "start")),
         812: Process(812, name="tmux: server", command=("tmux",)),
     }
-    assert list(human.listing(sockets, processes)) == [
+    assert list(terminal.listing(sockets, processes)) == [
         "PROTO  ADDRESS                         PORT  STATE       PID  NAME          USER",
         "tcp    0.0.0.0                           80  LISTEN  382,390  httpd         root",
         "tcp    fe80::aaaa:bbbb:cccc:dddd%eth0  8080  LISTEN      812  tmux: server  bo",
     ]
-    wide = list(human.listing(sockets, processes, remote=True, width=120))
+    wide = list(terminal.listing(sockets, processes, remote=True, width=120))
     assert wide[0].split()[-2:] == ["REMOTE", "COMMAND"]
     assert wide[1].endswith("-       /usr/sbin/httpd -k start")
 
 
 def test_a_long_listing_is_plain() -> None:
-    sockets = [listener("127.0.0.1", port, 1) for port in range(1, human.MANY + 2)]
-    assert list(human.listing(sockets, {}, colour=True)) == list(plain.listing(sockets, {}))
-    assert list(human.listing(sockets[1:], {})) != list(plain.listing(sockets[1:], {}))
+    sockets = [listener("127.0.0.1", port, 1) for port in range(1, terminal.MANY + 2)]
+    assert list(terminal.listing(sockets, {}, colour=True)) == list(plain.listing(sockets, {}))
+    assert list(terminal.listing(sockets[1:], {})) != list(plain.listing(sockets[1:], {}))
 
 
 def test_no_more_of_rich_is_imported_than_a_table_takes() -> None:

@@ -33,7 +33,7 @@ from hypothesis import given, settings
 
 from portcheck.model import Advice, Answer, Bind, Diagnosis, Owner, Process, Row, Socket
 from portcheck.render import plain
-from portcheck.render.clock import local
+from portcheck.text import local
 
 SINCE = local(STARTED)
 

@@ -12,7 +12,7 @@ from portcheck.addresses import family_of
 from portcheck.model import BindRequest, Socket
 from portcheck.rules import predict
 from portcheck.rules.linux import conflict
-from portcheck.rules.logic import agreed
+from portcheck.rules.three_valued import agreed
 
 ANN, BOB = 1000, 1001
 

@@ -9,8 +9,8 @@ from scenes import ETH4, LO4, LO6, NOON, diagnosis, listener, process, scene
 
 from portcheck.addresses import parse_address
 from portcheck.model import Diagnosis, PortPolicy, Probe, Socket
-from portcheck.standing import concluded, connected, freed, listening, place
 from portcheck.target import Endpoint, Host
+from portcheck.wait.condition import concluded, connected, freed, listening, place
 
 ADDRESSES = (LO4, LO6, ETH4)
 

@@ -11,13 +11,13 @@ from examples import diagnosis as blank
 from generated import vocabulary
 from scenes import NOON, diagnosis, endpoint, listener, scene
 
-from portcheck import stopped
-from portcheck.advise import advise
 from portcheck.commands.stop import exit_code
 from portcheck.model import Container, Diagnosis, Process, Socket
+from portcheck.remedies.advise import advise
 from portcheck.render.stop import conclusion, intention, wrapped
-from portcheck.stopped import Doing, Report, is_held, report, untouched
-from portcheck.stopping import Asker, Plan, plan
+from portcheck.stop import outcome
+from portcheck.stop.outcome import Doing, Report, is_held, report, untouched
+from portcheck.stop.plan import Asker, Plan, plan
 
 ROOT = Asker(0, frozenset((1, 500, 501)))
 BO = Asker(1000, frozenset((1, 600)))
@@ -290,7 +290,7 @@ def test_exit_codes(outcomes: tuple[Any, ...], code: int) -> None:
 
 def test_the_schemas_words_are_ours() -> None:
     schema = json.loads(files("portcheck").joinpath("schema.json").read_text(encoding="utf-8"))
-    assert set(schema["$defs"]["stopped"]["properties"]["outcome"]["enum"]) == set(vocabulary("Outcome", stopped))
+    assert set(schema["$defs"]["stopped"]["properties"]["outcome"]["enum"]) == set(vocabulary("Outcome", outcome))
 
 
 def test_on_a_terminal_sentences_break_between_words_and_commands_do_not() -> None:

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scenes import LINK, LO6, endpoint, listener, process, scene
 
-from portcheck import pipeline
+from portcheck.diagnosis import pipeline
 from portcheck.model import Diagnosis, PortPolicy, PortRange, Scene
-from portcheck.servers import ANY_SERVER, PROFILES, Server
+from portcheck.profiles import ANY_SERVER, PROFILES, Server
 from portcheck.target import EVERY, Endpoint, Host
 
 WILDCARDS = Host("*", "wildcard")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from portcheck.addresses import Address, parse_address
 from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.target import Endpoint, parse_host, parse_targets
-from portcheck.value import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol

@@ -9,14 +9,14 @@ import test_macos_scenes as mac
 import test_windows_scenes as win
 from scenes import diagnosis, endpoint, listener, process
 
-from portcheck.advise import advise
-from portcheck.identify import macos, windows
-from portcheck.identify.macos import Job
+from portcheck.identify import launchd, windows
+from portcheck.identify.launchd import Job
 from portcheck.identify.windows import Known, PortProxy, RequestQueue
-from portcheck.kinds import kind_of
 from portcheck.model import Diagnosis, Exclusion, Owner, PortPolicy, PortRange, Probe, Process
+from portcheck.remedies.advise import advise
+from portcheck.remedies.kinds import kind_of
 from portcheck.render.words import quoted
-from portcheck.stopping import Asker, plan
+from portcheck.stop.plan import Asker, plan
 
 SYSTEM = Process(4, "System")
 SVCHOST = Process(1200, "svchost.exe", parent_pid=700)
@@ -111,12 +111,12 @@ def test_a_refusal_without_a_reason_on_windows() -> None:
 # macOS
 
 LAUNCHD = process(1, "launchd", parent_pid=None, role="service manager")
-NOTHING = macos.Known()
+NOTHING = launchd.Known()
 
 
-def on_mac(one: Process, known: macos.Known = NOTHING, port: int = 3000) -> Diagnosis:
+def on_mac(one: Process, known: launchd.Known = NOTHING, port: int = 3000) -> Diagnosis:
     socket = mac.held(port=port, pids=(one.pid,))
-    told = macos.recognised(one, {one.pid: one}, (socket,), known)
+    told = launchd.recognised(one, {one.pid: one}, (socket,), known)
     seen = mac.mac(socket)._replace(processes={one.pid: told})
     return advise(diagnosis(seen, endpoint(port), probe=mac.xnu(socket)), seen)
 
@@ -125,8 +125,8 @@ def mac_commands(found: Diagnosis) -> list[str]:
     return [quoted(advice.command, windows=False) for advice in found.advice if advice.command]
 
 
-def jobs(**fields: Any) -> macos.Known:
-    return macos.Known({812: Job(**fields)})
+def jobs(**fields: Any) -> launchd.Known:
+    return launchd.Known({812: Job(**fields)})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def jobs(**fields: Any) -> macos.Known:
         (mac.ANN, jobs(label="homebrew.mxcl.nginx", target="gui/501/homebrew.mxcl.nginx"), "brew services stop nginx"),
         (
             LAUNCHD,
-            macos.Known(listening={("tcp", 3000): Job("com.example.ssh", "system/com.example.ssh")}),
+            launchd.Known(listening={("tcp", 3000): Job("com.example.ssh", "system/com.example.ssh")}),
             "sudo launchctl bootout system/com.example.ssh",
         ),
         (LAUNCHD, NOTHING, "launchctl print system"),
@@ -153,7 +153,7 @@ def jobs(**fields: Any) -> macos.Known:
     ],
     ids=["agent", "daemon", "homebrew", "socket activation", "unknown job", "plain"],
 )
-def test_macos_own_terms(one: Process, known: macos.Known, command: str) -> None:
+def test_macos_own_terms(one: Process, known: launchd.Known, command: str) -> None:
     found = on_mac(one, known)
     assert mac_commands(found) == [command]
     assert not any("systemctl" in said for said in mac_commands(found))

@@ -61,7 +61,7 @@ c.winservice_query_status = status
 PORTCHECK = r"""
 import portcheck
 from portcheck.observe import platform, windows, windows_netsh
-from portcheck.observe.asking import Answer
+from portcheck.observe.subprocesses import Answer
 QUEUES = "\n----\nQueue: DefaultAppPool\n    State: Active\n    Controller: 3408\n    Processes:\n\n    HTTP://*:80/\n"
 windows_netsh.ask = lambda argv, patience: Answer("http" in argv, QUEUES, "")
 """
@@ -78,7 +78,7 @@ def check(port: int) -> dict[str, Any]:
 
 def test_everything_but_unix_own_back_ends_can_be_imported() -> None:
     failed = faked_system.run("windows", faked_system.IMPORT_ALL)
-    assert failed.keys() <= {"portcheck.act.child", "portcheck.act.signals"}, failed
+    assert failed.keys() <= {"portcheck.run.child_posix", "portcheck.run.signals"}, failed
 
 
 def test_service_exe_by_its_own_name() -> None:
@@ -133,7 +133,7 @@ def test_a_free_port_is_unknown_where_no_bind_may_tell_and_netsh_says_nothing() 
 
 def test_a_dead_parents_pid_may_be_anothers() -> None:
     code = (
-        "from portcheck.observe.surroundings import Ancestry\n"
+        "from portcheck.observe.context import Ancestry\n"
         "born = platform.process(9000)\n"
         "times, c.proc_times = c.proc_times, lambda pid: (0, 0, 1_790_000_500.0 if pid == 700 else 1_790_000_000.0)\n"
         "tell([[a.name for a in Ancestry({}).of(born._replace(parent_pid=parent))] for parent in (700, 1200)])\n"

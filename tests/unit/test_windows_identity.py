@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from scenes import listener
 
-from portcheck.identify.engines import Inspected, Publication
-from portcheck.identify.lookups import Subject, engine_of, with_container
+from portcheck.identify.containers import Inspected, Publication
+from portcheck.identify.managers import Subject, engine_of, with_container
 from portcheck.identify.windows import SEVERAL, WINDOWS, Known, PortProxy, RequestQueue, recognised
 from portcheck.model import Container, Process, Socket
 

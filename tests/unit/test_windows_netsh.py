@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from portcheck.identify.windows import PortProxy
 from portcheck.model import PortPolicy, PortRange
-from portcheck.observe import asking, windows_netsh
-from portcheck.observe.asking import Answer, NoAnswerError
-from portcheck.observe.windows_tables import excluded_ranges, port_proxies, request_queues
+from portcheck.observe import subprocesses
+from portcheck.observe.subprocesses import Answer, NoAnswerError
+from portcheck.observe.windows import netsh as netsh_tables
+from portcheck.observe.windows.netsh import excluded_ranges, port_proxies, request_queues
 
 FIXTURES = Path(__file__).parent / "fixtures" / "windows"
 
@@ -102,8 +103,8 @@ class Netsh:
 
 def test_exclusions_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
     netsh = Netsh(ipv4=recorded("excluded-english.txt"), ipv6=recorded("excluded-chinese.txt"))
-    monkeypatch.setattr(windows_netsh, "ask", netsh)
-    policy = windows_netsh.with_exclusions(PortPolicy(), ("tcp",), ("ipv4", "ipv6"))
+    monkeypatch.setattr(netsh_tables, "ask", netsh)
+    policy = netsh_tables.with_exclusions(PortPolicy(), ("tcp",), ("ipv4", "ipv6"))
     assert policy.exclusions == {"tcp": True}
     assert {(found.family, found.ports.first) for found in policy.excluded} >= {("ipv4", 6897), ("ipv6", 1607)}
     assert all("protocol=tcp" in argv for argv in netsh.asked)
@@ -111,8 +112,8 @@ def test_exclusions_of_both_families(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("ipv6", ["", "Zugriff verweigert"])
 def test_one_list_that_cannot_be_read_leaves_the_whole_unknown(ipv6: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows_netsh, "ask", Netsh(ipv4=recorded("excluded-english.txt"), ipv6=ipv6))
-    policy = windows_netsh.with_exclusions(PortPolicy(), ("tcp", "udp"), ("ipv4", "ipv6"))
+    monkeypatch.setattr(netsh_tables, "ask", Netsh(ipv4=recorded("excluded-english.txt"), ipv6=ipv6))
+    policy = netsh_tables.with_exclusions(PortPolicy(), ("tcp", "udp"), ("ipv4", "ipv6"))
     assert policy.exclusions == {"tcp": False, "udp": False}
     assert len(policy.excluded) == 6, "what is known counts all the same"
 
@@ -121,17 +122,17 @@ def test_a_netsh_that_cannot_be_run_is_not_known(monkeypatch: pytest.MonkeyPatch
     def refuse(argv: object, patience: object) -> Answer:
         raise NoAnswerError("cannot be run")
 
-    monkeypatch.setattr(windows_netsh, "ask", refuse)
-    assert windows_netsh.with_exclusions(PortPolicy(), ("udp",), ("ipv4",)).exclusions == {"udp": False}
-    assert windows_netsh.queues() is None
-    assert windows_netsh.proxy_rules() == ()
+    monkeypatch.setattr(netsh_tables, "ask", refuse)
+    assert netsh_tables.with_exclusions(PortPolicy(), ("udp",), ("ipv4",)).exclusions == {"udp": False}
+    assert netsh_tables.queues() is None
+    assert netsh_tables.proxy_rules() == ()
 
 
 def test_it_is_windows_own_netsh_that_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     netsh = Netsh()
-    monkeypatch.setattr(windows_netsh, "ask", netsh)
+    monkeypatch.setattr(netsh_tables, "ask", netsh)
     monkeypatch.setenv("SYSTEMROOT", "/windows")
-    windows_netsh.queues()
+    netsh_tables.queues()
     assert netsh.asked == [("/windows/System32/netsh.exe", "http", "show", "servicestate", "view=requestq")]
 
 
@@ -145,9 +146,9 @@ def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch
     expected = str(tmp_path / "there" / "docker.exe")
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        found = asking._on_path("docker")
+        found = subprocesses._on_path("docker")
         windows.setenv("PATH", ".")
         with pytest.raises(NoAnswerError, match="is not on the PATH"):
-            asking._on_path("docker")
+            subprocesses._on_path("docker")
     assert found == expected
-    assert asking._on_path("docker") == "docker"
+    assert subprocesses._on_path("docker") == "docker"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from scenes import NOON, diagnosis, endpoint, listener, process
 
-from portcheck import pipeline, view
+from portcheck.diagnosis import pipeline
 from portcheck.model import (
     BindRequest,
     BlindSpot,
@@ -23,10 +23,10 @@ from portcheck.model import (
     Socket,
     SocketTable,
 )
-from portcheck.observe import closer
+from portcheck.observe import second_look
+from portcheck.profiles import PROFILES
 from portcheck.rules import windows
-from portcheck.rules.stacks import bound_addresses, pairs
-from portcheck.servers import PROFILES
+from portcheck.rules.dual_stack import bound_addresses, pairs
 from portcheck.target import Endpoint, Host, parse_host
 
 LO4 = LocalAddress("127.0.0.1", "ipv4", "Loopback Pseudo-Interface 1")
@@ -127,9 +127,9 @@ def answer(kernel: Kernel, asked: Endpoint | None = None, **fields: Any) -> Diag
 
 def by_rules(found: Scene, asked: Endpoint | None = None) -> Diagnosis:
     """As with --no-probe."""
-    from portcheck.diagnose import diagnose
-    from portcheck.examine import examine
-    from portcheck.servers import ANY_SERVER
+    from portcheck.diagnosis.bind_table import examine
+    from portcheck.diagnosis.verdict import diagnose
+    from portcheck.profiles import ANY_SERVER
 
     asked = asked or endpoint()
     on_port = [s for s in found.tables[asked.protocol].sockets if s.local_port == asked.port]
@@ -358,13 +358,13 @@ def netsh(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         asked.append(protocols)
         return policy._replace(excluded=(Exclusion("tcp", "ipv4", PortRange(80, 81)),), exclusions={"tcp": True})
 
-    monkeypatch.setattr("portcheck.observe.windows_netsh.with_exclusions", with_exclusions)
+    monkeypatch.setattr("portcheck.observe.windows.services.netsh.with_exclusions", with_exclusions)
     return asked
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, kernel: Callable[[BindRequest], Probe], *ports: int) -> list[Diagnosis]:
     monkeypatch.setattr(pipeline, "look", lambda *_, **__: scene())
-    monkeypatch.setattr(view, "try_bind", kernel)
+    monkeypatch.setattr(pipeline, "try_bind", kernel)
     return list(pipeline.checks([endpoint(port) for port in ports]))
 
 
@@ -392,8 +392,8 @@ def test_netsh_is_not_asked_for_free_ports(monkeypatch: pytest.MonkeyPatch, nets
 
 
 def test_netsh_is_asked_beforehand_where_no_bind_will_tell(netsh: list[tuple[str, ...]]) -> None:
-    assert closer.without_binds(scene()).policy.exclusions == {"tcp": True}
+    assert second_look.without_binds(scene()).policy.exclusions == {"tcp": True}
     assert netsh == [("tcp", "udp")]
     linux = scene()._replace(platform="linux")
-    assert closer.without_binds(linux) is linux
-    assert closer.look_closer(linux, endpoint()) is None
+    assert second_look.without_binds(linux) is linux
+    assert second_look.look_closer(linux, endpoint()) is None

@@ -7,8 +7,7 @@ from acquaintances import ID, OTHER_ID, POD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.identify.cgroup import INSIDE, SYSTEM, USER, Placement, placement
-from portcheck.identify.container_names import unescape
+from portcheck.identify.cgroup import INSIDE, SYSTEM, USER, Placement, placement, unescape
 from portcheck.model import Container
 
 USER_MANAGER = "/user.slice/user-1000.slice/user@1000.service"

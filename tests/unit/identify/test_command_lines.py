@@ -7,10 +7,9 @@ from acquaintances import facts, process
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.identify.arguments import parse
-from portcheck.identify.forwarders import Forward, forward
-from portcheck.identify.runtime import interpreter, is_application, script
-from portcheck.identify.ssh import LocalForward, local_forwards, read
+from portcheck.identify.argv import parse
+from portcheck.identify.interpreters import interpreter, is_application, script
+from portcheck.identify.tunnels import Forward, LocalForward, forward, local_forwards, read_ssh
 from portcheck.model import Process
 
 SCRIPTS = {
@@ -103,12 +102,12 @@ FORWARDS = {
 
 @pytest.mark.parametrize(("command", "expected"), FORWARDS.items())
 def test_ssh_forwards(command: str, expected: list[LocalForward]) -> None:
-    assert list(local_forwards(read(command.split()))) == expected
+    assert list(local_forwards(read_ssh(command.split()))) == expected
 
 
 def test_ssh_takes_a_keyword_with_a_blank() -> None:
     command = ("ssh", "-o", "localforward 127.0.0.1:8080 web:80", "h")
-    assert list(local_forwards(read(command))) == [LocalForward(8080, "web:80", "127.0.0.1")]
+    assert list(local_forwards(read_ssh(command))) == [LocalForward(8080, "web:80", "127.0.0.1")]
 
 
 TUNNELS = {

@@ -7,16 +7,9 @@ import json
 import pytest
 from acquaintances import ID, INIT, OTHER_ID, listener, process
 
-from portcheck.identify.activation import Listening, SocketUnit, from_environment, read_units, unit_of
-from portcheck.identify.engines import Publication, by_id, publishers, read_inspected
-from portcheck.identify.lookups import (
-    Manager,
-    Subject,
-    engine_of,
-    manager_of,
-    with_activation,
-    with_container,
-)
+from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
+from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
+from portcheck.identify.systemd import Listening, SocketUnit, from_environment, read_units, unit_of
 from portcheck.model import Container, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.

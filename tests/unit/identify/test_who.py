@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from acquaintances import ID, INIT, OTHER_ID, facts, listener, process
 
-from portcheck.identify.condition import condition
+from portcheck.identify.containers import proxy
 from portcheck.identify.facts import ProjectFile
-from portcheck.identify.proxies import proxy
-from portcheck.identify.roles import activators, by_title, leaders
+from portcheck.identify.roles import activators, by_title, condition, leaders
 from portcheck.identify.sessions import session
 from portcheck.identify.supervisors import Supervision, supervision
 from portcheck.identify.who import who_is, who_is_hidden

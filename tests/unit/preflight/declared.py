@@ -9,10 +9,10 @@ from scenes import NOON, diagnosis, kernel_of, listener, process, scene
 
 from portcheck.addresses import Address
 from portcheck.model import BindRequest, Container, Diagnosis, Probe, Process, Scene, Socket
-from portcheck.preflight.declare import Declaration, Unresolved
+from portcheck.preflight.check import PUBLISHER
+from portcheck.preflight.declarations import Declaration, Unresolved
 from portcheck.preflight.judge import Finding, PreflightReport, Project, judge
-from portcheck.preflight.look import PUBLISHER
-from portcheck.servers import server_for
+from portcheck.profiles import server_for
 from portcheck.target import EVERY, Endpoint, parse_host
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from jsonschema import Draft202012Validator
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
 from scenes import scene
 
-from portcheck.preflight.declare import PreflightError
+from portcheck.preflight.declarations import PreflightError
 from portcheck.preflight.judge import PreflightReport
 from portcheck.render import github, junit
-from portcheck.render.document import dumps, preflight_document
+from portcheck.render.json_documents import dumps, preflight_document
 from portcheck.render.preflight import text
 
 # names that would be read as something else where they are not escaped

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scenes import listener, process, scene
 
 from portcheck.model import Diagnosis, Process, Scene
-from portcheck.preflight.declare import Declaration
+from portcheck.preflight.declarations import Declaration
 from portcheck.preflight.judge import Finding, Project, asked, exit_code, judge
 
 EMPTY = scene()

@@ -11,9 +11,9 @@ pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
 
 from portcheck.preflight import PreflightError, Reading
-from portcheck.preflight.compose import read_compose
-from portcheck.preflight.compose_model import MAX_EXTENDS, MAX_FILES
-from portcheck.preflight.text import MAX_PORTS
+from portcheck.preflight.compose.model import MAX_EXTENDS, MAX_FILES
+from portcheck.preflight.compose.read import read_compose
+from portcheck.preflight.files import MAX_PORTS
 
 
 def read(folder: Path, text: str, *more: str, environment: dict[str, str] | None = None, **others: str) -> Reading:

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 
-from portcheck.preflight import PreflightError, Reading, compose_cli
-from portcheck.preflight.compose import read_compose
+from portcheck.preflight import PreflightError, Reading
+from portcheck.preflight.compose import docker_cli
+from portcheck.preflight.compose.read import read_compose
 
 TEXT = """\
 services:
@@ -102,7 +103,7 @@ def test_an_answer_that_is_no_answer_is_said(script: str, tmp_path: Path) -> Non
 
 
 def test_it_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compose_cli, "TIMEOUT", 0.2)
+    monkeypatch.setattr(docker_cli, "TIMEOUT", 0.2)
     found = read(tmp_path, "exec sleep 600")
     assert message(found).endswith("no answer within 0 s")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
 
 from portcheck.preflight import Declaration, PreflightError, Reading
-from portcheck.preflight.envfile import assignments, port_number, read_env, with_file
+from portcheck.preflight.dotenv import assignments, port_number, read_env, with_file
 
 
 def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> Reading:

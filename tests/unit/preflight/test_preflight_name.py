@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
 
-from portcheck.preflight.compose import read_compose
+from portcheck.preflight.compose.read import read_compose
 
 WEB = 'services: {web: {ports: ["80:80"]}}\n'
 # directory, compose.yaml, its override, .env → the name

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcheck.preflight import PreflightError, Reading
-from portcheck.preflight.own import read_own
-from portcheck.preflight.tomlines import lines_of
+from portcheck.preflight.portcheck_toml import read_own
+from portcheck.preflight.toml_lines import lines_of
 
 Row = tuple[str | None, int, str | None, int, str]
 

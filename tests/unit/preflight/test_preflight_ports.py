@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.preflight.compose_ports import PortSyntaxError, Published, declared, mapping, short
-from portcheck.preflight.declare import Declaration, Unresolved
+from portcheck.preflight.compose.ports import PortSyntaxError, Published, declared, mapping, short
+from portcheck.preflight.declarations import Declaration, Unresolved
 
 
 def one(port: int, target: int, host: str | None = None, protocol: str = "tcp") -> Published:

@@ -13,7 +13,7 @@ pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[prefl
 
 from portcheck.errors import UsageError
 from portcheck.preflight import PreflightError, read
-from portcheck.preflight.find import COMPOSE, OVERRIDES, Source, find, named
+from portcheck.preflight.discover import COMPOSE, OVERRIDES, Source, find, named
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 
 from portcheck.preflight import PreflightError
-from portcheck.preflight.text import MAX_BYTES
-from portcheck.preflight.yamlgraph import MAX_DEPTH, documents, fields, items, line_of, scalar
+from portcheck.preflight.files import MAX_BYTES
+from portcheck.preflight.yaml_nodes import MAX_DEPTH, documents, fields, items, line_of, scalar
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)

@@ -1,0 +1,87 @@
+"""What could change the answer and was not seen, by name: not seen never means free.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.model import BlindSpot
+from portcheck.namedtuple import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcheck.model import Diagnosis, Row, Scene, Socket
+
+SUDO = "run portcheck with sudo"
+# Gaps in the table that cannot change a port's answer once a socket that is seen refuses it.
+ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
+# Nor once every bind has gone through: on Windows one with SO_EXCLUSIVEADDRUSE, which meets sockets that are bound
+# without listening; on macOS one over the sockets of other users, which refuse it whatever their options are.
+SETTLED_BY_BINDS = {"windows": ("bound-not-visible",), "macos": ("processes-hidden",)}
+
+
+def blind_spots(
+    finding: Diagnosis, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene
+) -> tuple[BlindSpot, ...]:
+    """Every gap of this answer, each code once."""
+    table = scene.tables[finding.protocol].blind_spots
+    taken = any(row.blocked_by for row in rows)
+    settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
+    moot = (ONLY_WHERE_OPEN if taken else ()) + (SETTLED_BY_BINDS.get(scene.platform, ()) if settled else ())
+    spots = [spot for spot in table if spot.code not in moot]
+    spots += scene.blind_spots
+    spots += _exclusions(finding, scene)
+    spots += _hidden_owners(finding, scene)
+    spots += _open_rows(rows, on_port)
+    return tuple({spot.code: spot for spot in spots}.values())
+
+
+def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
+    """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
+    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container, namespace or sandbox"
+    return BlindSpot(
+        "owner-hidden",
+        f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
+        None if scene.platform == "windows" else remedy,
+    )
+
+
+def _exclusions(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
+    if finding.verdict in ("denied", "unknown") and scene.policy.exclusions.get(finding.protocol) is False:
+        yield BlindSpot(
+            "excluded-ranges-unknown",
+            "netsh does not tell which port ranges Windows excludes from binding",
+            f"netsh interface ipv4 show excludedportrange {finding.protocol}",
+        )
+
+
+def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
+    for socket in finding.sockets:
+        place = f"{socket.local_address}:{socket.local_port}"
+        if socket.pids is None and socket.inode != 0:
+            yield hidden_owner(place, socket.user, scene)
+        elif socket.pids == () and socket.inode and (socket.protocol, socket.local_port) not in scene.kernel_owned:
+            yield BlindSpot(
+                "no-process",
+                f"no process has {place} open: it is the kernel's own, or on its way between two processes",
+            )
+
+
+def _open_rows(rows: Sequence[Row], on_port: Sequence[Socket]) -> Iterator[BlindSpot]:
+    for row in rows:
+        if row.outcome == "in-use" and not row.blocked_by:
+            yield BlindSpot(
+                "holder-not-seen",
+                f"the kernel refuses to bind {row.bind.address}, and no socket that holds it can be seen from here",
+            )
+        if row.outcome != "unknown" or row.shadows:  # whether refused or shared, somebody is there
+            continue
+        if row.error:
+            yield BlindSpot("probe-failed", f"the bind of {row.bind.address} failed with {row.error}")
+        elif row.conflicts:
+            states = sorted({on_port[index].state or "UDP" for index in row.conflicts})
+            yield BlindSpot(
+                "flags-unreadable",
+                f"whether {' and '.join(states)} sockets let another one in depends on options of theirs"
+                " that nobody can read",
+            )
+        else:
+            yield BlindSpot("undecided", f"the socket table alone cannot tell for {row.bind.address}")

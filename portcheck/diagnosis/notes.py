@@ -1,0 +1,115 @@
+"""What is true and useful, but no part of the verdict.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.identify.describe import who
+from portcheck.model import Note, Process
+from portcheck.namedtuple import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from portcheck.model import Row, Scene, Socket
+    from portcheck.target import Endpoint
+
+
+def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, ...]:
+    """The notes for one port."""
+    return (
+        *_full_queues(endpoint, scene),
+        *_other_protocol(endpoint, scene),
+        *_policy(endpoint, scene),
+        *_elsewhere(endpoint, scene),
+        *_rows(rows),
+        *_heirs(endpoint, scene),
+        *_other_system(scene),
+    )
+
+
+def _full_queues(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Linux lets one more wait than listen() was told, so a queue is full when it is longer than its limit."""
+    for socket in scene.tables[endpoint.protocol].sockets:
+        if socket.local_port == endpoint.port and socket.backlog and (socket.queue or 0) > socket.backlog:
+            yield Note(
+                "queue-full",
+                f"the listener on {socket.local_address} accepts, but nobody takes the connections:"
+                f" {socket.queue} of {socket.backlog} waiting",
+            )
+
+
+def _other_protocol(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """A UDP holder of the same number is no conflict for TCP, but may be what the user is looking for."""
+    if endpoint.protocol == "tcp" and "udp" in scene.tables:
+        found = [socket for socket in scene.tables["udp"].sockets if _is_server(socket, endpoint.port)]
+        for holder in dict.fromkeys(_holder(socket, scene) for socket in found):
+            yield Note("udp-holder", f"UDP port {endpoint.port} is held by {holder}; TCP and UDP do not conflict")
+
+
+def _is_server(socket: Socket, port: int) -> bool:
+    return socket.local_port == port and not socket.remote_port
+
+
+def _holder(socket: Socket, scene: Scene) -> str:
+    owner = scene.kernel_owned.get((socket.protocol, socket.local_port))
+    if owner and not socket.pids:
+        return f"the kernel's {owner}"
+    if socket.pids:
+        return who(scene.processes.get(socket.pids[0]) or Process(socket.pids[0]), scene.now)
+    return (
+        f"a process of {socket.user} that cannot be seen from here" if socket.user else "a process that cannot be seen"
+    )
+
+
+def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    if any(endpoint.port in reserved for reserved in scene.policy.reserved):
+        yield Note(
+            "reserved-from-ephemeral",
+            "ip_local_reserved_ports keeps outgoing connections away from this port; a server may bind it",
+        )
+    redirected = scene.redirected.get((endpoint.protocol, endpoint.port))
+    if redirected:
+        yield Note("redirected", f"{redirected}: clients may not reach a server that listens here")
+
+
+def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    for found in scene.elsewhere:
+        if (found.protocol, found.port) == (endpoint.protocol, endpoint.port):
+            names = [who(scene.processes.get(pid) or Process(pid), scene.now) for pid in found.pids[:1]]
+            by = f"{names[0]} listens" if names else "somebody listens"
+            yield Note(
+                "other-namespace",
+                f"{by} on {found.address} in another network namespace ({found.namespace}): no conflict here",
+            )
+
+
+def _rows(rows: Iterable[Row]) -> Iterator[Note]:
+    for row in rows:
+        if row.disagreement:
+            yield Note(
+                "rules-disagree",
+                f"for {row.bind.address} the rules said {row.disagreement}, the kernel says {row.with_reuseaddr}",
+            )
+
+
+def _heirs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Windows names the process that made a socket, also when only a child that inherited its handle is left."""
+    for process in scene.processes.values():
+        holds = any(
+            process.pid in (socket.pids or ()) and socket.local_port == endpoint.port
+            for socket in scene.tables[endpoint.protocol].sockets
+        )
+        if holds and "ended" in process.condition:
+            heirs = [who(heir, scene.now) for heir in scene.processes.values() if heir.parent_pid == process.pid]
+            children = f"its children live on: {'; '.join(heirs)}" if heirs else "no child of it can be seen"
+            yield Note(
+                "holder-ended",
+                f"PID {process.pid} has ended, but another process inherited its socket and keeps it open; {children}",
+            )
+
+
+def _other_system(scene: Scene) -> Iterator[Note]:
+    if scene.platform == "other":
+        yield Note(
+            "psutil-alone",
+            "of this system portcheck knows what psutil tells and what a bind says, but not its bind rules",
+        )

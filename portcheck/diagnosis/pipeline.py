@@ -1,0 +1,158 @@
+"""The pipeline, read aloud: target → observe → diagnose → advise.  Rendering is the caller's."""
+
+from __future__ import annotations
+
+from portcheck.diagnosis.bind_table import examine, explained, unexplained
+from portcheck.diagnosis.sentence import message, speaks_of_ports, together
+from portcheck.diagnosis.verdict import diagnose, relevant
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.probe import try_bind
+from portcheck.observe.snapshot import look
+from portcheck.profiles import ANY_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcheck.model import Diagnosis, Protocol, Row, Scene, Socket
+    from portcheck.profiles import Server
+    from portcheck.target import Endpoint
+
+    Sockets = dict[tuple[Protocol, int], list[Socket]]
+
+
+def checks(
+    endpoints: Sequence[Endpoint], *, server: Server = ANY_SERVER, probe: bool = True, verbose: bool = False
+) -> Iterator[Diagnosis]:
+    """A diagnosis for each endpoint, in order, as it is asked for; the host is looked at once for all of them.
+
+    `probe` False asks the kernel for its tables alone.  Raises PortcheckError where nothing can be seen at all.
+    """
+    for endpoint, finding, view in _findings(endpoints, server, probe=probe, verbose=verbose):
+        yield view.numbered(finding, endpoint)
+
+
+def summaries(endpoints: Sequence[Endpoint], *, server: Server = ANY_SERVER, probe: bool = True) -> Iterator[Diagnosis]:
+    """The same for people: neighbours that are free and differ in nothing but the port are one, for all of them."""
+    first: Diagnosis | None = None
+    last, before = 0, None
+    for endpoint, finding, view in _findings(endpoints, server, probe=probe):
+        if first and finding is before and endpoint.port == last + 1 and speaks_of_ports(first):
+            last += 1
+            continue
+        if first:
+            yield together(first, last)
+        first, last, before = view.numbered(finding, endpoint), endpoint.port, finding
+    if first:
+        yield together(first, last)
+
+
+def _findings(
+    endpoints: Sequence[Endpoint], server: Server, *, probe: bool, verbose: bool = False
+) -> Iterator[tuple[Endpoint, Diagnosis, View]]:
+    """What was found for each, and in which view; one and the same finding for ports that differ in nothing else."""
+    view = View(_look(endpoints, server, probe=probe, verbose=verbose), server, probe=probe)
+    for endpoint in endpoints:
+        if known := view.known(endpoint):
+            yield endpoint, known, view
+            continue
+        rows = view.rows(endpoint)
+        if any(row.disagreement for row in rows):
+            # Most likely a socket came or went between the two: look again before taking it for the kernel's quirk.
+            again = View(_look([endpoint], server, probe=probe, verbose=verbose), server, probe=probe)
+            yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
+            continue
+        closer = _look_closer(view.scene, endpoint) if unexplained(rows) else None
+        if closer:
+            view = View(closer, server, probe=probe)
+            rows = view.rows(endpoint)
+        yield endpoint, view.finding(endpoint, rows), view
+
+
+def _look_closer(scene: Scene, endpoint: Endpoint) -> Scene | None:
+    from portcheck.observe.second_look import look_closer
+
+    return look_closer(scene, endpoint)
+
+
+def _look(endpoints: Sequence[Endpoint], server: Server, *, probe: bool, verbose: bool) -> Scene:
+    def enough(scene: Scene) -> bool:
+        sockets = by_port(scene)
+        return all(
+            explained(endpoint, sockets.get((endpoint.protocol, endpoint.port), []), scene, server)
+            for endpoint in endpoints
+        )
+
+    return look(endpoints, may_bind=probe, enough=enough, verbose=verbose)
+
+
+class View:
+    """A scene with its sockets at hand by port.
+
+    On most ports of a range there is nothing: they differ in nothing but the number, and share one finding.
+    """
+
+    def __init__(self, scene: Scene, server: Server, *, probe: bool) -> None:
+        self.scene = scene
+        self.server = server
+        self.probe = try_bind if probe else None
+        self.sockets = by_port(scene)
+        # of either protocol: a UDP holder is a note for TCP
+        self.busy = {port for _, port in self.sockets}
+        # of which something is known besides sockets
+        self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
+        self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
+        self.quiet: dict[object, Diagnosis] = {}
+
+    def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
+        """The bind table of one port, with indexes into `on_port`."""
+        return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
+
+    def known(self, endpoint: Endpoint) -> Diagnosis | None:
+        """What was found for a port like this one, where neither a socket nor the kernel can say otherwise."""
+        if self.probe or endpoint.port in self.busy:
+            return None
+        return self.quiet.get((self._kind(endpoint), None))
+
+    def finding(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
+        """The whole answer, of this port or of a quiet one that differs in nothing but the number."""
+        if endpoint.port in self.busy:
+            return self._diagnosed(endpoint, rows)
+        kind = self._kind(endpoint), rows if self.probe else None
+        if kind not in self.quiet:
+            self.quiet[kind] = self._diagnosed(endpoint, rows)
+        return self.quiet[kind]
+
+    def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
+        """A finding as the answer for this very port."""
+        found = finding._replace(target=endpoint.target, port=endpoint.port)
+        if finding.port == endpoint.port:
+            return found
+        return found._replace(message=message(found, relevant(endpoint, found.binds), self.scene, self.server))
+
+    def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
+        """The sockets of the endpoint's protocol on its port."""
+        return self.sockets.get((endpoint.protocol, endpoint.port), [])
+
+    def _diagnosed(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
+        finding = diagnose(endpoint, rows, self.on_port(endpoint), self.scene, self.server)
+        if finding.cause is None:
+            return finding  # nothing is in the way of any server: no advice
+        from portcheck.remedies.advise import advise
+
+        return advise(finding, self.scene)
+
+    def _kind(self, endpoint: Endpoint) -> object:
+        """What an endpoint without sockets depends on, besides its number."""
+        port, policy = endpoint.port, self.scene.policy
+        alone = port in self.special or (self.marked and any(port in ports for ports in self.marked))
+        needs_privilege = port < policy.unprivileged_from and not policy.privileged
+        return endpoint.protocol, endpoint.hosts, needs_privilege, port if alone else None
+
+
+def by_port(scene: Scene) -> Sockets:
+    """The sockets of every table by protocol and port."""
+    found: Sockets = {}
+    for table in scene.tables.values():
+        for socket in table.sockets:
+            found.setdefault((socket.protocol, socket.local_port), []).append(socket)
+    return found

@@ -1,0 +1,287 @@
+"""The first line: one sentence that a tired person understands.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.identify.describe import NAMED_AT_MOST, listed, spread
+from portcheck.identify.holders import leader
+from portcheck.namedtuple import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from portcheck.model import Diagnosis, Owner, Row, Scene, Socket
+    from portcheck.profiles import Server
+
+
+def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    """The sentence for a finding; `rows` are those that count, with indexes into the finding's sockets."""
+    subject = f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
+    if finding.host or finding.protocol == "udp":
+        server = server._replace(call=None)  # the call that is known is for TCP, and names no host
+    if server.call:
+        subject = server.call.format(port=finding.port)
+    match finding.verdict:
+        case "free":
+            return _free(subject, finding, rows, scene, server)
+        case "in-use":
+            return _in_use(subject, finding, rows, scene, server)
+        case "denied":
+            return _denied(subject, finding, rows, scene, server)
+        case "unavailable":
+            return _unavailable(subject, finding, rows, scene, server)
+        case "unknown":
+            return _unknown(subject, finding, server)
+
+
+def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    where = _reach([row for row in rows if row.outcome == "free"], finding, scene)
+    said = f"{subject} would succeed" if server.call else f"{subject} is free on {where}"
+    if finding.cause is None:
+        return f"{said}."
+    left = {
+        "time-wait": f"TIME_WAIT entries{_for_seconds(finding.sockets)}",
+        "closing": "connections that are still closing",
+        "connection": "connections of an earlier server",
+    }.get(finding.cause, "other sockets")
+    return f"{said} for a server that sets SO_REUSEADDR; without it {left} would refuse the bind."
+
+
+def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
+    refused = [row for row in rows if row.outcome == "denied"]
+    error = next((row.error for row in refused if row.error), "EACCES")
+    free = [row for row in rows if row.outcome == "free"]
+    if free and not server.call:
+        would = f"{would} on {listed(dict.fromkeys(row.bind.address for row in refused))}"
+    rest = f"only {listed(_ways(free))} can be" if free else "no socket is in the way"
+    return f"{would}: {_policy(finding, scene, error)}; {rest}."
+
+
+def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
+    """What forbids it, as far as that is known."""
+    if finding.cause == "privileged":
+        return f"ports below {scene.policy.unprivileged_from} need privilege ({error})"
+    excluded = [found.ports for found in scene.policy.excluded if found.protocol == finding.protocol]
+    ports = next((ports for ports in excluded if finding.port in ports), None)
+    if ports:
+        kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
+        return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
+    if scene.platform == "windows":
+        return f"Windows refuses it ({error})"
+    return f"a security policy or sandbox refuses it ({error})"
+
+
+def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
+    names = listed(dict.fromkeys(row.bind.address for row in rows))
+    if not rows:
+        return f"{would}: {finding.host} has no address."
+    if finding.cause == "family":
+        return f"{would} on {names}: this host has no IPv6."
+    tentative = {str(local) for local in scene.addresses if local.tentative}
+    if any(row.bind.address in tentative for row in rows):
+        return f"{would} on {names}: whether another host has that address is being found out, or one has (IPv6 DAD)."
+    return f"{would} on {names}: no interface of this host has that address."
+
+
+def _unknown(subject: str, finding: Diagnosis, server: Server) -> str:
+    reason = next((spot.message for spot in finding.blind_spots), "it could not be looked at")
+    whether = f"Whether {subject} would succeed" if server.call else f"Whether {_lower(subject)} is free"
+    return f"{whether} cannot be told: {reason}."
+
+
+def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+    taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
+    beside = [row for row in taken if row.shadows and row.outcome != "in-use" and not _bound_only(row, finding)]
+    only = "at best" if any(row.outcome == "unknown" for row in beside) else "only"
+    would = "would fail" if len(beside) < len(taken) else f"would {only} start beside another server"
+    said = f"{subject} {would}" if server.call else f"{subject} is in use"
+    blockers = _blockers(taken, finding)
+    if not blockers:
+        where = _refused(taken, finding, scene)
+        said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
+    elif _partly(rows, taken) and not server.call:
+        said = _partly_in_use(subject, finding, rows, taken, scene)
+    else:
+        said = f"{said}: {_holders(blockers, finding, scene)}"
+    if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
+        said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
+    if beside and not server.call:
+        said += f"; {listed(_ways(beside))} can {only} be bound beside it, sharing its clients"
+    return f"{said}."
+
+
+def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
+    """A wildcard for both families is refused where either is, so it is only named where it is alone."""
+    alone = [row for row in rows if row.bind.v6only is not False]
+    return _reach(alone, finding, scene) if alone else listed(_ways(rows))
+
+
+def _ways(rows: Sequence[Row]) -> list[str]:
+    """Their addresses; `:: for both families` where that is not said by `::` already."""
+    names = list(dict.fromkeys(row.bind.address for row in rows if row.bind.v6only is not False))
+    dual = any(row.bind.v6only is False for row in rows) and "::" not in names
+    return [*names, ":: for both families"] if dual else names
+
+
+def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene) -> str:
+    """Some addresses are taken and some are free: both are said, and what it means for a wildcard."""
+    holders = _holders(_blockers(taken, finding), finding, scene)
+    free = [row for row in rows if row.outcome == "free" and row not in taken]
+    said = f"{subject} is in use: {holders}; {_left_free(free, rows)}"
+    refused = _refused_wildcards([row for row in taken if row.outcome == "in-use" or not row.shadows], free)
+    return f"{said}, but a server that binds {refused} would fail" if refused else said
+
+
+def _left_free(free: Sequence[Row], rows: Sequence[Row]) -> str:
+    """`every IPv6 address is free`, `the other addresses are free`, `::1 is free`"""
+    if not any(_is_wildcard(row) for row in rows):
+        names = list(dict.fromkeys(row.bind.address for row in free))
+        return f"{listed(names)} {'is' if len(names) == 1 else 'are'} free"
+    wildcards = {row.bind.family for row in free if _is_wildcard(row)}
+    concrete = {row.bind.family for row in free if not _is_wildcard(row)}
+    if len(wildcards) == 1 and concrete <= wildcards:
+        return f"every {'IPv4' if wildcards == {'ipv4'} else 'IPv6'} address is free"
+    return "the other addresses are free"
+
+
+def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
+    """Which of 0.0.0.0 and :: would fail, where that is not said already by `every IPv4 address`."""
+    ways = {(row.bind.family, row.bind.v6only) for row in taken if _is_wildcard(row)}
+    whole = {row.bind.family for row in free if not _is_wildcard(row)}
+    names = ["0.0.0.0"] if ("ipv4", None) in ways and "ipv4" in whole else []
+    if ("ipv6", True) in ways and "ipv6" in whole:
+        names.append("::")
+    elif ("ipv6", False) in ways:
+        names.append(":: for both families")
+    return " or ".join(names)
+
+
+def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
+    """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
+    said = []
+    for owner, sockets in _by_owner(blockers, finding):
+        if owner is None and _let_go(sockets[0]):
+            said.append(_left_behind(sockets, finding))
+            continue
+        others = _others(owner, sockets, finding)
+        said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
+    more = len(said) - NAMED_AT_MOST
+    together = "; ".join(said[:NAMED_AT_MOST])
+    return f"{together}; and {more} more" if more > 0 else together
+
+
+def _let_go(socket: Socket) -> bool:
+    return socket.state not in ("LISTEN", "BOUND", None) and not socket.pids and not socket.inode
+
+
+def _left_behind(sockets: Sequence[Socket], finding: Diagnosis) -> str:
+    """What remains in the kernel of connections whose process has let go."""
+    first = sockets[0]
+    if first.state == "TIME-WAIT":
+        wait = _for_seconds(sockets)
+        # Only where the kernel refuses SO_REUSEADDR too, those who left them cannot have set it.
+        proven = any(row.method == "probe" and row.with_reuseaddr == "in-use" for row in finding.binds)
+        unset = "who left them had not set SO_REUSEADDR" if proven else "they refuse a server without SO_REUSEADDR"
+        return f"closed connections stay in TIME_WAIT{wait}, and {unset}"
+    peer = f"{first.remote_address}:{first.remote_port}"
+    return f"a connection with {peer} is still closing ({first.state}), without a process"
+
+
+def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owner | None, list[Socket]]]:
+    """The blocking sockets by the process that leads each of them; a container's proxies are one."""
+    groups: dict[object, tuple[Owner | None, list[Socket]]] = {}
+    for socket in blockers:
+        owner = leader(finding.owners, finding.sockets.index(socket))
+        published = owner.process.container if owner and owner.process.role == "proxy" else None
+        groups.setdefault(published or owner, (owner, []))[1].append(socket)
+    return list(groups.values())
+
+
+def _others(owner: Owner | None, sockets: Sequence[Socket], finding: Diagnosis) -> int:
+    """How many processes hold one of the sockets besides this one."""
+    if owner is None or owner.pid is None:
+        return 0
+    held = {finding.sockets.index(socket) for socket in sockets}
+    return sum(not held.isdisjoint(other.sockets) for other in finding.owners) - 1
+
+
+def _named(owner: Owner | None, others: int, finding: Diagnosis, scene: Scene) -> str:
+    if owner is None:
+        kernel = scene.kernel_owned.get((finding.protocol, finding.port))
+        return f"the kernel's {kernel}" if kernel else "a socket without a process"
+    from portcheck.identify.describe import who
+
+    named = who(owner.process, scene.now)
+    if not others:
+        return named
+    return f"{named} and {others} more {'process' if others == 1 else 'processes'}"
+
+
+def _does(sockets: Sequence[Socket], *, several: bool) -> str:
+    """What the sockets do there: listens on ..., has bound ... without listening, is connected from ..."""
+    first = sockets[0]
+    places = spread(sockets)
+    has = "have" if several else "has"
+    if first.protocol == "udp":
+        return f"{has} bound {places}"
+    if first.state == "LISTEN":
+        return f"{'listen' if several else 'listens'} on {places}"
+    if first.state == "BOUND":
+        return f"{has} bound {places} without listening"
+    return f"{has} a connection from it to {first.remote_address}:{first.remote_port}"
+
+
+def _for_seconds(sockets: Iterable[Socket]) -> str:
+    waits = [socket.expires_in for socket in sockets if socket.state == "TIME-WAIT" and socket.expires_in]
+    return f" for another {max(1, round(max(waits)))} s" if waits else ""
+
+
+def _reach(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
+    """The addresses of some rows in words."""
+    wildcards = {row.bind.family for row in rows if _is_wildcard(row)}
+    if wildcards == {"ipv4", "ipv6"}:
+        return "every IPv4 and IPv6 address"
+    if wildcards == {"ipv6"}:
+        return "every IPv6 address"
+    if wildcards == {"ipv4"}:
+        return "every IPv4 address" if "ipv6" in scene.families else "every address (IPv4 only: this host has no IPv6)"
+    return listed(dict.fromkeys(row.bind.address for row in rows)) or str(finding.host)
+
+
+def _blockers(rows: Iterable[Row], finding: Diagnosis) -> list[Socket]:
+    indexes = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
+    indexes |= {index for row in rows for index in row.conflicts if finding.sockets[index].state == "BOUND"}
+    return [finding.sockets[index] for index in sorted(indexes)]
+
+
+def _bound_only(row: Row, finding: Diagnosis) -> bool:
+    return any(finding.sockets[index].state == "BOUND" for index in row.conflicts)
+
+
+def _partly(rows: Sequence[Row], taken: Sequence[Row]) -> bool:
+    return len(taken) < len(rows) and any(row.outcome == "free" for row in rows if row not in taken)
+
+
+def _is_wildcard(row: Row) -> bool:
+    return row.bind.interface is None and row.bind.address in ("0.0.0.0", "::")
+
+
+def _lower(subject: str) -> str:
+    return subject[0].lower() + subject[1:] if subject.startswith("Port") else subject
+
+
+def speaks_of_ports(diagnosis: Diagnosis) -> bool:
+    """Whether its sentence can speak of several ports: "Port 80 is free ...", "UDP port 53 is free ..."."""
+    return diagnosis.verdict == "free" and _subject(diagnosis) in diagnosis.message
+
+
+def together(first: Diagnosis, last: int) -> Diagnosis:
+    """The answer for a range of ports, of which that for the first one is given: "Ports 8000-8999 are free ..."."""
+    if first.port == last:
+        return first
+    return first._replace(message=first.message.replace(_subject(first), f"orts {first.port}-{last} are ", 1))
+
+
+def _subject(diagnosis: Diagnosis) -> str:
+    return f"ort {diagnosis.port} is "

@@ -1,0 +1,101 @@
+"""What only a container engine or a service manager can tell: when to ask it, and what its answer means."""
+
+from __future__ import annotations
+
+from portcheck.identify.cgroup import SYSTEM, USER, placement
+from portcheck.identify.containers import by_id, proxy, publishers
+from portcheck.identify.systemd import is_host, is_manager, unit_of
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from portcheck.identify.containers import Inspected
+    from portcheck.identify.systemd import SocketUnit
+    from portcheck.model import Container, Process, Socket
+
+
+class Subject(NamedTuple):
+    """Somebody and the sockets of the question that he holds: a process, or who is behind a hidden socket."""
+
+    process: Process
+    sockets: tuple[Socket, ...]
+    activator: Process | None = None  # the service manager that holds one of them too
+
+
+class Manager(NamedTuple):
+    """A service manager: the system's, or that of a user."""
+
+    user_id: int | None = None
+
+
+def engine_of(process: Process, uid: int | None) -> str | None:
+    """The engine whose tool may know more of him, as user `uid` runs it; usually None.
+
+    Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's
+    makes its directories when a user calls it for the first time.
+    """
+    container = process.container or _may_publish(process)
+    if container is None:
+        return None
+    owner = _owner(process)
+    if container.engine == "podman":
+        return "podman" if owner == uid else None
+    return "docker" if container.engine in ("docker", "unknown") and owner in (0, uid, None) else None
+
+
+def _may_publish(process: Process) -> Container | None:
+    found = proxy(process)
+    return found.container if found else None
+
+
+def _owner(process: Process) -> int | None:
+    """Whose engine it is: a rootless one lives below its user's manager, its proxies are his processes."""
+    if process.role != "proxy" and process.container:
+        return placement(process.cgroup).user_id or 0
+    return process.uid
+
+
+def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
+    """With what the engines know of his container; of one that he publishes only where it is a single one."""
+    process = subject.process
+    container = process.container
+    if container is not None and container.id:
+        known = by_id(inspected, container.id)
+        return process._replace(container=_merged(container, known.container)) if known else process
+    found = publishers(inspected, subject.sockets)
+    if len(found) != 1:
+        return process
+    process = process._replace(role="proxy", container=found[0].container)
+    return process._replace(service=None, service_manager=None) if is_host(process.service or "") else process
+
+
+def _merged(seen: Container, known: Container) -> Container:
+    """The pod that the cgroup tells is kubernetes'; the engine does not know it."""
+    return known._replace(pod=seen.pod or known.pod)
+
+
+def manager_of(subject: Subject) -> Manager | None:
+    """The service manager to ask for his .socket unit; None where there is none to ask, or all is known."""
+    process = subject.process
+    if process.container or (process.activation and process.service):
+        return None
+    if process.pid == 0:
+        held = process.activation or process.role == "service manager"
+        return Manager(placement(process.cgroup).user_id) if held else None
+    holder = process if is_manager(process) else subject.activator
+    return None if holder is None else Manager(None if holder.pid == 1 else holder.uid)
+
+
+def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
+    """With the one .socket unit that listens for him; a manager is there for the service that it starts."""
+    process = subject.process
+    found = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
+    known = [unit for unit in found if unit is not None]
+    if len(known) != 1:
+        return process
+    return process._replace(
+        activation=known[0].name,
+        service=process.service or known[0].triggers,
+        service_manager=SYSTEM if manager.user_id is None else USER,
+    )

@@ -1,0 +1,80 @@
+"""Listeners in other network namespaces: no conflict here, but often what somebody is looking for.
+
+/proc/PID/net shows the tables of the namespace that a process is in, to whoever may read it (proc_pid_net(5)).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from socket import AF_INET, AF_INET6, inet_ntop
+
+from portcheck.model import ForeignListener
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import descriptors
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from portcheck.model import PortRange, Protocol
+
+LISTEN = "0A"
+UDP_UNCONNECTED = "07"
+
+
+def listeners_elsewhere(wanted: Mapping[Protocol, Collection[PortRange]]) -> tuple[ForeignListener, ...]:
+    """The listeners on these ports in every other network namespace that can be seen."""
+    found = [
+        (protocol, *entry, namespace)
+        for namespace, pid in _namespaces().items()
+        for protocol, ports in wanted.items()
+        for entry in _table(pid, protocol, ports)
+    ]
+    holders = descriptors.holders({inode for *_, inode, _ in found}) if found else None
+    return tuple(
+        ForeignListener(protocol, address, port, namespace, holders.pids.get(inode, ()) if holders else ())
+        for protocol, address, port, inode, namespace in found
+    )
+
+
+def _namespaces() -> dict[str, int]:
+    """Each other network namespace with one process in it."""
+    try:
+        own, names = os.readlink("/proc/self/ns/net"), os.listdir("/proc")
+    except OSError:  # there is no /proc: the holders' blind spot says it
+        return {}
+    found: dict[str, int] = {}
+    for name in names:
+        if name.isdecimal():
+            try:
+                namespace = os.readlink(f"/proc/{name}/ns/net")
+            except OSError:
+                continue
+            if namespace != own:
+                found.setdefault(namespace, int(name))
+    return found
+
+
+def _table(pid: int, protocol: Protocol, ports: Collection[PortRange]) -> Iterator[tuple[str, int, int]]:
+    """(address, port, inode) of the listeners in one process's namespace."""
+    state = LISTEN if protocol == "tcp" else UDP_UNCONNECTED
+    for name in (protocol, f"{protocol}6"):
+        try:
+            with open(f"/proc/{pid}/net/{name}", encoding="ascii") as table:
+                rows = [line.split() for line in table.readlines()[1:]]
+        except OSError:
+            continue
+        for row in rows:
+            address, _, port = row[1].partition(":")
+            number = int(port, 16)
+            if row[3] == state and any(number in wanted for wanted in ports):
+                yield _address(address), number, int(row[9])
+
+
+def _address(text: str) -> str:
+    """The kernel prints each 32-bit word in the machine's byte order."""
+    raw = bytes.fromhex(text)
+    words = [raw[start : start + 4] for start in range(0, len(raw), 4)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, b"".join(words))

@@ -1,0 +1,1 @@
+"""macOS: what launchd tells; sockets and processes come from psutil (portable)."""

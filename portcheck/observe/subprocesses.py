@@ -1,0 +1,103 @@
+"""Asks another program, within a time limit: a tool that hangs must not hang portcheck."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from subprocess import Popen
+
+
+class NoAnswerError(Exception):
+    """The program gave none; the text says why, as the end of a sentence about it."""
+
+
+class Answer(NamedTuple):
+    """What a program wrote, and whether it succeeded."""
+
+    ok: bool
+    out: str
+    err: str
+
+
+class Patience:
+    """A time that several questions share, in seconds; it begins with the first one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._deadline: float | None = None
+
+    def left(self) -> float:
+        """Seconds; never less than 0."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self.seconds
+        return max(0.0, self._deadline - time.monotonic())
+
+
+def is_there(program: str) -> bool:
+    """Whether the program is on the user's PATH."""
+    import shutil
+
+    return shutil.which(program) is not None
+
+
+def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] | None = None) -> Answer:
+    """Runs the program without a terminal or input, and kills it with all its children when its time is over.
+
+    Raises NoAnswerError.
+    """
+    import subprocess
+
+    left = patience.left()
+    if not left:
+        raise NoAnswerError("was not asked: the time for it was used up")
+    try:
+        with subprocess.Popen(
+            (_on_path(argv[0]), *argv[1:]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(environment or {}), "LC_ALL": "C"},
+            start_new_session=True,
+        ) as process:
+            try:
+                out, err = process.communicate(timeout=left)
+            except subprocess.TimeoutExpired:
+                raise NoAnswerError(f"did not answer within {patience.seconds:g} s") from None
+            finally:
+                _end(process)
+    except OSError as error:
+        raise NoAnswerError(f"cannot be run: {error.strerror}") from None
+    return Answer(process.returncode == 0, _text(out), _text(err))
+
+
+def _on_path(program: str) -> str:
+    """Windows would look into the current directory first: what lies there is not meant.  Raises NoAnswerError."""
+    if os.name != "nt" or os.path.isabs(program):
+        return program
+    paths = (os.path.join(folder, f"{program}.exe") for folder in os.get_exec_path() if os.path.isabs(folder))
+    found = next(filter(os.path.isfile, paths), None)
+    if found is None:
+        raise NoAnswerError("is not on the PATH")
+    return found
+
+
+def _text(written: bytes) -> str:
+    """os.fsdecode would raise UnicodeDecodeError on Windows, where tools write in the code page of a console."""
+    return written.decode("utf-8", "surrogateescape")
+
+
+def _end(process: Popen[bytes]) -> None:
+    """Kills a process that has not been waited for (so the PID is still its own), and what it started."""
+    if process.returncode is not None:
+        return
+    if hasattr(os, "killpg"):
+        import signal
+
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()

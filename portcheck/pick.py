@@ -1,0 +1,127 @@
+"""The next free port of a candidate list.
+
+Between picking a port and binding it another program may take it: no check can close that gap.  A server that can bind
+port 0 itself and tell its number, or take a socket that is bound already (`portcheck run --listen`), has no such gap.
+"""
+
+from __future__ import annotations
+
+from portcheck.diagnosis.pipeline import checks
+from portcheck.errors import PortcheckError
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.probe import kernels_choice
+from portcheck.profiles import ANY_SERVER
+from portcheck.target import EVERY, Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from portcheck.model import Diagnosis, Protocol
+    from portcheck.profiles import Server
+    from portcheck.target import Host
+
+
+# The Fetch standard's bad ports: browsers refuse to connect to them (https://fetch.spec.whatwg.org/#port-blocking).
+UNSAFE_IN_BROWSERS = frozenset(
+    (1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+     110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530,
+     531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190,
+     5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080)
+)  # fmt: skip
+KERNEL_ATTEMPTS = 50
+
+
+class Choice(NamedTuple):
+    """The ports that were chosen, and every candidate that was looked at, in order."""
+
+    ports: tuple[int, ...]
+    diagnoses: tuple[Diagnosis, ...]
+
+
+class NoFreePort(PortcheckError):
+    """Fewer candidates are free than were asked for; `diagnoses` holds every candidate looked at, in order."""
+
+    def __init__(self, cause: str, diagnoses: Sequence[Diagnosis], remedy: str | None = None) -> None:
+        super().__init__(cause, remedy)
+        self.diagnoses = tuple(diagnoses)
+        # not free is 1; where one could not be told, the answer could not be established
+        self.exit_code = 3 if any(diagnosis.verdict == "unknown" for diagnosis in self.diagnoses) else 1
+
+
+def order(
+    ports: Iterable[int], *, exclude: Collection[int] = (), random: bool = False, stable: str | None = None
+) -> list[int]:
+    """The candidates in the order in which they are tried, each once.
+
+    The list's order is the user's.  `random` shuffles it and leaves out what browsers refuse; `stable` starts at a
+    place that only depends on the name, so that a project keeps its port while it is free.
+    """
+    candidates = [port for port in dict.fromkeys(ports) if port not in exclude]
+    if random:
+        from random import SystemRandom
+
+        candidates = [port for port in candidates if port not in UNSAFE_IN_BROWSERS]
+        SystemRandom().shuffle(candidates)
+    if stable is not None and candidates:
+        from zlib import crc32  # the same in every Python and on every machine, unlike hash()
+
+        start = crc32(stable.encode("utf-8", "surrogateescape")) % len(candidates)
+        candidates = candidates[start:] + candidates[:start]
+    return candidates
+
+
+def choose(
+    candidates: Sequence[int],
+    *,
+    count: int = 1,
+    protocol: Protocol = "tcp",
+    hosts: tuple[Host, ...] = (EVERY,),
+    any_port: bool = False,
+    exclude: Collection[int] = (),
+    server: Server = ANY_SERVER,
+    probe: bool = True,
+) -> Choice:
+    """The first `count` candidates that are free on every address asked for.
+
+    With `any_port` the kernel's own choice makes up for what is missing.  Raises NoFreePort, which carries every
+    diagnosis, where fewer are free.
+    """
+    endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
+    free: list[int] = []
+    seen: list[Diagnosis] = []
+    seen.extend(_until(count, free, checks(endpoints, server=server, probe=probe)))
+    if any_port and len(free) < count:
+        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, server, probe=probe)
+        seen.extend(_until(count, free, others))
+    if len(free) < count:
+        raise NoFreePort(_too_few(count, free, seen), seen)
+    return Choice(tuple(free), tuple(seen))
+
+
+def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
+    """Diagnoses until `count` ports are free, which are added to `free`."""
+    while len(free) < count and (diagnosis := next(diagnoses, None)):
+        if diagnosis.verdict == "free":
+            free.append(diagnosis.port)
+        yield diagnosis
+
+
+def _from_kernel(
+    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], server: Server, *, probe: bool
+) -> Iterator[Diagnosis]:
+    """What the kernel would give to a server that asks for port 0, each checked like every other candidate."""
+    tried = set(exclude)
+    for _ in range(KERNEL_ATTEMPTS):
+        port = kernels_choice(protocol)
+        if port not in tried:
+            tried.add(port)
+            yield from checks([Endpoint(str(port), protocol, port, hosts)], server=server, probe=probe)
+
+
+def _too_few(count: int, free: Sequence[int], seen: Sequence[Diagnosis]) -> str:
+    if not seen:
+        return "no candidate is left to try"
+    if len(seen) == 1:
+        return f"only {free[0]} is free, and {count} wanted" if free else f"the candidate {seen[0].port} is not free"
+    are = "is" if len(free) == 1 else "are"
+    return f"of {len(seen)} candidates {len(free) or 'none'} {are} free, and {count} wanted"

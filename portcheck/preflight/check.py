@@ -1,0 +1,86 @@
+"""Declarations → diagnoses: each asked with its address, protocol and kind of server."""
+
+from __future__ import annotations
+
+from portcheck.diagnosis.pipeline import checks
+from portcheck.errors import UsageError
+from portcheck.model import BlindSpot, Diagnosis
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.names import SystemNames
+from portcheck.preflight.declarations import PreflightError
+from portcheck.profiles import PROFILES, server_for
+from portcheck.target import EVERY, Endpoint, parse_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from portcheck.preflight.declarations import Declaration
+    from portcheck.profiles import Server
+    from portcheck.target import Host
+
+# The engine binds what it publishes, whatever the server in the container does.
+PUBLISHER = PROFILES["docker"]._replace(call=None)
+
+
+class Looker:
+    """Looks at the host once for all declared ports of a kind of server, and at fallbacks when they are wanted."""
+
+    def __init__(self, declarations: Sequence[Declaration], *, probe: bool) -> None:
+        """Raises PreflightError for a profile that there is not."""
+        self._probe = probe
+        self._hosts: dict[str | None, tuple[Host, ...] | UsageError] = {None: (EVERY,)}
+        groups: dict[Server, list[Declaration]] = {}
+        for each in declarations:
+            groups.setdefault(_server(each), []).append(each)
+        self._firsts: dict[Declaration, Diagnosis] = {}
+        for server, members in groups.items():
+            self._firsts.update(zip(members, self._look([(each, each.port) for each in members], server), strict=True))
+
+    def __call__(self, declaration: Declaration) -> Iterator[Diagnosis]:
+        """The diagnosis of the declared port, then of its fallbacks, in order."""
+        yield self._firsts[declaration]
+        if declaration.fallback:
+            yield from self._look([(declaration, port) for port in declaration.fallback], _server(declaration))
+
+    def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
+        endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
+        known = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
+        answers = checks(known, server=server, probe=self._probe)
+        for endpoint in endpoints:
+            yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
+
+    def _endpoint(self, declaration: Declaration, port: int) -> Endpoint | Diagnosis:
+        """What to ask; or the answer, where the host's name leads nowhere."""
+        target = declaration.target(port)
+        hosts = self._resolved(declaration.host)
+        if isinstance(hosts, UsageError):
+            return _nowhere(declaration, port, hosts.cause)
+        return Endpoint(target, declaration.protocol, port, hosts)
+
+    def _resolved(self, host: str | None) -> tuple[Host, ...] | UsageError:
+        if host not in self._hosts:
+            try:
+                self._hosts[host] = (parse_host(host or "*", SystemNames()),)
+            except UsageError as error:
+                self._hosts[host] = error
+        return self._hosts[host]
+
+
+def _server(declaration: Declaration) -> Server:
+    if declaration.profile is None and declaration.kind == "compose":
+        return PUBLISHER
+    try:
+        return server_for(declaration.profile)
+    except UsageError as error:
+        cause = error.cause.replace("for --as", "as profile")
+        raise PreflightError(declaration.file, declaration.line, cause) from None
+
+
+def _nowhere(declaration: Declaration, port: int, why: str) -> Diagnosis:
+    """A server could not start there now; whether it can where it will run is not known here."""
+    spot = BlindSpot("host-not-resolved", why)
+    message = f"Whether port {port} is free cannot be told: {why}."
+    return Diagnosis(
+        declaration.target(port), declaration.protocol, port, declaration.host, "unknown", None, message,
+        complete=False, blind_spots=(spot,),
+    )  # fmt: skip

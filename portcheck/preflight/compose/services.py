@@ -1,0 +1,127 @@
+"""A Compose service with the ports that it takes on the host: from its YAML parts, or as Compose says."""
+
+from __future__ import annotations
+
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.compose.ports import PortSyntaxError, Published, mapping, short
+from portcheck.preflight.declarations import PreflightError, Unresolved
+from portcheck.preflight.files import Allowance
+from portcheck.preflight.interpolate import Filled
+from portcheck.preflight.yaml_nodes import fields, items, line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from yaml import Node
+
+    from portcheck.preflight.compose.model import Part
+
+LONG = ("host_ip", "published", "target", "protocol")  # the keys of the long syntax that name a host's port
+_INT = "tag:yaml.org,2002:int"
+
+
+class Entry(NamedTuple):
+    """One published port and where it is written."""
+
+    published: Published
+    file: str
+    line: int
+
+
+class Service(NamedTuple):
+    """`line` is that of the service's name; `remarks` are what its entries leave open."""
+
+    name: str
+    file: str
+    line: int
+    profiles: tuple[str, ...]
+    host_network: bool
+    entries: tuple[Entry, ...]
+    remarks: tuple[Unresolved, ...] = ()
+
+
+def from_parts(name: str, parts: tuple[Part, ...], allowance: Allowance) -> Service:
+    """Puts a service together from what each file says of it.  Raises PreflightError with the line."""
+    entries: dict[Published, Entry] = {}
+    remarks: list[Unresolved] = []
+    for part, node in _ports_nodes(parts):
+        line = line_of(node)
+        ports, problems = _published(part, node)
+        allowance.spend(_weight(ports), part.file, line)
+        remarks += [Unresolved("variable", problem, part.file, line, name) for problem in problems]
+        for port in ports:
+            entries.setdefault(port, Entry(port, part.file, line))
+    last = parts[-1]
+    profiles = tuple(dict.fromkeys(_profiles(parts)))
+    host_network = _network_mode(parts) == "host"
+    return Service(name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks))
+
+
+def _weight(ports: list[Published]) -> int:
+    return 1 + sum(1 + len(port.fallback) for port in ports)
+
+
+def _ports_nodes(parts: tuple[Part, ...]) -> list[tuple[Part, Node]]:
+    """The `ports` entries of every part in order; `!override` and `!reset` drop those before them."""
+    found: list[tuple[Part, Node]] = []
+    for part in parts:
+        if "ports" not in part.fields:
+            continue
+        node = part.fields["ports"].node
+        if node.tag in ("!reset", "!override"):
+            found.clear()
+        if node.tag != "!reset":
+            found += [(part, each) for each in items(part.file, node)]
+    return found
+
+
+def _published(part: Part, node: Node) -> tuple[list[Published], tuple[str, ...]]:
+    """What one entry publishes, and which variables have no value."""
+    from yaml import ScalarNode
+
+    # A plain number is a container's port, in any of YAML's spellings; `22:22` is a number to YAML 1.1 only.
+    if node.tag == _INT and ":" not in node.value:
+        return [], ()
+    if isinstance(node, ScalarNode):
+        words = [part.filled(node)]
+    else:
+        long = fields(part.file, node)
+        words = [part.filled(long[key].node) if key in long else Filled("") for key in LONG]
+    problems = tuple(problem for word in words for problem in word.problems)
+    texts = [word.text for word in words]
+    try:
+        return short(*texts) if len(texts) == 1 else mapping(*texts), problems
+    except PortSyntaxError as error:
+        if problems:  # an empty variable made it so
+            return [], problems
+        raise PreflightError(part.file, line_of(node), str(error)) from None
+
+
+def _profiles(parts: tuple[Part, ...]) -> Iterator[str]:
+    for part in parts:
+        if "profiles" in part.fields:
+            for node in items(part.file, part.fields["profiles"].node):
+                yield part.filled(node).text
+
+
+def _network_mode(parts: tuple[Part, ...]) -> str | None:
+    nodes = [(part, part.fields["network_mode"].node) for part in parts if "network_mode" in part.fields]
+    return nodes[-1][0].filled(nodes[-1][1]).text if nodes else None
+
+
+def from_compose(name: str, said: Any, ours: Service, allowance: Allowance) -> Service:
+    """A service as `docker compose config` gives it; the lines are those of the same port in our reading."""
+    lines = {entry.published: entry for entry in ours.entries}
+    entries: list[Entry] = []
+    for port in said.get("ports") or ():
+        words = (str(port.get(key) or "") for key in LONG)
+        try:
+            ports = mapping(*words)
+        except PortSyntaxError as error:
+            raise PreflightError(ours.file, ours.line, str(error)) from None
+        allowance.spend(_weight(ports), ours.file, ours.line)
+        entries += [lines.get(each, Entry(each, ours.file, ours.line)) for each in ports]
+    profiles = tuple(said.get("profiles") or ())
+    host_network = said.get("network_mode") == "host"
+    return Service(name, ours.file, ours.line, profiles, host_network, tuple(entries), ours.remarks)

@@ -1,0 +1,98 @@
+"""The values of preflight: a port that a file declares, and what a file leaves open.  No I/O."""
+
+from __future__ import annotations
+
+from portcheck.errors import PortcheckError
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Literal
+
+    from portcheck.model import Protocol
+
+    Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
+    # Why something was left open.  "include" and "extends" are settled where Compose itself resolves them.
+    Code = Literal[
+        "variable",
+        "include",
+        "extends",
+        "host-network",
+        "protocol",
+        "compose",
+        "syntax",
+        "process",
+        "forwarded",
+    ]
+
+
+class Declaration(NamedTuple):
+    """One port that a file says a server is going to listen on, on this host.
+
+    `host` is as written (`127.0.0.1`, `::1`, `*`, a name), None where the file names none: every address.
+    `fallback` are the ports that will do as well, in order, if `port` is taken.
+    `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
+    `profile` is the kind of server, as in `portcheck check --as PROFILE`.
+    `compose_project` is the name of the Compose project, which its containers have as a label.
+    """
+
+    port: int
+    protocol: Protocol
+    host: str | None
+    file: str
+    line: int  # 1-based
+    kind: Kind
+    service: str | None = None  # Compose service, Procfile process, label or name
+    fallback: tuple[int, ...] = ()
+    compose_profiles: tuple[str, ...] = ()
+    enabled: bool = True
+    profile: str | None = None
+    note: str | None = None  # true and useful to a reader of this line, such as the rule that gave the port
+    compose_project: str | None = None
+
+    def target(self, ports: object) -> str:
+        """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
+        host = self.host and (f"[{self.host}]" if ":" in self.host else self.host)
+        return (f"{host}:" if host else "") + str(ports) + ("/udp" if self.protocol == "udp" else "")
+
+
+class Unresolved(NamedTuple):
+    """What may declare a port and could not be established: a blind spot with its place."""
+
+    code: Code
+    message: str
+    file: str
+    line: int  # 1-based
+    service: str | None = None
+
+
+class Reading(NamedTuple):
+    """All that was read: `files` holds every file looked at, in order."""
+
+    files: tuple[str, ...] = ()
+    declarations: tuple[Declaration, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+
+
+class PreflightError(PortcheckError):
+    """A file that cannot be read as what it should be; the cause starts with `file:line:`, or `file:`."""
+
+    def __init__(self, file: str, line: int | None, cause: str, remedy: str | None = None) -> None:
+        super().__init__(f"{file}:{line}: {cause}" if line else f"{file}: {cause}", remedy)
+        self.file = file
+        self.line = line
+
+
+def together(readings: Iterable[Reading]) -> Reading:
+    """Several readings as one, in order; files and remarks once each."""
+    parts = list(readings)
+    return Reading(
+        tuple(dict.fromkeys(file for part in parts for file in part.files)),
+        tuple(found for part in parts for found in part.declarations),
+        tuple(dict.fromkeys(remark for part in parts for remark in part.unresolved)),
+    )
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Text from a file, quoted on one line and cut to a length fit for a message."""
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -1,0 +1,111 @@
+"""Which files of a directory declare ports, and what kind of file a path is."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.declarations import shown
+from portcheck.preflight.dotenv import with_file
+from portcheck.preflight.files import is_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from portcheck.preflight.declarations import Kind
+
+# In the order in which Compose prefers them; it reads the first one and the first override.
+COMPOSE = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+SINGLE: tuple[tuple[Kind, str], ...] = (
+    ("env", ".env"),
+    ("procfile", "Procfile"),
+    ("devcontainer", ".devcontainer/devcontainer.json"),
+    ("devcontainer", ".devcontainer.json"),
+    ("portcheck", "pyproject.toml"),
+    ("portcheck", "portcheck.toml"),
+)
+_BY_NAME: tuple[tuple[Kind, str], ...] = (
+    ("compose", r".*\.ya?ml"),
+    ("env", r"\.env(\..+)?|.+\.env"),
+    ("procfile", r"Procfile(\..+)?"),
+    ("devcontainer", r"\.?devcontainer\.json"),
+    ("portcheck", r"pyproject\.toml|portcheck\.toml"),
+)
+ACCEPTED = "compose.yaml and other YAML, .env, Procfile, devcontainer.json, pyproject.toml, portcheck.toml"
+
+
+class Source(NamedTuple):
+    """Files that are read together: a Compose project with its overrides, or one file of another kind."""
+
+    kind: Kind
+    files: tuple[Path, ...]
+
+
+def find(directory: Path, environment: Mapping[str, str]) -> list[Source]:
+    """Everything in a directory (not below it) that may declare ports, Compose's choice of files first."""
+    compose = _compose_files(directory, environment)
+    found = [Source("compose", compose)] if compose else []
+    return found + [Source(kind, (directory / name,)) for kind, name in SINGLE if is_file(directory / name)]
+
+
+def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]:
+    """The sources that paths name; a directory stands for what is found in it, an override joins its base.
+
+    Raises UsageError: no such file, or a kind of file that declares no ports.
+    """
+    sources: list[Source] = []
+    for path in paths:
+        if _is_directory(path):
+            sources += find(path, environment)
+        else:
+            sources.append(Source(_kind(path), (path,)))
+    return _with_overrides(sources)
+
+
+def _compose_files(directory: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """COMPOSE_FILE of the environment or `.env`, else the first base and the first override that exist."""
+    variables = with_file(directory / ".env", environment)
+    if chosen := variables.get("COMPOSE_FILE"):
+        separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        return tuple(directory / name for name in chosen.split(separator) if name)
+    bases = [directory / name for name in COMPOSE if is_file(directory / name)]
+    overrides = [directory / name for name in OVERRIDES if is_file(directory / name)]
+    return (*bases[:1], *overrides[:1]) if bases else ()
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        if not path.exists():
+            raise UsageError(f"{shown(str(path))}: no such file")
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{shown(str(path))}: {error.strerror}") from None
+
+
+def _kind(path: Path) -> Kind:
+    for kind, pattern in _BY_NAME:
+        if re.fullmatch(pattern, path.name):
+            return kind
+    raise UsageError(f"{shown(str(path))} is no kind of file that declares ports; accepted: {ACCEPTED}")
+
+
+def _with_overrides(sources: list[Source]) -> list[Source]:
+    """`compose.override.yaml` joins the Compose file named before it in the same directory."""
+    joined: list[Source] = []
+    for source in sources:
+        last = joined[-1] if joined else None
+        override = source.kind == "compose" and source.files[0].name in OVERRIDES
+        if override and last and last.kind == "compose" and last.files[0].parent == source.files[0].parent:
+            joined[-1] = last._replace(files=(*last.files, *source.files))
+        else:
+            joined.append(source)
+    return joined

@@ -1,0 +1,184 @@
+"""portcheck's own declaration: `[tool.portcheck]` in pyproject.toml, or portcheck.toml.
+
+host = "127.0.0.1"                  # for every port below that says nothing else; so do protocol and profile
+
+[ports]                             # [tool.portcheck.ports] in pyproject.toml
+web = 8000
+dns = "53/udp"                      # any TARGET of the command line
+workers = ["9001-9004", 9010]
+api = { port = 8001, host = "0.0.0.0", fallback = ["8002-8010"] }
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from portcheck.addresses import Address
+from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.names import SystemNames
+from portcheck.preflight.declarations import Declaration, PreflightError, Reading, shown
+from portcheck.preflight.files import Allowance, read_text
+from portcheck.preflight.toml_lines import lines_of
+from portcheck.target import parse_host, parse_ports, parse_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from portcheck.model import Protocol
+
+
+def read_own(path: Path) -> Reading:
+    """Every port of the declaration; none where a pyproject.toml has no `[tool.portcheck]`.
+
+    Raises PreflightError: broken TOML, an unknown key, a value that is no port.
+    """
+    file, text = str(path), read_text(path)
+    prefix = ("tool", "portcheck") if path.name == "pyproject.toml" else ()
+    table = _parse(text, file)
+    for key in prefix:
+        table = table.get(key, {}) if isinstance(table, dict) else {}
+    if not table:
+        return Reading((file,))
+    lines = lines_of(text, prefix)
+    allowance = Allowance()
+    found: list[Declaration] = []
+    at = Written(file, lines.get((), 1), "")
+    try:
+        ports = _ports(table)
+        defaults = Defaults.read(table)
+        for name, value in ports.items():
+            at = Written(file, lines.get(("ports", name), at.line), name)
+            for each in declared(value, defaults, at):
+                allowance.spend(1 + len(each.fallback), file, at.line)
+                found.append(each)
+    except UsageError as error:
+        raise PreflightError(file, at.line, f"{at.name}: {error.cause}" if at.name else error.cause) from None
+    return Reading((file,), tuple(found))
+
+
+def _parse(text: str, file: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than int() takes
+        place = re.search(r"at (?:line (\d+)|end of document)", str(error))
+        line = int(place[1] or text.count("\n") + 1) if place else None
+        raise PreflightError(file, line, f"broken TOML: {error}") from None
+    except RecursionError:
+        raise PreflightError(file, None, "nested too deep") from None
+
+
+def _ports(table: Any) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise UsageError("portcheck is a table")
+    for key in table:
+        if key not in (*DEFAULTS, "ports"):
+            raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(DEFAULTS)}, ports")
+    ports = table.get("ports", {})
+    if not isinstance(ports, dict):
+        raise UsageError("ports is a table of names, such as ports.web = 8000")
+    return ports
+
+
+DEFAULTS = ("host", "protocol", "profile")
+MAX_TEXT = 200
+KEYS = ("port", "fallback", *DEFAULTS)
+
+
+class Written(NamedTuple):
+    """Where a name is declared."""
+
+    file: str
+    line: int
+    name: str
+
+
+class Defaults(NamedTuple):
+    """What holds for every port that does not say otherwise."""
+
+    host: str | None = None
+    protocol: Protocol = "tcp"
+    profile: str | None = None
+
+    @classmethod
+    def read(cls, table: Mapping[str, Any], outer: Defaults | None = None) -> Defaults:
+        """The host, protocol and profile of a table, over those of `outer`.  Raises UsageError."""
+        given = {**(outer or cls())._asdict(), **{key: table[key] for key in DEFAULTS if key in table}}
+        for key, value in given.items():
+            if value is not None and not isinstance(value, str):
+                raise UsageError(f"{key} is a text, not {shown(str(value))}")
+        if given["protocol"] not in ("tcp", "udp"):
+            raise UsageError(f"unknown protocol {shown(given['protocol'])}; accepted: tcp, udp")
+        host = given["host"]
+        return cls(parse_host(host, NAMES).text if host is not None else None, given["protocol"], given["profile"])
+
+
+class Names(SystemNames):
+    """Services are looked up now; hosts stay as written, for the check to resolve."""
+
+    def interfaces(self) -> tuple[str, ...]:
+        """None: an interface is just another host name here."""
+        return ()
+
+    def resolve(self, host: str) -> tuple[Address, ...]:
+        """Some address: only the text of a host is kept."""
+        return (Address("ipv4", host),)
+
+
+NAMES = Names()
+
+
+def declared(value: Any, defaults: Defaults, at: Written) -> Iterator[Declaration]:
+    """A number, a TARGET, a table, or a list of these.  Raises UsageError."""
+    if isinstance(value, list):
+        for each in value:
+            yield from declared(each, defaults, at)
+    elif isinstance(value, dict):
+        yield from _from_table(value, defaults, at)
+    else:
+        for endpoint in parse_targets([_text(value)], NAMES, protocol=defaults.protocol):
+            said = defaults._replace(host=endpoint.host or defaults.host, protocol=endpoint.protocol)
+            yield _declaration(endpoint.port, (), said, at)
+
+
+def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> Iterator[Declaration]:
+    for key in table:
+        if key not in KEYS:
+            raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(KEYS)}")
+    if "port" not in table:
+        raise UsageError("port is missing")
+    said = Defaults.read(table, defaults)
+    ports = parse_ports(_text(table["port"]), NAMES, said.protocol)
+    fallback = tuple(_fallback(table.get("fallback", []), said.protocol))
+    if fallback and len(ports) > 1:
+        raise UsageError("fallback stands in for one port, not for several")
+    for port in ports:
+        yield _declaration(port, fallback, said, at)
+
+
+def _fallback(value: Any, protocol: Protocol) -> Iterator[int]:
+    listed = value if isinstance(value, list) else [value]
+    ports = (port for each in listed for port in parse_ports(_text(each), NAMES, protocol))
+    for number, port in enumerate(ports):
+        if number > 65535:
+            raise UsageError("fallback names more ports than there are")
+        yield port
+
+
+def _text(value: Any) -> str:
+    """A number, or a text of a length that cannot ask for billions of ports."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise UsageError(f'{shown(str(value))} is no port; write 8000, "8000-8010" or a table with port = 8000')
+    text = str(value)
+    if len(text) > MAX_TEXT:
+        raise UsageError(f"{shown(text)} is longer than {MAX_TEXT} characters")
+    return text
+
+
+def _declaration(port: int, fallback: tuple[int, ...], said: Defaults, at: Written) -> Declaration:
+    return Declaration(
+        port, said.protocol, said.host, at.file, at.line, "portcheck", at.name, fallback, profile=said.profile
+    )

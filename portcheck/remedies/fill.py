@@ -1,0 +1,132 @@
+"""Remedy → advice: its fields filled in, and sudo only where a command would be refused without.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.identify.describe import container
+from portcheck.identify.managers import engine_of
+from portcheck.identify.names import called
+from portcheck.model import Advice
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.remedies.kinds import HOMEBREW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from portcheck.model import Diagnosis, Owner, Process
+    from portcheck.remedies.catalogue import Remedy
+
+    Fields = Mapping[str, object]
+
+OPTIONS = ("{machine}", "{supervisor_url}")  # fields that are options of ours, or nothing
+EVERYBODY = ("all", "*")  # what a supervisor does not take for the name of one program
+
+
+def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -> Advice | None:
+    """What to tell user `uid`; None where the remedy names something that is not known."""
+    try:
+        text = remedy.text.format_map(fields)
+        command = tuple(_words(remedy, fields))
+    except KeyError:
+        return None
+    return Advice(text, (*_as_whom(remedy, owner, uid), *command) if command else None)
+
+
+def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
+    """What of these can be told user `uid` about a holder of the port."""
+    fields = owner_fields(owner, finding, uid)
+    for remedy in remedies:
+        advice = fill(remedy, fields, owner, uid)
+        if advice:
+            yield advice
+
+
+def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
+    """The command's words but the empty ones.  Raises KeyError where a stranger's name would be read as an option."""
+    for template in remedy.command:
+        word = template.format_map(fields)
+        if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
+            raise KeyError(template)
+        if word:
+            yield word
+
+
+def _as_whom(remedy: Remedy, owner: Owner | None, uid: int | None) -> tuple[str, ...]:
+    """What goes before the command: nothing, sudo, or sudo as the owner."""
+    process = owner.process if owner else None
+    own = process is not None and process.uid == uid
+    if uid is None or remedy.needs == "nothing" or (own and remedy.needs in ("owner", "self")):
+        return ()
+    if remedy.needs == "self" and process is not None and process.user:
+        return ("sudo", "-iu", process.user)
+    if remedy.needs == "engine" and process is not None and _talks_to_engine(process, uid):
+        return ()
+    return ("sudo",) if uid else ()
+
+
+def _talks_to_engine(process: Process, uid: int) -> bool:
+    """An engine tells names to those whose commands it takes."""
+    return engine_of(process, uid) is not None and process.container is not None and process.container.name is not None
+
+
+def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
+    """What can be named of an owner and the port; what is not known is absent."""
+    process = owner.process
+    fields = {
+        **port_fields(finding),
+        "name": called(process),
+        "pid": owner.pid,
+        "user": process.user,
+        "service": process.service or process.activation,
+        "activation": process.activation,
+        "activated": process.service or "",
+        "machine": "" if process.uid == uid else f"--machine={process.user or process.uid}@",
+        "where": f"with Ctrl-C ({process.session}), or " if process.terminal and process.session else "",
+        "supervisor": process.supervisor,
+        "supervisor_pid": process.supervisor_pid,
+        "supervised": None if process.supervised in EVERYBODY else process.supervised,
+        "started_by": process.started_by,
+        "forwards": process.forwards,
+        "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
+        "formula": (process.service or "").removeprefix(HOMEBREW) or None,
+        **_rule_fields(process),
+        **_container_fields(process),
+    }
+    return _known(fields)
+
+
+def port_fields(finding: Diagnosis) -> dict[str, object]:
+    """How the port is written as a target, with and without the host that was named, and its number."""
+    port = str(finding.port) if finding.protocol == "tcp" else f"{finding.port}/udp"
+    host = finding.host if finding.host and "," not in finding.host else None
+    return {
+        "port": port,
+        "target": port if host is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "number": finding.port,
+        "protocol": finding.protocol,
+    }
+
+
+def _container_fields(process: Process) -> dict[str, object]:
+    found = process.container
+    if found is None:
+        return {}
+    policy = found.restart_policy
+    return {
+        "engine": found.engine,
+        "container": found.name or found.id,
+        "contained": container(found),
+        "restarts": f" (killed, it would come back: restart policy {policy})" if policy else "",
+        "pod": found.pod,
+        "compose_project": found.compose_project,
+        "compose_service": found.compose_service,
+    }
+
+
+def _rule_fields(process: Process) -> dict[str, object]:
+    """Of a rule of Windows' port proxy: `v4tov6 listenaddress=*`."""
+    rule, _, address = (process.supervised or "").partition(" ")
+    return {"rule": rule or None, "rule_address": address or None}
+
+
+def _known(fields: Mapping[str, object]) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,237 @@
+"""The JSON documents: values → dicts, with the contract's keys in the contract's order.
+
+`schema.json`, in the package, describes them.  What is not known is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.text import utc, utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
+    from portcheck.preflight.declarations import Declaration, Unresolved
+    from portcheck.preflight.judge import Finding, PreflightReport
+    from portcheck.stop.outcome import Report
+    from portcheck.stop.plan import Step
+    from portcheck.wait.loop import Condition, Standing, Waited
+
+SCHEMA_VERSION = 1
+INFINITY = float("inf")
+OWNER_KEYS = (
+    *("pid", "name", "user", "command", "cwd", "started_at", "parent_pid", "role", "service", "container"),
+    "sockets",
+)
+# Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
+
+
+def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
+    """What `check --json` prints."""
+    results = [result(diagnosis) for diagnosis in diagnoses]
+    complete = all(entry["complete"] for entry in results)
+    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
+
+
+def pick_document(ports: Sequence[int], diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
+    """What `pick --json` prints.
+
+    `ports` are those picked, none where too few are free; `diagnoses` every candidate looked at, in order.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "port": ports[0] if ports else None,
+        "ports": list(ports),
+        "candidates": [result(diagnosis) for diagnosis in diagnoses],
+    }
+
+
+def list_document(
+    sockets: Iterable[Socket], owners: Iterable[Owner], blind_spots: Sequence[BlindSpot]
+) -> dict[str, Any]:
+    """What `list --json` prints; the owners' indexes are into `sockets`."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": not blind_spots,
+        "blind_spots": json_value(tuple(blind_spots)),
+        "sockets": [_socket(socket) for socket in sockets],
+        "owners": [owner(entry) for entry in owners],
+    }
+
+
+def stop_document(reports: Iterable[Report]) -> dict[str, Any]:
+    """What `stop --json` prints: for each port what was planned, and the whole answer before and after."""
+    told = [_stopped(report) for report in reports]
+    complete = all((entry["after"] or entry["before"])["complete"] for entry in told)
+    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": told}
+
+
+def _stopped(report: Report) -> dict[str, Any]:
+    told: dict[str, Any] = json_value(
+        {
+            "target": report.before.target,
+            "protocol": report.before.protocol,
+            "port": report.before.port,
+            "outcome": report.outcome,
+            "message": report.message,
+            "refusal": report.plan.refusal,
+        }
+    )
+    return {
+        **told,
+        "plan": [_step(step) for step in report.plan.steps],
+        "advice": json_value(report.advice),
+        "before": result(report.before),
+        "after": result(report.after) if report.after else None,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """A command, or the PIDs of the processes to which SIGTERM goes first."""
+    return {"command": json_value(step.command), "signalled": [process.pid for process in step.signalled]}
+
+
+def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
+    """`result` is null for a target that was connected to: there is no table of another machine's sockets."""
+    diagnoses = [standing.diagnosis for standing in waited.standings]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": all(found.complete for found in diagnoses if found),
+        "condition": condition,
+        "outcome": waited.outcome,
+        "seconds": round(waited.seconds, 3),
+        "targets": [_standing(standing) for standing in waited.standings],
+    }
+
+
+def preflight_document(report: PreflightReport) -> dict[str, Any]:
+    """A result for each declared port, with its place; what was left open is a blind spot with its own."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": report.complete,
+        "files": json_value(report.files),
+        "results": [_found(finding) for finding in report.findings],
+        "disabled": [_not_asked(declaration) for declaration in report.disabled],
+        "blind_spots": [
+            {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_place(spot)}
+            for spot in report.unresolved
+        ],
+    }
+
+
+def _found(finding: Finding) -> dict[str, Any]:
+    """The result for the declared port, how it is declared, and what becomes of it."""
+    diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
+    return {
+        **result(diagnosis),
+        **_declared(finding.declaration),
+        "status": finding.status,
+        "instead": result(finding.instead) if finding.instead else None,
+        "rival": _place(finding.rival) if finding.rival else None,
+    }
+
+
+def _not_asked(declaration: Declaration) -> dict[str, Any]:
+    told = {
+        "target": declaration.target(declaration.port),
+        "protocol": declaration.protocol,
+        "port": declaration.port,
+        "host": declaration.host,
+    }
+    return {**json_value(told), **_declared(declaration)}
+
+
+def _declared(declaration: Declaration) -> dict[str, Any]:
+    """What a declaration has beyond a result."""
+    told = {
+        "kind": declaration.kind,
+        "fallback": declaration.fallback,
+        "profile": declaration.profile,
+        "compose_profiles": declaration.compose_profiles,
+        "compose_project": declaration.compose_project,
+    }
+    return {**_place(declaration), **json_value(told)}
+
+
+def _place(place: Declaration | Unresolved) -> dict[str, Any]:
+    return {"file": utf8(place.file), "line": place.line, "service": json_value(place.service)}
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    endpoint, found = standing.endpoint, standing.diagnosis
+    told: dict[str, Any] = {
+        "target": endpoint.target,
+        "protocol": endpoint.protocol,
+        "port": endpoint.port,
+        "host": endpoint.host,
+        "met": standing.met,
+        "message": standing.message,
+        "seconds_left": standing.seconds_left,
+    }
+    return {**json_value(told), "result": result(found) if found else None}
+
+
+def result(diagnosis: Diagnosis) -> dict[str, Any]:
+    """One element of `results`: the fields of a diagnosis, in their order."""
+    told: dict[str, Any] = json_value(diagnosis._replace(binds=(), sockets=(), owners=()))
+    told["binds"] = [_row(row) for row in diagnosis.binds]
+    told["sockets"] = [_socket(socket) for socket in diagnosis.sockets]
+    told["owners"] = [owner(entry) for entry in diagnosis.owners]
+    return told
+
+
+def owner(owner: Owner) -> dict[str, Any]:
+    """Who holds something: the contract's keys, then what else is known of the process."""
+    process = owner.process
+    known = process._asdict()
+    known.update(pid=owner.pid, started_at=utc(process.started_at), sockets=owner.sockets)
+    keys = dict.fromkeys((*OWNER_KEYS, *known))
+    return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    """A row, with its bind's fields in place."""
+    told = {
+        "address": row.bind.address,
+        "interface": row.bind.interface,
+        "family": row.bind.family,
+        "v6only": row.bind.v6only,
+        **row._asdict(),
+    }
+    del told["bind"]
+    return {key: json_value(field) for key, field in told.items()}
+
+
+def _socket(socket: Socket) -> dict[str, Any]:
+    told = socket._asdict()
+    return {key: json_value(field) for key, field in told.items() if key not in UNTOLD_OF_A_SOCKET}
+
+
+def json_value(value: Any) -> Any:
+    """Any value of the model as JSON has it: named tuples are objects, and all text can be encoded."""
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, float):
+        return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {utf8(key): json_value(field) for key, field in value.items()}
+    return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def dumps(document: dict[str, Any]) -> str:
+    """The document on one line, in ASCII.
+
+    ASCII is valid UTF-8 in every locale and code page, and nothing in it steers a terminal (as C1 controls
+    and bidi marks would).  One line, because `json` indents in Python code, ten times slower.
+    """
+    import json
+
+    return json.dumps(document)

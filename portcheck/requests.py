@@ -1,0 +1,130 @@
+"""What a command line asks for, as values: the quick way in and typer both end here."""
+
+from __future__ import annotations
+
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Face = Literal["auto", "plain", "json"]
+    Format = Literal["text", "json", "github", "junit"]
+
+
+class CheckRequest(NamedTuple):
+    """portcheck TARGET..."""
+
+    targets: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None  # --as
+    face: Face = "auto"
+    quiet: bool = False
+    verbose: bool = False
+    color: bool = True
+
+
+class PickRequest(NamedTuple):
+    """portcheck pick CANDIDATE..."""
+
+    candidates: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    wanted: int = 1
+    random: bool = False
+    any: bool = False
+    exclude: tuple[str, ...] = ()
+    stable: str | None = None
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None
+    json: bool = False
+
+
+class ListRequest(NamedTuple):
+    """portcheck list [PORT|RANGE]..."""
+
+    ports: tuple[str, ...] = ()
+    tcp: bool = False
+    udp: bool = False
+    all: bool = False
+    user: str | None = None
+    pid: int | None = None
+    name: str | None = None
+    pids: bool = False
+    face: Face = "auto"
+    color: bool = True
+
+
+class StopRequest(NamedTuple):
+    """portcheck stop TARGET..."""
+
+    targets: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    yes: bool = False
+    dry_run: bool = False
+    force: bool = False
+    all: bool = False
+    pid: int | None = None
+    timeout: float | None = None  # seconds; None: as long as processes and managers usually need
+    settle: float = 2.0
+    json: bool = False
+
+
+class WaitRequest(NamedTuple):
+    """portcheck wait TARGET..."""
+
+    targets: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
+    udp: bool = False
+    free: bool = False
+    any: bool = False
+    connect: bool = False
+    timeout: float = 30.0
+    stable: float = 0.0
+    fail_fast: bool = False
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None
+    json: bool = False
+    quiet: bool = False
+
+
+class RunRequest(NamedTuple):
+    """portcheck run CANDIDATE... -- CMD"""
+
+    candidates: tuple[str, ...]
+    command: tuple[str, ...]
+    host: str = "127.0.0.1"
+    everywhere: bool = True  # no host was named: the port has to be free on every address
+    env: str = "PORT"
+    listen: bool = False
+    strict: bool = False
+    retries: int = 0
+    wait_ready: bool = False
+    timeout: float = 60.0
+    print_port: bool = False
+    port_file: str | None = None
+    reuseaddr: bool = True
+    probe: bool = True
+    profile: str | None = None
+    quiet: bool = False
+
+
+class PreflightRequest(NamedTuple):
+    """portcheck preflight [FILE...]"""
+
+    files: tuple[str, ...] = ()
+    directory: str = "."
+    format: Format = "text"
+    docker: bool = True  # let `docker compose config` resolve Compose files
+    strict: bool = False  # what is left open counts as unknown
+    probe: bool = True
+    quiet: bool = False
+
+
+if TYPE_CHECKING:
+    Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest

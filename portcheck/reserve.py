@@ -1,0 +1,143 @@
+"""Holding a port until its server has it: bound here, so that nobody else can take it in between."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+
+from portcheck.diagnosis.pipeline import checks
+from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.names import SystemNames
+from portcheck.pick import NoFreePort
+from portcheck.profiles import server_for
+from portcheck.target import Endpoint, parse_host, parse_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from portcheck.addresses import Address
+    from portcheck.model import Diagnosis, Protocol
+    from portcheck.profiles import Server
+    from portcheck.target import Host
+
+    Hold = Callable[[Diagnosis], socket.socket]  # raises OSError
+
+
+PLAIN = server_for(None, reuseaddr=False)  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
+# A bind can be refused by the probe of another portcheck that looks for a port too, and is gone at once.
+ATTEMPTS = 20
+PROBE_TAKES = 0.001  # seconds, with a good margin
+
+
+class Reservation:
+    """A port that is held by `socket`, which is bound to it; leaving a `with` block closes it.
+
+    The socket has no SO_REUSEADDR yet, so that nobody else can bind the port; `listen` sets it.
+    """
+
+    __slots__ = ("host", "port", "socket")
+
+    def __init__(self, held: socket.socket, host: str) -> None:
+        self.socket = held
+        self.host = host  # as it was asked for
+        self.port: int = held.getsockname()[1]
+
+    def listen(self, backlog: int = socket.SOMAXCONN) -> socket.socket:
+        """Starts to listen (TCP); from then on clients may connect.  Raises OSError."""
+        return listen(self.socket, backlog)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+
+def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
+    """Binds the first of `candidates` (ports, ranges as "8001-8010") that nobody else holds, and keeps it.
+
+    `host` is one address (`::` takes IPv4 clients too) or a name, of which the first address is taken.
+    Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
+    """
+    names = SystemNames()
+    ports = [port for text in candidates for port in parse_ports(str(text), names, protocol)]
+    named = parse_host(host, names)
+    address = one_address(named)
+    endpoints = [Endpoint(str(port), protocol, port, (named,)) for port in dict.fromkeys(ports)]
+    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN)
+    return Reservation(held, host)
+
+
+def first_held(
+    endpoints: Sequence[Endpoint], hold: Hold, server: Server, *, probe: bool = True
+) -> tuple[socket.socket, list[Diagnosis]]:
+    """The socket that `hold` makes for the first port that is free, and why those before it are not.
+
+    Raises NoFreePort, which carries the Diagnosis of every candidate.
+    """
+    seen: list[Diagnosis] = []
+    for endpoint, diagnosis in zip(endpoints, checks(endpoints, server=server, probe=probe), strict=True):
+        held = _held_or_why_not(endpoint, diagnosis, hold, server)
+        if isinstance(held, socket.socket):
+            return held, seen
+        seen.append(held)
+    one = f"the candidate {seen[0].port} cannot be held" if len(seen) == 1 else None
+    raise NoFreePort(one or f"none of {len(seen)} candidates can be held", seen)
+
+
+def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, server: Server) -> socket.socket | Diagnosis:
+    """Who was faster is told by another look, which may find nobody: then it was somebody's probe."""
+    for _ in range(ATTEMPTS):
+        if diagnosis.verdict != "free":
+            break
+        try:
+            return hold(diagnosis)
+        except OSError:
+            time.sleep(PROBE_TAKES)
+            diagnosis = next(checks([endpoint], server=server))
+    return diagnosis
+
+
+def one_address(host: Host) -> Address:
+    """The address that one socket can be bound to.  Raises UsageError for a host that is no such thing."""
+    if host.kind != "addresses":
+        raise UsageError(f"'{host.text}' is not one address; accepted: 127.0.0.1, 0.0.0.0, ::1, ::, localhost")
+    return host.addresses[0]
+
+
+def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: bool = False) -> socket.socket:
+    """A socket that is bound, and not inherited by other programs.  Raises OSError."""
+    family = socket.AF_INET if address.family == "ipv4" else socket.AF_INET6
+    held = socket.socket(family, socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM)
+    try:
+        if address.family == "ipv6":
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.text != "::")
+        if sys.platform == "win32":  # there only this keeps others from binding the port too
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        elif reuseaddr:
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        scope = socket.if_nametoindex(address.zone) if address.zone else 0
+        held.bind((address.text, port) if address.family == "ipv4" else (address.text, port, 0, scope))
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def listen(held: socket.socket, backlog: int = socket.SOMAXCONN) -> socket.socket:
+    """Makes a bound socket listen, with SO_REUSEADDR on Unix.
+
+    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the next start of the
+    server would be refused for a minute.  It is set just before: a socket with it that does not listen yet lets
+    others bind the port too.
+    """
+    if sys.platform != "win32":
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.listen(backlog)
+    return held

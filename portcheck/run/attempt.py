@@ -1,0 +1,93 @@
+"""One run of the command on one port: started, watched, waited for."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from portcheck.errors import PortcheckError
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.wait.loop import pauses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Literal
+
+    from portcheck.model import Diagnosis
+    from portcheck.run.launch import Launch
+    from portcheck.run.monitor import Witness
+
+
+if sys.platform == "win32":
+    from portcheck.run.child_windows import end_as, start
+else:
+    from portcheck.run.child_posix import end_as, start
+
+__all__ = ["Ending", "attempt", "end_as"]
+
+AT_ONCE = 5.0  # seconds
+
+
+class Ending(NamedTuple):
+    """How an attempt ended; `code` is what end_as() takes, 0 where the command is still running."""
+
+    how: Literal["ended", "ready", "timeout"]
+    code: int = 0
+    # Who has the port, where that is why the command failed: it never listened, and was not told to end.
+    taken_by: Diagnosis | None = None
+    failed_at_once: bool = False  # by itself, and before it can have served anybody
+
+
+def attempt(
+    launch: Launch, witness: Witness, tell: Callable[[str], None], *, until_ready: float | None = None
+) -> Ending:
+    """Runs the command to its end or, where `until_ready` (seconds) is given, until it is proven to listen.
+
+    Raises CannotStart.
+    """
+    try:
+        child = start(launch)
+    except OSError as error:
+        raise CannotStart(launch.command[0], error) from error
+    begun = time.monotonic()
+    watched = True
+    for pause in pauses():
+        code = child.wait(pause if watched else None)
+        if code is not None:
+            failed = code > 0 and not child.was_told_to_end
+            taken_by = _taken_by(witness, tell) if failed else None
+            return Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
+        watched = watched and _look(witness, tell)
+        if until_ready is not None and witness.ready:
+            return Ending("ready")
+        if until_ready is not None and time.monotonic() - begun > until_ready:
+            child.end()
+            return Ending("timeout")
+    raise AssertionError("pauses() never ends")
+
+
+def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
+    """Whether it is worth looking again.  Whatever goes wrong with looking, the command goes on."""
+    try:
+        return not witness.look()
+    except PortcheckError as error:
+        tell(f"whether the command listens cannot be seen: {error.cause}")
+    except Exception as error:
+        tell(f"internal error while looking at the port: {type(error).__name__}: {error}")
+    return False
+
+
+def _taken_by(witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
+    try:
+        return witness.taken_by()
+    except PortcheckError as error:
+        tell(f"whether somebody else has the port cannot be seen: {error.cause}")
+        return None
+
+
+class CannotStart(PortcheckError):
+    """The command of `run` is not there (127, as a shell says it), or cannot be run (126)."""
+
+    def __init__(self, command: str, error: OSError) -> None:
+        super().__init__(f"{command} cannot be started: {error.strerror}")
+        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126

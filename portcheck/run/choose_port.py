@@ -1,0 +1,54 @@
+"""Taking the first candidate that is free, and with `--listen` keeping it."""
+
+from __future__ import annotations
+
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.pick import choose
+from portcheck.reserve import first_held
+from portcheck.run.handover import listener
+from portcheck.target import Endpoint
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from portcheck.addresses import Address
+    from portcheck.model import Diagnosis
+    from portcheck.profiles import Server
+    from portcheck.target import Host
+
+
+class Wish(NamedTuple):
+    """What kind of port the command is to have."""
+
+    hosts: tuple[Host, ...]  # where it has to be free
+    address: Address  # where the command is to listen
+    host: str  # the same as typed
+    server: Server
+    listen: bool = False
+    probe: bool = True
+
+
+class Place(NamedTuple):
+    """Where the command is to listen."""
+
+    port: int
+    host: str
+    address: str | None  # the one that counts; None where any will do
+    listener: socket.socket | None = None  # what listens there already
+    skipped: tuple[Diagnosis, ...] = ()  # candidates that are not free
+
+
+def take(candidates: Sequence[int], wish: Wish) -> Place:
+    """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
+    if wish.listen:
+        endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
+        held, skipped = first_held(endpoints, lambda free: _listener(free, wish), wish.server, probe=wish.probe)
+        return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(skipped))
+    *taken, free = choose(candidates, hosts=wish.hosts, server=wish.server, probe=wish.probe).diagnoses
+    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(taken))
+
+
+def _listener(free: Diagnosis, wish: Wish) -> socket.socket:
+    # a cause beside the verdict "free" is what would refuse a server without SO_REUSEADDR
+    return listener(wish.address, free.port, leftovers=free.cause is not None)

@@ -1,0 +1,133 @@
+"""Watches a port while its command runs, and says what it sees, each thing once."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from portcheck.diagnosis.pipeline import checks
+from portcheck.identify.describe import spread
+from portcheck.listing import Filter, list_sockets
+from portcheck.model import PortRange
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe import sockets
+from portcheck.observe.system import PLATFORM, descends
+from portcheck.run.proof import Proof, prove
+from portcheck.target import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from portcheck.listing import Listing
+    from portcheck.model import Diagnosis, Process, Socket
+    from portcheck.run.choose_port import Place
+
+PATIENCE = 2.0  # seconds until it is worth a look where else the command listens; then twice as long, and so on
+
+
+class Witness:
+    """What is known of one attempt: whether the command has ever listened, and whether it is ready."""
+
+    def __init__(self, place: Place, tell: Callable[[str], None]) -> None:
+        self.ready = False
+        self.has_listened = False
+        self._place = place
+        self._handed = place.listener is not None
+        self._endpoint = Endpoint(str(place.port), "tcp", place.port)
+        self._tell = tell
+        self._said: set[str] = set()
+        self._before: frozenset[object] = frozenset()
+        self._start = time.monotonic()
+        self._patience = PATIENCE
+
+    def look(self) -> bool:
+        """One look, nearly free where nothing has changed; True once the command is proven to be ready."""
+        here = PortRange(self._endpoint.port, self._endpoint.port)
+        table = sockets.look("tcp", [here], depth="listeners", may_bind=False).sockets
+        listeners = frozenset((socket.inode, socket.local_address) for socket in table if socket.state == "LISTEN")
+        late = time.monotonic() - self._start >= self._patience
+        if late:
+            self._patience *= 2
+        if listeners != self._before or (late and listeners):
+            self._before = listeners
+            self._judge(patient=not late)
+        if late and not self.ready:
+            self._look_elsewhere()
+        return self.ready
+
+    def _judge(self, *, patient: bool) -> None:
+        proof = self._proof()
+        if proof.server is None:
+            if not patient:
+                self._say_not_ours(proof)
+            return
+        self.has_listened = True
+        if proof.address is None:
+            where = f"it listens on {proof.places}, port {self._place.port}"
+            self._say(where if proof.strangers else f"{where}, not on {self._place.host}")
+            self._say_not_ours(proof)
+            return
+        self.ready = True
+        handed = ", which was handed the listening socket as fd 3" if self._handed else ""
+        self._say(f"ready: {self._url(proof.address)}, {_named(proof.server.process)}{handed}")
+        for stranger in proof.strangers:
+            self._say(f"but {stranger}, and is not this command's")
+
+    def _url(self, address: str) -> str:
+        host = self._place.host if self._place.address == address else address
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._place.port}"
+
+    def _say_not_ours(self, proof: Proof) -> None:
+        for stranger in proof.strangers:
+            self._say(f"port {self._place.port}: {stranger}, and is not this command's")
+        if proof.hidden:
+            self._say(
+                f"somebody listens on port {self._place.port} whose process cannot be seen from here:"
+                " whether it is this command cannot be proven"
+            )
+
+    def _look_elsewhere(self) -> None:
+        listing = list_sockets(Filter(("tcp",)))
+        own = _tree(listing.processes)
+        for name, found in _by_name(listing, own).items():
+            ports = ", ".join(sorted({str(socket.local_port) for socket in found}))
+            if self._place.port not in {socket.local_port for socket in found}:
+                self._say(f"{name} listens on port {ports} ({spread(found)}), not on {self._place.port}")
+
+    def taken_by(self) -> Diagnosis | None:
+        """After the command's end: the answer for the port, if only strangers have ever listened there."""
+        self._judge(patient=True)  # it may have left a daemon that listens
+        diagnosis = next(checks([self._endpoint]))
+        if self.has_listened or diagnosis.verdict != "in-use" or _tree(owner.pid for owner in diagnosis.owners):
+            return None
+        return diagnosis if diagnosis.owners else None
+
+    def _proof(self) -> Proof:
+        diagnosis = next(checks([self._endpoint], probe=False))
+        mine = _tree(owner.pid for owner in diagnosis.owners)
+        address = self._place.address
+        return prove(diagnosis, mine, address, PLATFORM, time.time())
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._tell(text)
+
+
+def _tree(pids: Iterable[int | None]) -> set[int]:
+    """Those of the command: they descend from portcheck, which adopts the orphans among them."""
+    return {pid for pid in pids if pid and descends(pid, os.getpid())}
+
+
+def _named(process: Process) -> str:
+    return f"{process.name or 'a process'} PID {process.pid}"
+
+
+def _by_name(listing: Listing, pids: set[int]) -> dict[str, list[Socket]]:
+    """The sockets that these processes listen on, by `node PID 812`."""
+    found: dict[str, list[Socket]] = {}
+    for socket in listing:
+        pid = next((pid for pid in socket.pids or () if pid in pids), None)
+        if pid is not None:
+            found.setdefault(_named(listing.processes[pid]), []).append(socket)
+    return found

@@ -1,0 +1,183 @@
+"""What stopping a port's holder takes.  Pure: stop.execute carries a plan out, stop.outcome says what came of it.
+
+A plan never signals what would come back: a service, a container or a supervised program is stopped by what manages
+it, a server by its main process.  A client that is merely connected to the port is never part of a plan.
+"""
+
+from __future__ import annotations
+
+from portcheck.identify.describe import briefly
+from portcheck.identify.holders import groups
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.remedies.catalogue import BY_KIND, ONE_OF_SEVERAL, STOP_CONTAINER
+from portcheck.remedies.fill import fill, owner_fields
+from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from portcheck.identify.holders import Group
+    from portcheck.model import Advice, Diagnosis, Owner, Process
+
+
+class Asker(NamedTuple):
+    """Who wants to stop something."""
+
+    uid: int | None  # None where there are no user ids
+    own_pids: frozenset[int]  # portcheck itself and its ancestors
+    own_cgroup: str | None = None
+    supervisors: Mapping[int, Process] = {}  # those that the holders name, as they are at this moment
+
+
+class Step(NamedTuple):
+    """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
+
+    members: tuple[Owner, ...]  # everybody who holds its sockets
+    inodes: frozenset[int]  # of those sockets
+    roots: tuple[Owner, ...]  # those who are stopped; the others end with them
+    command: tuple[str, ...] | None = None
+    signalled: tuple[Process, ...] = ()  # at first; members that outlive them come after
+
+
+class Plan(NamedTuple):
+    """The steps that free a port; `refusal` says why there are none, `advice` what can be done instead."""
+
+    steps: tuple[Step, ...] = ()
+    refusal: str | None = None
+    advice: tuple[Advice, ...] = ()
+
+
+class _RefusedError(Exception):
+    """Why a holder is not stopped."""
+
+
+def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int | None = None) -> Plan:
+    """How to free the port; refuses with a reason rather than stop something that was not meant.
+
+    `everything` allows several unrelated holders, `pid` picks the one that this process belongs to.
+    """
+    if finding.verdict == "free":  # a socket that is in nobody's way may be shown too
+        return Plan()
+    found = groups(finding)
+    if pid is not None:
+        found = tuple(group for group in found if any(owner.pid == pid for owner in group.members))
+        if not found:
+            return _refused(f"PID {pid} does not hold port {finding.port}", finding)
+    if not found:
+        return _refused(_nobody_to_stop(finding), finding)
+    try:
+        steps = _merged(step for group in found for step in _steps(group, finding, asker))
+    except _RefusedError as refusal:
+        return _refused(str(refusal), finding)
+    return Plan(steps) if everything or len(_programs(steps)) == 1 else _ambiguous(steps, finding, asker)
+
+
+def _refused(reason: str, finding: Diagnosis) -> Plan:
+    """What the diagnosis advises stays true, except to ask for this very stop."""
+    return Plan(
+        refusal=reason, advice=tuple(one for one in finding.advice if (one.command or ())[:1] != ("portcheck",))
+    )
+
+
+def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:
+    roots = [step.roots[0] for step in steps]
+    names = " and ".join(briefly(root.process) for root in roots)
+    choices = (fill(ONE_OF_SEVERAL, owner_fields(root, finding, asker.uid), root, asker.uid) for root in roots)
+    reason = f"{names} have nothing to do with each other; --all stops them all"
+    return Plan(refusal=reason, advice=tuple(choice for choice in choices if choice))
+
+
+def _nobody_to_stop(finding: Diagnosis) -> str:
+    if finding.verdict == "unavailable":
+        return "nobody can hold an address that is not there"
+    if finding.cause == "kernel":
+        return "the kernel itself holds it, not a process"
+    if finding.cause in ("connection", "closing"):
+        return "no server holds it, only one end of a connection, and clients are left alone"
+    return "no process that holds it can be seen from here"
+
+
+def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
+    """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError."""
+    roots = group.roots()
+    inodes = frozenset(inode for index in group.sockets if (inode := finding.sockets[index].inode))
+    commands = {root: _command(root, finding, asker) for root in roots}
+    for root, command in commands.items():
+        if command:
+            yield Step(group.members, inodes, (root,), command)
+    rest = tuple(root for root in roots if commands[root] is None)
+    if rest:
+        yield Step(group.members, inodes, rest, signalled=tuple(dict.fromkeys(_first(root, asker) for root in rest)))
+
+
+def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
+    """By what its manager stops it; None where a signal does.  Raises _RefusedError."""
+    kind = kind_of(root, asker.uid)
+    named = briefly(root.process)
+    if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):
+        raise _RefusedError(f"{named} is portcheck itself, or what it runs in")
+    if kind in SIGNALLED:
+        _must_be_signallable(root, asker)
+        return None
+    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's plugin
+    way = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
+    if kind not in MANAGED or way is None or way.command is None:
+        raise _RefusedError(way.text if way else f"what {named} has it for is not known")
+    if way.command[:1] == ("sudo",) and asker.uid:
+        raise _RefusedError(f"only root can stop {named}")
+    return way.command
+
+
+def _runs_portcheck(root: Owner, asker: Asker) -> bool:
+    """An ancestor, or the service in which portcheck runs itself."""
+    together = asker.own_cgroup is not None and root.process.cgroup == asker.own_cgroup
+    return root.pid in asker.own_pids or (together and root.process.service is not None)
+
+
+def _must_be_signallable(root: Owner, asker: Asker) -> None:
+    process = root.process
+    named = briefly(process)
+    if root.pid == 1:
+        raise _RefusedError(f"{named} is the first process: this whole system or container ends with it")
+    if asker.uid and process.uid != asker.uid:
+        raise _RefusedError(f"only {process.user or f'uid {process.uid}'} and root can stop {named}")
+    if process.supervisor and process.supervisor_pid in asker.own_pids:
+        raise _RefusedError(f"{process.supervisor}, which starts {named} again, runs portcheck too")
+
+
+def _first(root: Owner, asker: Asker) -> Process:
+    """Who is signalled first: what would start it again, else the process itself."""
+    supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if root.process.supervisor else None
+    # an ancestor is the elder; a younger process has only got its PID since
+    return supervisor if supervisor and _age(supervisor) <= _age(root.process) else root.process
+
+
+def _age(process: Process) -> float:
+    """When it started, on one clock for all."""
+    return process.start_ticks if process.start_ticks is not None else process.started_at or 0.0
+
+
+def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The proxies of a container are stopped by one command."""
+    found: dict[object, Step] = {}
+    for step in steps:
+        key = step.command or step.signalled
+        if key in found:
+            same = found[key]
+            found[key] = same._replace(members=same.members + step.members, inodes=same.inodes | step.inodes)
+        else:
+            found[key] = step
+    return tuple(found.values())
+
+
+def _programs(steps: Sequence[Step]) -> set[object]:
+    """What the steps stop, each thing once: a main process with its children, or the workers of one starter."""
+    known = {owner.pid: owner.process for step in steps for owner in step.members}
+    return {step.command or _family(step.roots[0].process, known) for step in steps}
+
+
+def _family(process: Process, known: Mapping[int | None, Process]) -> object:
+    for _ in known:  # no more often: on Windows a parent's PID may have got another meaning, and lead back
+        process = known.get(process.parent_pid, process)
+    # alike and started by one program: each has bound the port for itself, with SO_REUSEPORT
+    return (process.supervisor_pid, process.command) if process.supervisor_pid else process.pid

@@ -1,0 +1,82 @@
+"""Ending one process, and no other that happens to have its PID by now."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+
+from portcheck.errors import PortcheckError
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.system import process_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from portcheck.model import Process
+
+    Send = Callable[[int], None]
+
+
+def is_alive(process: Process) -> bool:
+    """Whether exactly this process still runs; one that has ended and waits for its parent does not."""
+    now = process_now(process.pid)
+    return now is not None and now.state != "Z" and _start(now) == _start(process)
+
+
+def end(process: Process, number: int) -> None:
+    """Signals exactly this process.
+
+    One that is stopped (Ctrl-Z) is continued, or it would never see the signal.  Raises PortcheckError where it has
+    ended, where its PID belongs to another process by now, or where this user may not signal it.
+    """
+    with _handle(process) as send:
+        try:
+            send(number)
+            if process.state == "T" and hasattr(signal, "SIGCONT"):
+                send(signal.SIGCONT)
+        except ProcessLookupError:
+            raise _gone(process) from None
+        except OSError as error:
+            raise PortcheckError(f"{_named(process)} cannot be signalled: {error.strerror}") from None
+
+
+@contextmanager
+def _handle(process: Process) -> Iterator[Send]:
+    """A function that signals exactly this process.
+
+    Where the system has pidfds, one is opened first and the start time compared after: from then on the handle cannot
+    come to mean another process.  Elsewhere, the start time is compared just before.
+    """
+    if not hasattr(os, "pidfd_open"):
+        _must_be_same(process)
+        yield lambda number: os.kill(process.pid, number)
+        return
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except OSError:
+        raise _gone(process) from None
+    try:
+        _must_be_same(process)
+        yield lambda number: signal.pidfd_send_signal(pidfd, number)
+    finally:
+        os.close(pidfd)
+
+
+def _must_be_same(process: Process) -> None:
+    now = process_now(process.pid)
+    if now is None or _start(now) != _start(process):
+        raise _gone(process)
+
+
+def _start(process: Process) -> object:
+    """What tells a process from the next one with its PID: on Linux clock ticks since boot, else a time."""
+    return process.start_ticks if process.start_ticks is not None else process.started_at
+
+
+def _gone(process: Process) -> PortcheckError:
+    return PortcheckError(f"PID {process.pid} is no longer {process.name or 'the process that was looked at'}")
+
+
+def _named(process: Process) -> str:
+    return f"{process.name or 'a process'} (PID {process.pid})"

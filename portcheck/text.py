@@ -1,0 +1,31 @@
+"""Text that can always be encoded, and seconds since the epoch as text.
+
+`time` alone: importing `datetime` would be felt at start-up.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601, as `2026-11-20T09:00:00Z`; None where it is not known, or no time that a calendar has."""
+    try:
+        return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def local(seconds: float | None) -> str | None:
+    """To the minute in this machine's time zone, as `2026-11-20 09:00`."""
+    try:
+        return None if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def utf8(text: str) -> str:
+    """For JSON: what cannot be encoded (undecodable bytes, lone surrogates) becomes U+FFFD, one for each."""
+    if text.isascii():
+        return text
+    return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)

@@ -1,0 +1,120 @@
+"""Whether a target listens or is free, at one look, in a sentence.  Pure."""
+
+from __future__ import annotations
+
+from portcheck.addresses import is_wildcard
+from portcheck.identify.describe import spread, who
+from portcheck.identify.holders import leader
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.rules.reachability import answering
+from portcheck.wait.loop import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from portcheck.model import Diagnosis, LocalAddress, Platform, Socket
+    from portcheck.target import Endpoint, Host
+
+# What is in the way leaves by itself, or may.
+TRANSIENT = ("time-wait", "closing")
+
+
+def freed(endpoint: Endpoint, diagnosis: Diagnosis) -> Standing:
+    """Whether a server could be started; tells what passes by itself from what somebody owns."""
+    met = diagnosis.verdict == "free"
+    passing = diagnosis.cause in TRANSIENT
+    left = _seconds_left(diagnosis.sockets) if passing and not met else None
+    message = diagnosis.message.rstrip(".")
+    return Standing(
+        endpoint,
+        met,
+        f"{message} (about {left:.0f} s more)" if left else message,
+        helpless=diagnosis.verdict == "denied" or (not met and diagnosis.cause is not None and not passing),
+        seconds_left=left,
+        diagnosis=diagnosis,
+    )
+
+
+def _seconds_left(sockets: Iterable[Socket]) -> float | None:
+    return max((socket.expires_in for socket in sockets if socket.expires_in), default=None)
+
+
+def listening(
+    endpoint: Endpoint, sockets: Sequence[Socket], addresses: Sequence[LocalAddress], platform: Platform
+) -> Standing:
+    """Whether every host that is named has a listener: on any of its addresses, as a client would find it."""
+    serving = [socket for socket in sockets if _is_for(socket, endpoint)]
+    found = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
+    if not all(found):
+        return Standing(endpoint, met=False, message=f"nobody listens on {place(endpoint)}")
+    inodes = frozenset(socket.inode for sockets in found for socket in sockets if socket.inode)
+    return Standing(endpoint, met=True, message=f"somebody listens on {place(endpoint)}", evidence=inodes)
+
+
+def _is_for(socket: Socket, endpoint: Endpoint) -> bool:
+    if (socket.protocol, socket.local_port) != (endpoint.protocol, endpoint.port):
+        return False
+    return socket.state == "LISTEN" or (socket.protocol == "udp" and not socket.remote_port)
+
+
+def _reached(
+    host: Host,
+    endpoint: Endpoint,
+    serving: Sequence[Socket],
+    addresses: Sequence[LocalAddress],
+    platform: Platform,
+) -> list[Socket]:
+    """The sockets that a client of this host reaches; on no host in particular: all."""
+    if host.kind == "every":
+        return list(serving)
+    if host.kind == "wildcard":
+        return [socket for socket in serving if is_wildcard(socket.local_address)]
+    wanted = [(address.text, address.family, address.zone) for address in host.addresses]
+    if host.kind == "interface":
+        wanted = [(own.address, own.family, own.interface) for own in addresses if own.interface == host.text]
+    return [
+        serving[index]
+        for address, family, interface in wanted
+        for index in answering(address, family, interface, endpoint.protocol, endpoint.port, serving, platform)
+    ]
+
+
+def connected(endpoint: Endpoint, refusal: str | None) -> Standing:
+    """How a target stands that was connected to: None for a connection, else why there was none."""
+    if refusal is None:
+        return Standing(endpoint, met=True, message=f"{place(endpoint)} accepts connections")
+    return Standing(endpoint, met=False, message=f"{place(endpoint)} does not accept connections ({refusal})")
+
+
+def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
+    """A listening standing with who listens there, or what else is known of a port where nobody does."""
+    endpoint = standing.endpoint
+    message = standing.message
+    listeners = [index for index, socket in enumerate(diagnosis.sockets) if _is_for(socket, endpoint)]
+    if standing.met and listeners:
+        message = "; ".join(_by_listener(listeners, diagnosis, now))
+    elif not standing.met and diagnosis.verdict == "in-use":
+        message = f"{message}; {diagnosis.message.rstrip('.')}"
+    return standing._replace(message=message, diagnosis=diagnosis)
+
+
+def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> list[str]:
+    """`node (PID 812, root) listens on 127.0.0.1, port 8000`, once for each leading process."""
+    groups: dict[str, list[Socket]] = {}
+    for index in listeners:
+        owner = leader(diagnosis.owners, index)
+        name = who(owner.process, now) if owner else "a process that cannot be seen"
+        groups.setdefault(name, []).append(diagnosis.sockets[index])
+    verb = "listens on" if diagnosis.protocol == "tcp" else "has bound"
+    return [f"{name} {verb} {spread(found)}, port {diagnosis.port}" for name, found in groups.items()]
+
+
+def place(endpoint: Endpoint) -> str:
+    """`port 80`, `UDP port 53`, `127.0.0.1:80`, `[::1]:80`"""
+    kind = "UDP port" if endpoint.protocol == "udp" else "port"
+    if endpoint.host is None:
+        return f"{kind} {endpoint.port}"
+    if endpoint.host == "*":
+        return f"a wildcard address, {kind} {endpoint.port}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{'UDP ' if endpoint.protocol == 'udp' else ''}{host}:{endpoint.port}"

@@ -1,0 +1,153 @@
+"""The wait read aloud, and what it looks at: a short table, the whole answer only where that has changed."""
+
+from __future__ import annotations
+
+import time
+
+from portcheck.diagnosis.pipeline import checks
+from portcheck.errors import UsageError
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe import sockets
+from portcheck.observe.connect import is_delivered_here, refusal
+from portcheck.observe.interfaces import local_addresses
+from portcheck.observe.snapshot import ranges_of
+from portcheck.observe.system import PLATFORM
+from portcheck.profiles import ANY_SERVER
+from portcheck.wait.condition import concluded, connected, freed, listening
+from portcheck.wait.loop import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from portcheck.model import Protocol, Socket
+    from portcheck.profiles import Server
+    from portcheck.target import Endpoint, Host
+    from portcheck.wait.loop import Plan, Standing, Waited
+
+CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
+# Holders that the short table shows: while they stay, so does the answer.
+SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
+
+
+def wait_for(
+    endpoints: Sequence[Endpoint],
+    plan: Plan,
+    *,
+    server: Server = ANY_SERVER,
+    probe: bool = True,
+    tell: Callable[[tuple[Standing, ...]], object] = bool,
+) -> Waited:
+    """Waits until the targets listen or, if so planned, until a server could be started there.
+
+    Ports of other machines are connected to.  `tell` hears of every look that was not enough.  Raises
+    UsageError where what is asked cannot be seen.
+    """
+    _refuse_what_cannot_be_seen(endpoints, plan)
+    if plan.free:
+        look = FreeWatch(endpoints, server, probe=probe)
+        return wait_until(look, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
+    watch = ListeningWatch(endpoints, connect=plan.connect)
+    waited = wait_until(watch, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
+    return waited._replace(standings=watch.conclude(waited.standings))
+
+
+def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> None:
+    if plan.free and plan.connect:
+        raise UsageError("--connect cannot tell whether a port is free; leave out --connect or --free")
+    if plan.fail_fast and not plan.free:
+        raise UsageError("--fail-fast belongs to --free: a server that does not listen yet may always come")
+    for endpoint in endpoints:
+        if plan.free and is_remote(endpoint):
+            raise UsageError(f"'{endpoint.target}' is another machine's: whether it is free cannot be seen from here")
+        if endpoint.protocol == "udp" and (plan.connect or is_remote(endpoint)):
+            raise UsageError(f"'{endpoint.target}': a UDP port cannot be asked by connecting")
+
+
+class FreeWatch:
+    """Looks whether a server could be started on each target."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], server: Server, *, probe: bool) -> None:
+        self._endpoints = endpoints
+        self._server = server
+        self._probe = probe
+        self._before: frozenset[object] = frozenset()
+        self._standings: tuple[Standing, ...] = ()
+
+    def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - nothing here takes long
+        """How each target stands now."""
+        table = _table(self._endpoints)
+        holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in table)
+        if holders != self._before or not self._standings or not all(map(_is_held, self._standings)):
+            found = checks(self._endpoints, server=self._server, probe=self._probe)
+            self._standings = tuple(map(freed, self._endpoints, found))
+            self._before = holders
+        return self._standings
+
+
+def _is_held(standing: Standing) -> bool:
+    return standing.diagnosis is not None and standing.diagnosis.cause in SEEN_IN_TABLE and not standing.met
+
+
+class ListeningWatch:
+    """Looks whether each target has a listener: in this host's table, or by connecting to other machines."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], *, connect: bool) -> None:
+        self._endpoints = endpoints
+        self._remote = frozenset(endpoint for endpoint in endpoints if connect or is_remote(endpoint))
+        self._local = [endpoint for endpoint in endpoints if endpoint not in self._remote]
+
+    def __call__(self, left: float) -> tuple[Standing, ...]:
+        """How each target stands now; connecting takes at most `left` seconds for each address."""
+        table = _table(self._local)
+        own = local_addresses()
+        return tuple(
+            _connect(endpoint, min(left, CONNECT_TIMEOUT))
+            if endpoint in self._remote
+            else listening(endpoint, table, own, PLATFORM)
+            for endpoint in self._endpoints
+        )
+
+    def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
+        """The standings of this host's ports with who listens there."""
+        found = iter(checks(self._local, probe=False) if self._local else ())
+        now = time.time()
+        return tuple(
+            standing if standing.endpoint in self._remote else concluded(standing, next(found), now)
+            for standing in standings
+        )
+
+
+def is_remote(endpoint: Endpoint) -> bool:
+    """Whether every host that is named is another machine."""
+    return all(host.kind == "addresses" and not any(map(is_delivered_here, host.addresses)) for host in endpoint.hosts)
+
+
+def _connect(endpoint: Endpoint, timeout: float) -> Standing:
+    refusals = [_refusal(host, endpoint.port, timeout) for host in endpoint.hosts]
+    return connected(endpoint, next((error for error in refusals if error), None))
+
+
+def _refusal(host: Host, port: int, timeout: float) -> str | None:
+    """None where one of the host's addresses accepts a connection, else why the first does not."""
+    refusals = [refusal(name, port, timeout) for name in _names(host)]
+    return None if None in refusals else next(iter(refusals), "it has no address")
+
+
+def _names(host: Host) -> list[str]:
+    """What to connect to; `localhost` where no host in particular is meant."""
+    if host.kind == "addresses" and host.text:
+        return [host.text]
+    if host.kind == "interface":
+        return [str(own) for own in local_addresses() if own.interface == host.text]
+    return ["localhost"]
+
+
+def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
+    """What listens or is bound on these ports: one short dump for each protocol, nobody's connections."""
+    ports: dict[Protocol, list[int]] = {}
+    for endpoint in endpoints:
+        ports.setdefault(endpoint.protocol, []).append(endpoint.port)
+    tables = [
+        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False) for protocol, asked in ports.items()
+    ]
+    return [socket for table in tables for socket in table.sockets]
