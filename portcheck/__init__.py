@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from portcheck.api import listeners as listeners
     from portcheck.api import pick as pick
     from portcheck.api import wait as wait
+    from portcheck.chooser import NoFreePort as NoFreePort
     from portcheck.errors import PortcheckError as PortcheckError
     from portcheck.errors import UsageError as UsageError
     from portcheck.model import Diagnosis as Diagnosis
     from portcheck.model import Socket as Socket
-    from portcheck.pick import NoFreePort as NoFreePort
-    from portcheck.reserve import Reservation as Reservation
-    from portcheck.reserve import reserve as reserve
-    from portcheck.wait.loop import WaitFailed as WaitFailed
+    from portcheck.reservation import Reservation as Reservation
+    from portcheck.reservation import reserve as reserve
+    from portcheck.waiting.loop import WaitFailed as WaitFailed
 
 __version__ = "0.1.0"
 
@@ -35,13 +35,13 @@ _HOME = {
     "check_all": "api",
     "listeners": "api",
     "pick": "api",
-    "reserve": "reserve",
-    "Reservation": "reserve",
+    "reserve": "reservation",
+    "Reservation": "reservation",
     "wait": "api",
-    "NoFreePort": "pick",
+    "NoFreePort": "chooser",
     "PortcheckError": "errors",
     "UsageError": "errors",
-    "WaitFailed": "wait.loop",
+    "WaitFailed": "waiting.loop",
     "Diagnosis": "model",
     "Socket": "model",
 }

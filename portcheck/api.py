@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from portcheck.chooser import choose, order
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.pick import choose, order
 from portcheck.profiles import server_for
 from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
-from portcheck.wait.loop import WaitFailed
+from portcheck.waiting.loop import WaitFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.wait.loop import Standing
+    from portcheck.waiting.loop import Standing
 
 
 def check(
@@ -117,8 +117,8 @@ def wait(
     `connect` this host's too.  Returns how each target stands.  Raises UsageError, or WaitFailed where time is up or,
     with `fail_fast`, as soon as waiting cannot help.
     """
-    from portcheck.wait.loop import Plan
-    from portcheck.wait.poll import wait_for
+    from portcheck.waiting.loop import Plan
+    from portcheck.waiting.poll import wait_for
 
     _known(protocol)
     hosts = () if host is None else (host,)

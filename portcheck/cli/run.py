@@ -9,7 +9,7 @@ import typer
 from portcheck.cli.options import Candidates, NoProbe, NoReuse, Profile
 from portcheck.errors import UsageError
 from portcheck.requests import RunRequest
-from portcheck.wait.loop import parse_duration
+from portcheck.waiting.loop import parse_duration
 
 
 def run(

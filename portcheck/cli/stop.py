@@ -8,7 +8,7 @@ import typer
 
 from portcheck.cli.options import Hosts, Json, Targets, Udp
 from portcheck.requests import StopRequest
-from portcheck.wait.loop import parse_duration
+from portcheck.waiting.loop import parse_duration
 
 
 def stop(

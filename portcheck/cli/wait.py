@@ -8,7 +8,7 @@ import typer
 
 from portcheck.cli.options import Hosts, Json, NoProbe, NoReuse, Profile, Quiet, Targets, Udp, exclusive
 from portcheck.requests import WaitRequest
-from portcheck.wait.loop import parse_duration
+from portcheck.waiting.loop import parse_duration
 
 
 def wait(

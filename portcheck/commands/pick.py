@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from portcheck.chooser import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, order
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.observe.system import policy
-from portcheck.pick import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, order
 from portcheck.profiles import server_for
 from portcheck.render import stream
 from portcheck.render.escape import visible

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck.chooser import NoFreePort, order
 from portcheck.commands.pick import skipped
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.pick import NoFreePort, order
 from portcheck.profiles import server_for
 from portcheck.render import stream
-from portcheck.reserve import one_address
+from portcheck.reservation import one_address
 from portcheck.run.attempt import attempt, end_as
 from portcheck.run.choose_port import Wish, take
 from portcheck.run.handover import caveat

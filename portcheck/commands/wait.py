@@ -12,16 +12,16 @@ from portcheck.render import stream
 from portcheck.render.escape import visible
 from portcheck.render.progress import progress
 from portcheck.target import parse_targets
-from portcheck.wait.condition import place
-from portcheck.wait.loop import Plan, unmet
-from portcheck.wait.poll import wait_for
+from portcheck.waiting.condition import place
+from portcheck.waiting.loop import Plan, unmet
+from portcheck.waiting.poll import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcheck.model import Advice
     from portcheck.requests import WaitRequest
-    from portcheck.wait.loop import Outcome, Standing, Waited
+    from portcheck.waiting.loop import Outcome, Standing, Waited
 
 EXIT_CODES: dict[Outcome, int] = {"met": 0, "hopeless": 1, "timeout": 124}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portcheck.identify.describe import NAMED_AT_MOST, listed, spread
-from portcheck.identify.holders import leader
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -190,6 +189,8 @@ def _left_behind(sockets: Sequence[Socket], finding: Diagnosis) -> str:
 
 def _by_owner(blockers: Sequence[Socket], finding: Diagnosis) -> list[tuple[Owner | None, list[Socket]]]:
     """The blocking sockets by the process that leads each of them; a container's proxies are one."""
+    from portcheck.identify.holders import leader
+
     groups: dict[object, tuple[Owner | None, list[Socket]]] = {}
     for socket in blockers:
         owner = leader(finding.owners, finding.sockets.index(socket))

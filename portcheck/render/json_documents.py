@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portcheck.preflight.judge import Finding, PreflightReport
     from portcheck.stop.outcome import Report
     from portcheck.stop.plan import Step
-    from portcheck.wait.loop import Condition, Standing, Waited
+    from portcheck.waiting.loop import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
 INFINITY = float("inf")

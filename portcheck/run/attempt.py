@@ -7,7 +7,7 @@ import time
 
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.wait.loop import pauses
+from portcheck.waiting.loop import pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from portcheck.chooser import choose
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.pick import choose
-from portcheck.reserve import first_held
+from portcheck.reservation import first_held
 from portcheck.run.handover import listener
 from portcheck.target import Endpoint
 

@@ -6,7 +6,7 @@ import errno
 import os
 
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.reserve import bind, listen
+from portcheck.reservation import bind, listen
 
 if TYPE_CHECKING:
     import socket

@@ -414,12 +414,13 @@ def test_where_everything_is_refused_that_is_said(monkeypatch: pytest.MonkeyPatc
 def test_looking_only_asks(tmp_path: Path, may_bind: bool) -> None:
     """By its system calls: nothing is connected, listened on or set, and bound only where that is allowed."""
     program = f"""
-from portcheck.observe import interfaces, kernel_owned, owners, sockets
+from portcheck.observe import interfaces, sockets
+from portcheck.observe.linux import descriptors, kernel_ports
 for protocol in ("tcp", "udp"):
     for depth in ("listeners", "everything"):
         table = sockets.look(protocol, None, depth=depth, may_bind={may_bind})
-        owners.holders([1, *(seen.inode for seen in table.sockets)])
-interfaces.local_addresses(), interfaces.is_local("192.0.2.77"), kernel_owned.kernel_owned()
+        descriptors.holders([1, *(seen.inode for seen in table.sockets)])
+interfaces.local_addresses(), interfaces.is_local("192.0.2.77"), kernel_ports.kernel_owned()
 """
     log = tmp_path / "trace"
     done = subprocess.run(

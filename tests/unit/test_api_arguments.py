@@ -10,7 +10,7 @@ import pytest
 
 import portcheck
 from portcheck import NoFreePort, UsageError, WaitFailed
-from portcheck.wait.loop import Waited
+from portcheck.waiting.loop import Waited
 
 WRONG: list[Callable[[], Any]] = [
     lambda: portcheck.check(3000, protocol="sctp"),  # type: ignore[arg-type]

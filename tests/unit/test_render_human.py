@@ -49,8 +49,8 @@ def test_a_sentence_is_coloured_as_rich_does_it() -> None:
 
 
 def test_only_a_sentence_that_fits_goes_without_rich() -> None:
-    code = "import sys, examples; from portcheck.render import human; "
-    show = "print(len(list(human.check(examples.diagnosis(8000), width=int(sys.argv[1])))), 'rich' in sys.modules)"
+    code = "import sys, examples; from portcheck.render import terminal; "
+    show = "print(len(list(terminal.check(examples.diagnosis(8000), width=int(sys.argv[1])))), 'rich' in sys.modules)"
     said = [
         subprocess.run([sys.executable, "-c", code + show, width], capture_output=True, text=True, cwd=HERE, check=True)
         for width in ("49", "48")
@@ -252,9 +252,9 @@ def test_no_more_of_rich_is_imported_than_a_table_takes() -> None:
     code = """if True:
         import sys
         import examples
-        from portcheck.render import human
+        from portcheck.render import terminal
         before = "rich" in sys.modules
-        list(human.check(examples.httpd_everywhere(), colour=True))
+        list(terminal.check(examples.httpd_everywhere(), colour=True))
         costly = ("live", "progress", "markdown", "syntax", "traceback")
         print(before, "rich.table" in sys.modules, [name for name in costly if f"rich.{name}" in sys.modules])
     """

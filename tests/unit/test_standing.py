@@ -10,7 +10,7 @@ from scenes import ETH4, LO4, LO6, NOON, diagnosis, listener, process, scene
 from portcheck.addresses import parse_address
 from portcheck.model import Diagnosis, PortPolicy, Probe, Socket
 from portcheck.target import Endpoint, Host
-from portcheck.wait.condition import concluded, connected, freed, listening, place
+from portcheck.waiting.condition import concluded, connected, freed, listening, place
 
 ADDRESSES = (LO4, LO6, ETH4)
 

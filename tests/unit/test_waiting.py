@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from portcheck.errors import UsageError
 from portcheck.target import Endpoint
-from portcheck.wait.loop import (
+from portcheck.waiting.loop import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
     SHORTEST_PAUSE,

@@ -60,10 +60,11 @@ c.winservice_query_status = status
 """
 PORTCHECK = r"""
 import portcheck
-from portcheck.observe import platform, windows, windows_netsh
+from portcheck.observe import system
+from portcheck.observe.windows import netsh, services as windows
 from portcheck.observe.subprocesses import Answer
 QUEUES = "\n----\nQueue: DefaultAppPool\n    State: Active\n    Controller: 3408\n    Processes:\n\n    HTTP://*:80/\n"
-windows_netsh.ask = lambda argv, patience: Answer("http" in argv, QUEUES, "")
+netsh.ask = lambda argv, patience: Answer("http" in argv, QUEUES, "")
 """
 
 
@@ -134,7 +135,7 @@ def test_a_free_port_is_unknown_where_no_bind_may_tell_and_netsh_says_nothing() 
 def test_a_dead_parents_pid_may_be_anothers() -> None:
     code = (
         "from portcheck.observe.context import Ancestry\n"
-        "born = platform.process(9000)\n"
+        "born = system.process(9000)\n"
         "times, c.proc_times = c.proc_times, lambda pid: (0, 0, 1_790_000_500.0 if pid == 700 else 1_790_000_000.0)\n"
         "tell([[a.name for a in Ancestry({}).of(born._replace(parent_pid=parent))] for parent in (700, 1200)])\n"
     )
@@ -154,5 +155,5 @@ def test_interfaces_go_by_the_names_that_people_use_and_link_local_ones_lack_the
 
 
 def test_of_an_environment_only_the_package_script_counts() -> None:
-    code = "from portcheck.observe import psutil_processes\ntell(psutil_processes.environment(5444))"
+    code = "from portcheck.observe.portable.processes import environment\ntell(environment(5444))"
     assert on_windows(code) == {"npm_lifecycle_event": "dev"}

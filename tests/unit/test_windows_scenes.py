@@ -358,7 +358,7 @@ def netsh(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         asked.append(protocols)
         return policy._replace(excluded=(Exclusion("tcp", "ipv4", PortRange(80, 81)),), exclusions={"tcp": True})
 
-    monkeypatch.setattr("portcheck.observe.windows.services.netsh.with_exclusions", with_exclusions)
+    monkeypatch.setattr("portcheck.observe.windows.netsh.with_exclusions", with_exclusions)
     return asked
 
 

@@ -6,11 +6,11 @@ import socket
 import sys
 import time
 
+from portcheck.chooser import NoFreePort
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.pick import NoFreePort
 from portcheck.profiles import server_for
 from portcheck.target import Endpoint, parse_host, parse_ports
 

@@ -13,8 +13,8 @@ from portcheck.observe.interfaces import local_addresses
 from portcheck.observe.snapshot import ranges_of
 from portcheck.observe.system import PLATFORM
 from portcheck.profiles import ANY_SERVER
-from portcheck.wait.condition import concluded, connected, freed, listening
-from portcheck.wait.loop import wait_until
+from portcheck.waiting.condition import concluded, connected, freed, listening
+from portcheck.waiting.loop import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol, Socket
     from portcheck.profiles import Server
     from portcheck.target import Endpoint, Host
-    from portcheck.wait.loop import Plan, Standing, Waited
+    from portcheck.waiting.loop import Plan, Standing, Waited
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
 # Holders that the short table shows: while they stay, so does the answer.

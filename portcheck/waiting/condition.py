@@ -7,7 +7,7 @@ from portcheck.identify.describe import spread, who
 from portcheck.identify.holders import leader
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.rules.reachability import answering
-from portcheck.wait.loop import Standing
+from portcheck.waiting.loop import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
