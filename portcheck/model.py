@@ -7,10 +7,12 @@ checker knows: they are the words of the JSON documents, so nothing is translate
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import utc, utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, Literal
 
     Protocol = Literal["tcp", "udp"]
@@ -32,6 +34,29 @@ if TYPE_CHECKING:
     Method = Literal["probe", "rules"]
     # Whose bind rules hold here.
     Platform = Literal["linux", "windows", "macos", "other"]
+
+INFINITY = float("inf")
+# The contract's keys of an owner, in its order; what else is known of the process follows.
+OWNER_KEYS = (
+    *("pid", "name", "user", "command", "cwd", "started_at", "parent_pid", "role", "service", "container"),
+    "sockets",
+)
+# Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
+
+
+def json_value(value: Any) -> Any:
+    """Any value of the model as JSON has it: named tuples are objects, and all text can be encoded."""
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, float):
+        return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {utf8(key): json_value(field) for key, field in value.items()}
+    return [json_value(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 class BlindSpot(NamedTuple):
@@ -90,6 +115,10 @@ class Socket(NamedTuple):
     def held(self, user: str | None, pids: tuple[int, ...] | None, *, mptcp: bool | None) -> Socket:
         """The same with what is found out about it afterwards, in half the time that `_replace` takes."""
         return Socket._make((*self[:9], user, self.uid, pids, *self[12:18], mptcp, *self[19:]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """One element of `sockets`."""
+        return {key: json_value(field) for key, field in self._asdict().items() if key not in UNTOLD_OF_A_SOCKET}
 
 
 class Container(NamedTuple):
@@ -270,6 +299,13 @@ class Owner(NamedTuple):
     process: Process
     sockets: tuple[int, ...]  # indexes into the diagnosis' sockets
 
+    def to_dict(self) -> dict[str, Any]:
+        """One element of `owners`: the contract's keys, then what else is known of the process."""
+        known = self.process._asdict()
+        known.update(pid=self.pid, started_at=utc(self.process.started_at), sockets=self.sockets)
+        keys = dict.fromkeys((*OWNER_KEYS, *known))
+        return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
+
 
 class Bind(NamedTuple):
     """One way to bind: an address, and for IPv6 whether IPV6_V6ONLY is set."""
@@ -293,6 +329,13 @@ class Row(NamedTuple):
     shadows: tuple[int, ...] = ()
     conflicts: tuple[int, ...] = ()  # what would refuse a server without SO_REUSEADDR: blocked_by, and more
     disagreement: str | None = None  # what the rules had said, where the kernel said otherwise
+
+    def to_dict(self) -> dict[str, Any]:
+        """One element of `binds`: the row, with its bind's fields in place."""
+        fields = self._asdict()
+        bind = fields.pop("bind")
+        told = {"address": bind.address, "interface": bind.interface, "family": bind.family, "v6only": bind.v6only}
+        return {key: json_value(field) for key, field in {**told, **fields}.items()}
 
 
 class Answer(NamedTuple):
@@ -325,6 +368,8 @@ class Diagnosis(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """Exactly one element of the JSON document's `results`."""
-        from portcheck.render.json_documents import result
-
-        return result(self)
+        told: dict[str, Any] = json_value(self._replace(binds=(), sockets=(), owners=()))
+        told["binds"] = [row.to_dict() for row in self.binds]
+        told["sockets"] = [socket.to_dict() for socket in self.sockets]
+        told["owners"] = [owner.to_dict() for owner in self.owners]
+        return told

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hosts import Host, package_for_everyone
-from rigs.docker_engine import docker_engine
-from rigs.systemd_host import systemd_host, systemd_root
+from support.hosts import Host, package_for_everyone
+from support.rigs.docker_engine import docker_engine
+from support.rigs.systemd_host import systemd_host, systemd_root
 
 __all__ = ["docker_engine", "systemd_host", "systemd_root"]
 

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from portcheck.model import json_value
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.text import utc, utf8
+from portcheck.text import utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from portcheck.model import BlindSpot, Diagnosis, Owner, Row, Socket
+    from portcheck.model import BlindSpot, Diagnosis, Owner, Socket
     from portcheck.preflight.declarations import Declaration, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
     from portcheck.stop.outcome import Report
@@ -22,19 +21,11 @@ if TYPE_CHECKING:
     from portcheck.waiting.loop import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
-INFINITY = float("inf")
-OWNER_KEYS = (
-    *("pid", "name", "user", "command", "cwd", "started_at", "parent_pid", "role", "service", "container"),
-    "sockets",
-)
-# Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
-UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
 
 
 def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
     """What `check --json` prints."""
-    results = [result(diagnosis) for diagnosis in diagnoses]
+    results = [diagnosis.to_dict() for diagnosis in diagnoses]
     complete = all(entry["complete"] for entry in results)
     return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
 
@@ -48,7 +39,7 @@ def pick_document(ports: Sequence[int], diagnoses: Iterable[Diagnosis]) -> dict[
         "schema_version": SCHEMA_VERSION,
         "port": ports[0] if ports else None,
         "ports": list(ports),
-        "candidates": [result(diagnosis) for diagnosis in diagnoses],
+        "candidates": [diagnosis.to_dict() for diagnosis in diagnoses],
     }
 
 
@@ -60,8 +51,8 @@ def list_document(
         "schema_version": SCHEMA_VERSION,
         "complete": not blind_spots,
         "blind_spots": json_value(tuple(blind_spots)),
-        "sockets": [_socket(socket) for socket in sockets],
-        "owners": [owner(entry) for entry in owners],
+        "sockets": [socket.to_dict() for socket in sockets],
+        "owners": [owner.to_dict() for owner in owners],
     }
 
 
@@ -87,8 +78,8 @@ def _stopped(report: Report) -> dict[str, Any]:
         **told,
         "plan": [_step(step) for step in report.plan.steps],
         "advice": json_value(report.advice),
-        "before": result(report.before),
-        "after": result(report.after) if report.after else None,
+        "before": report.before.to_dict(),
+        "after": report.after.to_dict() if report.after else None,
     }
 
 
@@ -129,10 +120,10 @@ def _found(finding: Finding) -> dict[str, Any]:
     """The result for the declared port, how it is declared, and what becomes of it."""
     diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
     return {
-        **result(diagnosis),
+        **diagnosis.to_dict(),
         **_declared(finding.declaration),
         "status": finding.status,
-        "instead": result(finding.instead) if finding.instead else None,
+        "instead": finding.instead.to_dict() if finding.instead else None,
         "rival": _place(finding.rival) if finding.rival else None,
     }
 
@@ -174,56 +165,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "message": standing.message,
         "seconds_left": standing.seconds_left,
     }
-    return {**json_value(told), "result": result(found) if found else None}
-
-
-def result(diagnosis: Diagnosis) -> dict[str, Any]:
-    """One element of `results`: the fields of a diagnosis, in their order."""
-    told: dict[str, Any] = json_value(diagnosis._replace(binds=(), sockets=(), owners=()))
-    told["binds"] = [_row(row) for row in diagnosis.binds]
-    told["sockets"] = [_socket(socket) for socket in diagnosis.sockets]
-    told["owners"] = [owner(entry) for entry in diagnosis.owners]
-    return told
-
-
-def owner(owner: Owner) -> dict[str, Any]:
-    """Who holds something: the contract's keys, then what else is known of the process."""
-    process = owner.process
-    known = process._asdict()
-    known.update(pid=owner.pid, started_at=utc(process.started_at), sockets=owner.sockets)
-    keys = dict.fromkeys((*OWNER_KEYS, *known))
-    return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
-
-
-def _row(row: Row) -> dict[str, Any]:
-    """A row, with its bind's fields in place."""
-    told = {
-        "address": row.bind.address,
-        "interface": row.bind.interface,
-        "family": row.bind.family,
-        "v6only": row.bind.v6only,
-        **row._asdict(),
-    }
-    del told["bind"]
-    return {key: json_value(field) for key, field in told.items()}
-
-
-def _socket(socket: Socket) -> dict[str, Any]:
-    told = socket._asdict()
-    return {key: json_value(field) for key, field in told.items() if key not in UNTOLD_OF_A_SOCKET}
-
-
-def json_value(value: Any) -> Any:
-    """Any value of the model as JSON has it: named tuples are objects, and all text can be encoded."""
-    if isinstance(value, str):
-        return utf8(value)
-    if isinstance(value, float):
-        return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, Mapping):
-        return {utf8(key): json_value(field) for key, field in value.items()}
-    return [json_value(item) for item in value] if isinstance(value, tuple | list) else value
+    return {**json_value(told), "result": found.to_dict() if found else None}
 
 
 def dumps(document: dict[str, Any]) -> str:

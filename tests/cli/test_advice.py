@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from hosts import NOBODY, PORTCHECK, SYSTEM_PYTHON, Host
-from servers_to_stop import CLIENT, LEAVES_TIME_WAIT, SERVES_ONE
+from support.hosts import NOBODY, PORTCHECK, SYSTEM_PYTHON, Host
+from support.servers_to_stop import CLIENT, LEAVES_TIME_WAIT, SERVES_ONE
 
 EPHEMERAL = "net.ipv4.ip_local_port_range"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import PORTCHECK, Host, need
+from support.hosts import PORTCHECK, Host, need
 
 LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446
 NET_BIND_TCP = 1

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hosts import HOLDER, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
 from junitparser import JUnitXml
-from rigs.docker_engine import DockerEngine
+from support.hosts import HOLDER, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.rigs.docker_engine import DockerEngine
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = """\

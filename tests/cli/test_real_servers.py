@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import NOBODY, PATIENCE, SYSTEM_PYTHON, Host, need
+from support.hosts import NOBODY, PATIENCE, SYSTEM_PYTHON, Host, need
 
 
 def when(condition: Callable[[], Any], what: str) -> Any:

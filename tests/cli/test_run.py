@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from hosts import PATIENCE, Host
-from running import SERVER, Gate, Running, child_of, done, python
+from support.hosts import PATIENCE, Host
+from support.running import SERVER, Gate, Running, child_of, done, python
 
 PORT = 8000
 CANDIDATES = "8000-8009"

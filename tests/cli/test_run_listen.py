@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import PATIENCE, PORTCHECK, Host, need
-from running import SERVER, Running, child_of, done, python
+from support.hosts import PATIENCE, PORTCHECK, Host, need
+from support.running import SERVER, Running, child_of, done, python
 
 CANDIDATES = "8000-8009"
 BESIDE_PYTHON = Path(sys.executable).parent

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from hosts import Host
+from support.hosts import Host
 
 ROUNDS = 200
 

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hosts import PATIENCE, PORTCHECK, Host
-from running import SERVER, Running, done, is_gone, python, until
+from support.hosts import PATIENCE, PORTCHECK, Host
+from support.running import SERVER, Running, done, is_gone, python, until
 
 PORT = 8000
 CANDIDATES = "8000-8009"

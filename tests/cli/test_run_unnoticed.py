@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Self
 
 import pytest
-from hosts import PATIENCE, PORTCHECK, Host, end
-from running import SERVER, Running, child_of, done, is_gone, python, until
+from support.hosts import PATIENCE, PORTCHECK, Host, end
+from support.running import SERVER, Running, child_of, done, is_gone, python, until
 
 PORT = "8000"
 # Tells of every signal that it takes; SIGTERM ends it with 7.

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import stop_results, told
-from hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
-from servers_to_stop import (
+from support.documents import stop_results, told
+from support.hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
+from support.servers_to_stop import (
     CLIENT,
     IGNORES_SIGTERM,
     LEAVES_TIME_WAIT,

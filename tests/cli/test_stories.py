@@ -7,7 +7,7 @@ import signal
 from typing import Any
 
 import pytest
-from hosts import NOBODY, SYSTEM_PYTHON, Host, end
+from support.hosts import NOBODY, SYSTEM_PYTHON, Host, end
 
 PORT = 8000
 

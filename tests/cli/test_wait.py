@@ -12,8 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
 from jsonschema import Draft202012Validator
+from support.hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
 
 import portcheck
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
-import zoo
-from kernel_lab import SEED, Transport, in_namespace, mptcp_exists, needs_lab
-from socket_states import Old, make, olds, open_helpers
-from zoo import NOBODY, held_by_child, inode, netns
+from support import zoo
+from support.kernel_lab import SEED, Transport, in_namespace, mptcp_exists, needs_lab
+from support.socket_states import Old, make, olds, open_helpers
+from support.zoo import NOBODY, held_by_child, inode, netns
 
 from portcheck.model import PortRange, Socket, SocketTable
 from portcheck.observe import sockets

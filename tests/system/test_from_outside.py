@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from kernel_lab import OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
-from socket_states import OPEN_PORT, Old, Specimen, make, olds, open_helpers
+from support.kernel_lab import OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.socket_states import OPEN_PORT, Old, Specimen, make, olds, open_helpers
 
 from portcheck.api import check
 from portcheck.model import Diagnosis, Row

@@ -15,8 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from kernel_lab import OTHER_USER, SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
-from socket_states import (
+from support.kernel_lab import OTHER_USER, SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from support.socket_states import (
     OPEN_PORT,
     acknowledge,
     answer,

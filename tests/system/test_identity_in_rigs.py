@@ -7,10 +7,10 @@ import subprocess
 from typing import Any
 
 import pytest
-from rigs.debian_root import UID, USER
-from rigs.docker_engine import DockerEngine
-from rigs.sandbox import wait_for
-from rigs.systemd_host import SystemdHost
+from support.rigs.debian_root import UID, USER
+from support.rigs.docker_engine import DockerEngine
+from support.rigs.sandbox import wait_for
+from support.rigs.systemd_host import SystemdHost
 
 SLEEPER = '[Service]\nExecStart=/usr/bin/python3 -c "import time; time.sleep(1000)"\n'
 SERVER = "import socket, sys, time; s = socket.create_server(('', int(sys.argv[1]))); time.sleep(1000)"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-import zoo
-from zoo import NOBODY, Namespace, netns
+from support import zoo
+from support.zoo import NOBODY, Namespace, netns
 
 from portcheck.model import LocalAddress
 from portcheck.observe import interfaces

@@ -9,8 +9,8 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
-from kernel_lab import DEVICES, OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab, run_ip
-from socket_states import (
+from support.kernel_lab import DEVICES, OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab, run_ip
+from support.socket_states import (
     ADDRESSES,
     CLIENT_STATES,
     LONE_STATES,

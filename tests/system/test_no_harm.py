@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
-from kernel_lab import in_namespace, needs_lab
+from support.kernel_lab import in_namespace, needs_lab
 
 from portcheck.api import check
 from portcheck.observe.linux import sock_diag

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import zoo
-from zoo import NOBODY, Hidden, held_by_child, in_child, inode, netns
+from support import zoo
+from support.zoo import NOBODY, Hidden, held_by_child, in_child, inode, netns
 
 from portcheck.observe.linux import descriptors, fd_walk, procfs, rare_holders
 from portcheck.observe.linux.descriptors import Holders, holders

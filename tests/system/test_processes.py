@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import zoo
+from support import zoo
 
 from portcheck.model import Process
 from portcheck.observe.linux import processes, procfs

@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from rigs.docker_engine import DockerEngine, start_engine
-from rigs.keeper import hierarchies
-from rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.docker_engine import DockerEngine, start_engine
+from support.rigs.keeper import hierarchies
+from support.rigs.sandbox import skip_if_unavailable, wait_for
 
 LABELS = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rigs import keeper
-from rigs.sandbox import (
+from support.rigs import keeper
+from support.rigs.sandbox import (
     PATH,
     RigUnavailableError,
     Sandbox,
@@ -27,7 +27,7 @@ ENVIRONMENT = {"PATH": PATH}
 # A test run of its own, which can be killed.
 OWNER = """
 import sys, time
-from rigs.sandbox import PATH, Sandbox
+from support.rigs.sandbox import PATH, Sandbox
 with Sandbox(["sleep", "infinity"], {"PATH": PATH}) as sandbox:
     print(sandbox.init, *sandbox.cgroups(), flush=True)
     time.sleep(600)
@@ -88,7 +88,7 @@ def test_nothing_is_left_after_the_context() -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_test_run_is_ended(end: signal.Signals) -> None:
-    here = str(Path(keeper.__file__).parents[1])
+    here = str(Path(keeper.__file__).parents[2])
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER],
         env={**os.environ, "PYTHONPATH": here},

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rigs.debian_root import cached_root
-from rigs.sandbox import RigUnavailableError, skip_if_unavailable, wait_for
-from rigs.systemd_host import SystemdHost, boot
+from support.rigs.debian_root import cached_root
+from support.rigs.sandbox import RigUnavailableError, skip_if_unavailable, wait_for
+from support.rigs.systemd_host import SystemdHost, boot
 
 ECHO = """\
 import socket, sys
@@ -118,7 +118,7 @@ def test_what_happens_inside_leaves_the_cached_root_alone(systemd_root: Path) ->
 @pytest.mark.usefixtures("systemd_host")
 def test_a_failed_build_leaves_no_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORTCHECK_TEST_CACHE", str(tmp_path))
-    monkeypatch.setattr("rigs.debian_root.SUITE", "no-such-suite")
+    monkeypatch.setattr("support.rigs.debian_root.SUITE", "no-such-suite")
     with pytest.raises(RigUnavailableError, match=r"debootstrap failed: .*no-such-suite"):
         cached_root()
     assert [entry.name for entry in tmp_path.iterdir()] == ["lock"]

@@ -16,8 +16,8 @@ from struct import pack
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
-import zoo
-from zoo import NOBODY, Namespace, inode, netns, port
+from support import zoo
+from support.zoo import NOBODY, Namespace, inode, netns, port
 
 from portcheck.model import PortRange, Socket, SocketTable
 from portcheck.observe import sockets

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from documents import commands, told
-from hosts import NOBODY, package_for_everyone
-from rigs.docker_engine import IMAGE, DockerEngine, start_engine
-from rigs.sandbox import skip_if_unavailable, wait_for
+from support.documents import commands, told
+from support.hosts import NOBODY, package_for_everyone
+from support.rigs.docker_engine import IMAGE, DockerEngine, start_engine
+from support.rigs.sandbox import skip_if_unavailable, wait_for
 
 AT_ONCE = ("--yes", "--settle", "0")
 SHOP = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")

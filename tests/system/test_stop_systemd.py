@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import commands, told
-from rigs.debian_root import USER
-from rigs.sandbox import skip_if_unavailable, wait_for
-from rigs.systemd_host import SystemdHost, boot
+from support.documents import commands, told
+from support.rigs.debian_root import USER
+from support.rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.systemd_host import SystemdHost, boot
 
 AT_ONCE = ("--yes", "--settle", "0")
 # Listens on the port that it is told, or on the socket that systemd hands over.

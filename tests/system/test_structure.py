@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hosts import PORTCHECK, Host, need
+from support.hosts import PORTCHECK, Host, need
 
 from portcheck.observe.linux import descriptors, netlink
 from portcheck.target import parse_targets

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from zoo import NOBODY, in_child, wait_until
+from support.zoo import NOBODY, in_child, wait_until
 
 from portcheck.errors import PortcheckError
 from portcheck.model import Process

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import pytest
-from examples import ANY4
-from generated import vocabulary
-from scenes import diagnosis, endpoint, listener, scene
+from support.examples import ANY4
+from support.generated import vocabulary
+from support.scenes import diagnosis, endpoint, listener, scene
 
 from portcheck.identify.launchd import LAUNCHD, MACOS
 from portcheck.identify.windows import SEVERAL, WINDOWS

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
+from support.scenes import LO4, diagnosis, endpoint, kernel_of, listener, process, scene
 
 from portcheck.addresses import Address
 from portcheck.diagnosis.verdict import WORST_FIRST

@@ -1,4 +1,4 @@
-"""The rooms of the house: who may import what, read from the source."""
+"""The rooms of the house, read from the source: the order of floors, who may import what, who may have an effect."""
 
 from __future__ import annotations
 
@@ -7,73 +7,177 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structure
 
-PACKAGE = Path(__file__).parents[2] / "portcheck"
-MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-# module → the rooms (first part of the path, without .py) that may import it
-ALLOWED = {
-    "psutil": {"observe", "act"},
-    "socket": {"observe", "act", "addresses"},  # addresses: inet_pton and inet_ntop, which are pure
-    "subprocess": {"observe", "act", "preflight"},
+# From the ground up.  A room imports from lower floors alone: nothing higher, nothing beside it.  A room is a module
+# in the package's root, or a folder with all that is in it.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("namedtuple",),
+    ("text", "exit_codes"),
+    ("model", "traits"),
+    ("errors", "addresses"),
+    ("target", "profiles", "requests"),
+    ("rules", "identify", "cli"),
+    ("observe", "remedies"),
+    ("diagnosis",),
+    ("chooser", "listing", "waiting", "stop"),
+    ("reservation", "preflight"),
+    ("run", "render", "api"),
+    ("commands",),
+    ("__init__", "__main__"),
+)
+LOOSE_AT_MOST = 18
+# What somebody else would notice, or what comes from outside → the rooms that may use it.
+EFFECTS = {
+    "kill": {"stop", "run", "observe"},  # observe: a tool that it has started itself and that does not answer
+    "killpg": {"stop", "run", "observe"},
+    "pidfd_send_signal": {"stop"},
+    "listen": {"run", "reservation"},
+    "create_connection": {"observe"},  # for `wait` alone (observe/connect.py)
+    "terminate": {"run"},
+}
+IMPORTS = {
+    "psutil": {"observe"},
+    "socket": {"observe", "run", "reservation", "addresses"},  # addresses: inet_pton and inet_ntop, which are pure
+    "subprocess": {"observe", "run", "stop", "preflight"},
     "rich": {"render"},
     "typer": {"cli"},
-    "portcheck.cli": {"__main__", "cli"},
-    "portcheck.act": {"act", "commands", "api", "__init__"},
 }
-PURE = {
-    "model", "value", "errors", "addresses", "target", "servers", "ways", "examine", "diagnose", "message", "notes",
-    "blindness", "advise", "remedies", "rules", "identify", "request", "quick", "waiting",
-    "standing", "summary", "proof", "holders", "kinds", "filling", "stopping", "stopped",
-}  # fmt: skip
-# What takes long to import must not be imported at the head of a module on the quick way.
+# Deciding is apart from the operating system.
+PURE = (
+    "namedtuple", "text", "exit_codes", "model", "errors", "addresses", "target", "profiles", "requests",
+    "rules", "identify", "remedies",
+    "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
+    "waiting.loop", "waiting.condition", "stop.plan", "stop.outcome", "run.proof", "preflight.judge",
+)  # fmt: skip
+SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}
+# Which system this is, is asked where the system is looked at, where its rules are, and of the record of its traits.
+ASK_THE_PLATFORM = {"observe", "rules", "traits"}
+PLATFORM_WORDS = {"linux", "windows", "macos", "other", "win32", "darwin", "nt", "posix"}
+# What takes long to import must not be imported at the head of a module.
 SLOW = {"typing", "dataclasses", "rich", "typer", "psutil", "subprocess", "ipaddress", "json", "re", "datetime"}
+MODULES = structure.modules()
+ARROWS = structure.graph()
 
 
-def imports(module: Path, *, head_only: bool = False) -> Iterator[str]:
-    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    nodes = tree.body if head_only else ast.walk(tree)
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(module) for module in MODULES} == {name for floor in FLOORS for name in floor}
+
+
+def test_the_root_is_easy_to_read() -> None:
+    loose = [path.name for path in MODULES.values() if path.parent == structure.PACKAGE and path.name[0] != "_"]
+    assert len(loose) <= LOOSE_AT_MOST, loose
+
+
+def test_no_room_is_called_like_a_public_function() -> None:
+    """Importing `portcheck.pick` would put the module in the place of the function."""
+    import portcheck
+
+    functions = {name for name in portcheck.__all__ if name.islower()}
+    assert not functions & {room(module) for module in MODULES}
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    assert structure.circles(ARROWS) == []
+
+
+def test_imports_run_downwards() -> None:
+    """All of them: for the type checker alone, and inside of functions, too."""
+    height = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+    wrong = [
+        f"{module}:{line} imports {target}"
+        for module, path in MODULES.items()
+        for target, line in structure.imports(path)
+        if room(target) != room(module) and height[room(target)] >= height[room(module)]
+    ]
+    assert wrong == []
+
+
+def calls(module: str) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            yield name, node.lineno
+
+
+def test_effects_stay_in_their_rooms() -> None:
+    wrong = [
+        f"{module}:{line} calls {name}"
+        for module in MODULES
+        for name, line in calls(module)
+        if name in EFFECTS and room(module) not in EFFECTS[name]
+    ]
+    # handing a bound socket to run's or reservation's own listen() is no effect of anybody else
+    assert wrong == []
+
+
+def outside(module: str, *, head_only: bool = False) -> set[str]:
+    """The packages that are imported, for more than the type checker."""
+    found = set()
+    body = tree(module).body
+    checked = [node for node in body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    skipped = {id(inner) for node in checked for inner in ast.walk(node)}
+    nodes = body if head_only else [inner for node in body for inner in ast.walk(node)]
     for node in nodes:
+        if id(node) in skipped:
+            continue
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(node.module.split(".")[0])
+    return found
 
 
-def type_checking_only(module: Path) -> set[str]:
-    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    return {
-        node.module for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom) and node.module
-    }
+@pytest.mark.parametrize("module", list(MODULES))
+def test_only_its_rooms_import_a_package(module: str) -> None:
+    used = outside(module)
+    assert not {name for name, rooms in IMPORTS.items() if name in used and room(module) not in rooms}
 
 
-def room(module: Path) -> str:
-    return module.parts[0].removesuffix(".py")
+def is_pure(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in PURE)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_only_its_rooms_import(module: Path) -> None:
-    used = set(imports(module)) - type_checking_only(module)
-    for name, rooms in ALLOWED.items():
-        if any(found == name or found.startswith(name + ".") for found in used):
-            assert room(module) in rooms, f"{module} imports {name}"
+@pytest.mark.parametrize("module", [name for name in MODULES if is_pure(name)])
+def test_deciding_neither_looks_nor_acts(module: str) -> None:
+    assert not outside(module) & (SYSTEM - {"socket"} if module == "addresses" else SYSTEM)
+    assert not {target for target in ARROWS[module] if room(target) in ("observe", "render")}
 
 
-def is_pure(module: Path) -> bool:
-    return room(module) in PURE or module == Path("preflight/judge.py")
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) not in ("cli", "preflight")])
+def test_what_is_slow_is_imported_where_it_is_used(module: str) -> None:
+    assert not SLOW & outside(module, head_only=True)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if is_pure(module)], ids=str)
-def test_pure_rooms_do_not_look_or_act(module: Path) -> None:
-    used = set(imports(module)) - type_checking_only(module)
-    for room_that_does in ("portcheck.observe", "portcheck.act", "portcheck.render", "os", "sys"):
-        assert not any(name == room_that_does or name.startswith(room_that_does + ".") for name in used) or (
-            # Diagnosis.to_dict() is the contract's
-            module == Path("model.py") and room_that_does == "portcheck.render"
-        ), f"{module} imports {room_that_does}"
+def compared(module: str) -> Iterator[tuple[str, int]]:
+    """Every comparison with the name of a system, and every question after sys.platform or os.name."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            words = {leaf.value for side in sides for leaf in ast.walk(side) if isinstance(leaf, ast.Constant)}
+            names = " ".join(map(ast.unparse, sides))
+            if (words & PLATFORM_WORDS and "platform" in names.lower()) or "os.name" in names:
+                yield ast.unparse(node), node.lineno
+        elif isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.platform", "os.name"):
+            yield ast.unparse(node), node.lineno
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if room(module) not in ("cli", "preflight")], ids=str)
-def test_what_is_slow_is_imported_where_it_is_used(module: Path) -> None:
-    assert not SLOW & {name.split(".")[0] for name in imports(module, head_only=True)}
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) not in ASK_THE_PLATFORM])
+def test_nobody_else_asks_which_system_this_is(module: str) -> None:
+    assert list(compared(module)) == []
+
+
+def test_the_tests_of_the_house_can_fail() -> None:
+    """Each reading of the source finds what it looks for somewhere."""
+    assert any(name in EFFECTS for module in MODULES for name, _ in calls(module))
+    assert any(True for module in MODULES for _ in compared(module))
+    assert structure.circles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == [["a", "b"]]
+    assert Path(MODULES["__init__"]).parent == structure.PACKAGE

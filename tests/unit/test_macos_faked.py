@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import faked_system
 import pytest
+from support import faked_system
 
 # launchd and its socket are root's, the rest is ann's: node with a worker, AirPlay, a socket bound only.
 MACHINE = r"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenes import Prober, diagnosis, endpoint, listener, process, scene
+from support.scenes import Prober, diagnosis, endpoint, listener, process, scene
 
 from portcheck.model import BindRequest, BlindSpot, LocalAddress, PortPolicy, Probe, Scene, Socket, SocketTable
 from portcheck.profiles import PROFILES, server_for

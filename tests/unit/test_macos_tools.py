@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import endpoint, listener, process, scene
+from support.scenes import endpoint, listener, process, scene
 
 from portcheck.identify.launchd import Job, Known, read_jobs, read_sockets, recognised
 from portcheck.model import PortRange, Process, Scene, Socket, SocketTable

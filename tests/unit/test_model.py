@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import generated
 from hypothesis import given
 from hypothesis import strategies as st
+from support import generated
 
 from portcheck.model import Socket
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import faked_system
+from support import faked_system
 
 # nginx with a worker, and a socket of a process that may not be seen.
 MACHINE = r"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scenes import NOON, diagnosis, listener, process, scene
+from support.scenes import NOON, diagnosis, listener, process, scene
 
 from portcheck.model import Socket
 from portcheck.run.launch import with_port

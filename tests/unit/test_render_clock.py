@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from examples import STARTED
+from support.examples import STARTED
 
 from portcheck.text import local, utc
 

@@ -7,7 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from examples import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from support.examples import (
     EXAMPLES,
     HOSTILE,
     STARTED,
@@ -16,13 +19,10 @@ from examples import (
     listener,
     unknown_owner,
 )
-from generated import diagnoses, vocabulary
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from support.generated import diagnoses, vocabulary
 
 from portcheck.model import BlindSpot, Diagnosis, Owner, Process, Socket
-from portcheck.render.json_documents import check_document, dumps, list_document, owner, pick_document, result
+from portcheck.render.json_documents import check_document, dumps, list_document, pick_document
 
 SCHEMA: dict[str, Any] = json.loads(files("portcheck").joinpath("schema.json").read_text())
 # The contract's keys, in its order: what a reader of the JSON may count on.
@@ -55,7 +55,7 @@ def test_examples_are_valid(name: str) -> None:
 
 
 def test_keys_are_the_contracts_in_its_order() -> None:
-    told = result(httpd_everywhere())
+    told = httpd_everywhere().to_dict()
     assert list(told) == RESULT.split()
     assert list(told["binds"][0])[: len(BIND.split())] == BIND.split()
     assert list(told["sockets"][0])[: len(SOCKET.split())] == SOCKET.split()
@@ -70,7 +70,7 @@ def test_every_key_is_required(definition: str) -> None:
 
 def test_the_schema_has_every_key_that_is_told() -> None:
     properties = {name: list(entry.get("properties", ())) for name, entry in SCHEMA["$defs"].items()}
-    told = result(EXAMPLES["two_owners"]())
+    told = EXAMPLES["two_owners"]().to_dict()
     assert properties["result"] == list(told)
     assert properties["bind"] == list(told["binds"][0])
     assert properties["socket"] == list(told["sockets"][0])
@@ -148,26 +148,26 @@ def test_complete_means_every_result() -> None:
 
 
 def test_an_owner_known_only_by_service_has_no_pid() -> None:
-    told = result(unknown_owner())["owners"][0]
+    told = unknown_owner().to_dict()["owners"][0]
     assert (told["pid"], told["name"], told["service"], told["user"]) == (None, None, "nginx.service", "root")
 
 
 def test_what_is_not_known_is_null() -> None:
-    told = owner(Owner(7, Process(7), ()))
+    told = Owner(7, Process(7), ()).to_dict()
     assert {key for key, value in told.items() if value is not None} == {"pid", "sockets", "condition"}
 
 
 def test_times_are_utc() -> None:
-    assert owner(Owner(7, Process(7, started_at=STARTED), ()))["started_at"] == "2026-11-19T09:00:00Z"
+    assert Owner(7, Process(7, started_at=STARTED), ()).to_dict()["started_at"] == "2026-11-19T09:00:00Z"
 
 
 @pytest.mark.parametrize("impossible", [float("nan"), float("inf"), 1e300])
 def test_a_time_that_no_calendar_has_is_null(impossible: float) -> None:
-    assert owner(Owner(7, Process(7, started_at=impossible), ()))["started_at"] is None
+    assert Owner(7, Process(7, started_at=impossible), ()).to_dict()["started_at"] is None
 
 
 def test_a_container_is_an_object() -> None:
-    told = result(EXAMPLES["two_owners"]())["owners"][1]["container"]
+    told = EXAMPLES["two_owners"]().to_dict()["owners"][1]["container"]
     assert (told["engine"], told["name"], told["compose_service"], told["pod"]) == (
         "docker",
         "web",
@@ -177,7 +177,7 @@ def test_a_container_is_an_object() -> None:
 
 
 def test_unreadable_flags_are_not_told() -> None:
-    told = result(EXAMPLES["time_wait"]())["sockets"][0]
+    told = EXAMPLES["time_wait"]().to_dict()["sockets"][0]
     assert told["expires_in"] == 42.6
     assert told.keys().isdisjoint({"reuseaddr", "reuseport", "minisocket"})
 

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.examples import (
     EXAMPLES,
     HOSTILE,
     STARTED,
@@ -21,16 +23,14 @@ from examples import (
     unknown_owner,
     with_a_udp_note,
 )
-from generated import diagnoses
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from support.generated import diagnoses
 
 from portcheck.model import Advice, Diagnosis, Note, Owner, Process
 from portcheck.render import plain, terminal
 from portcheck.text import local
 
 SINCE = local(STARTED)
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colours
 
 
@@ -49,10 +49,12 @@ def test_a_sentence_is_coloured_as_rich_does_it() -> None:
 
 
 def test_only_a_sentence_that_fits_goes_without_rich() -> None:
-    code = "import sys, examples; from portcheck.render import terminal; "
+    code = "import sys; from support import examples; from portcheck.render import terminal; "
     show = "print(len(list(terminal.check(examples.diagnosis(8000), width=int(sys.argv[1])))), 'rich' in sys.modules)"
     said = [
-        subprocess.run([sys.executable, "-c", code + show, width], capture_output=True, text=True, cwd=HERE, check=True)
+        subprocess.run(
+            [sys.executable, "-c", code + show, width], capture_output=True, text=True, cwd=TESTS, check=True
+        )
         for width in ("49", "48")
     ]
     assert [done.stdout.split() for done in said] == [["1", "False"], ["2", "True"]]
@@ -251,13 +253,12 @@ def test_a_long_listing_is_plain() -> None:
 def test_no_more_of_rich_is_imported_than_a_table_takes() -> None:
     code = """if True:
         import sys
-        import examples
+        from support import examples
         from portcheck.render import terminal
         before = "rich" in sys.modules
         list(terminal.check(examples.httpd_everywhere(), colour=True))
         costly = ("live", "progress", "markdown", "syntax", "traceback")
         print(before, "rich.table" in sys.modules, [name for name in costly if f"rich.{name}" in sys.modules])
     """
-    here = Path(__file__).parent
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TESTS)
     assert run.stdout == "False True []\n"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import repeat
 
 import pytest
-from examples import (
+from hypothesis import given, settings
+from support.examples import (
     ANY4,
     DUAL,
     ETHERNET4,
@@ -28,8 +29,7 @@ from examples import (
     unknown_owner,
     with_a_udp_note,
 )
-from generated import diagnoses
-from hypothesis import given, settings
+from support.generated import diagnoses
 
 from portcheck.model import Advice, Answer, Bind, Diagnosis, Owner, Process, Row, Socket
 from portcheck.render import plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenes import ETH4, LO4, LO6, NOON, diagnosis, listener, process, scene
+from support.scenes import ETH4, LO4, LO6, NOON, diagnosis, listener, process, scene
 
 from portcheck.addresses import parse_address
 from portcheck.model import Diagnosis, PortPolicy, Probe, Socket

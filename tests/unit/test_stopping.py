@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from examples import diagnosis as blank
-from generated import vocabulary
-from scenes import NOON, diagnosis, endpoint, listener, scene
+from support.examples import diagnosis as blank
+from support.generated import vocabulary
+from support.scenes import NOON, diagnosis, endpoint, listener, scene
 
 from portcheck.commands.stop import exit_code
 from portcheck.model import Container, Diagnosis, Process, Socket

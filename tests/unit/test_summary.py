@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import LINK, LO6, endpoint, listener, process, scene
+from support.scenes import LINK, LO6, endpoint, listener, process, scene
 
 from portcheck.diagnosis import pipeline
 from portcheck.model import Diagnosis, PortPolicy, PortRange, Scene

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import test_macos_scenes as mac
 import test_windows_scenes as win
-from scenes import diagnosis, endpoint, listener, process
+from support.scenes import diagnosis, endpoint, listener, process
 
 from portcheck.identify import launchd, windows
 from portcheck.identify.launchd import Job

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import faked_system
+from support import faked_system
 
 # A svchost with W3SVC behind the kernel's http.sys, Service.exe, a holder that has ended, PID 0 for nobody.
 MACHINE = r"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scenes import listener
+from support.scenes import listener
 
 from portcheck.identify.containers import Inspected, Publication
 from portcheck.identify.managers import Subject, engine_of, with_container

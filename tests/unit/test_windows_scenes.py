@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from scenes import NOON, diagnosis, endpoint, listener, process
+from support.scenes import NOON, diagnosis, endpoint, listener, process
 
 from portcheck.diagnosis import pipeline
 from portcheck.model import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from acquaintances import ID, OTHER_ID, POD
 from hypothesis import given
 from hypothesis import strategies as st
+from support.acquaintances import ID, OTHER_ID, POD
 
 from portcheck.identify.cgroup import INSIDE, SYSTEM, USER, Placement, placement, unescape
 from portcheck.model import Container

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from acquaintances import facts, process
 from hypothesis import given
 from hypothesis import strategies as st
+from support.acquaintances import facts, process
 
 from portcheck.identify.argv import parse
 from portcheck.identify.interpreters import interpreter, is_application, script

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from acquaintances import ID, process
+from support.acquaintances import ID, process
 
 from portcheck.identify.describe import since, who
 from portcheck.model import Container, Process

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from acquaintances import ID, INIT, OTHER_ID, listener, process
+from support.acquaintances import ID, INIT, OTHER_ID, listener, process
 
 from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
 from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container

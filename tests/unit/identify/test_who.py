@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from acquaintances import ID, INIT, OTHER_ID, facts, listener, process
+from support.acquaintances import ID, INIT, OTHER_ID, facts, listener, process
 
 from portcheck.identify.containers import proxy
 from portcheck.identify.facts import ProjectFile

@@ -8,13 +8,13 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 import pytest
-from declared import composed, declared, found, held, own, report
-from examples import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
-from scenes import scene
+from support.declared import composed, declared, found, held, own, report
+from support.examples import HOSTILE
+from support.scenes import scene
 
 from portcheck.preflight.declarations import PreflightError
 from portcheck.preflight.judge import PreflightReport

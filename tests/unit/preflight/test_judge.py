@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from declared import PROJECT, composed, container, declared, found, held, look_at, own, statuses, time_wait
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import listener, process, scene
+from support.declared import PROJECT, composed, container, declared, found, held, look_at, own, statuses, time_wait
+from support.scenes import listener, process, scene
 
 from portcheck.model import Diagnosis, Process, Scene
 from portcheck.preflight.declarations import Declaration

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from scenes import NOON, diagnosis, kernel_of, listener, process, scene
-
 from portcheck.addresses import Address
 from portcheck.model import BindRequest, Container, Diagnosis, Probe, Process, Scene, Socket
 from portcheck.preflight.check import PUBLISHER
@@ -14,6 +12,7 @@ from portcheck.preflight.declarations import Declaration, Unresolved
 from portcheck.preflight.judge import Finding, PreflightReport, Project, judge
 from portcheck.profiles import server_for
 from portcheck.target import EVERY, Endpoint, parse_host
+from support.scenes import NOON, diagnosis, kernel_of, listener, process, scene
 
 if TYPE_CHECKING:
     from portcheck.preflight.judge import Look

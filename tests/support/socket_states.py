@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from kernel_lab import DEVICES, EPHEMERAL_PORTS, STATES, Transport, Way, acting_as
-
 from portcheck.addresses import ANY4, ANY6, is_mapped, is_wildcard, unmapped
 from portcheck.model import Socket
+from support.kernel_lab import DEVICES, EPHEMERAL_PORTS, STATES, Transport, Way, acting_as
 
 if TYPE_CHECKING:
     from portcheck.model import State

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TypeVar
 
 import pytest
-from rigs.sandbox import wait_for
 
 from portcheck.addresses import is_link_local
 from portcheck.model import BindRequest
+from support.rigs.sandbox import wait_for
 
 if TYPE_CHECKING:
     from portcheck.model import State

@@ -20,7 +20,7 @@ from typing import Any, Self
 import pytest
 
 PORTCHECK = Path(sys.executable).with_name("portcheck")
-PACKAGE = Path(__file__).parents[1] / "portcheck"
+PACKAGE = Path(__file__).parents[2] / "portcheck"
 SYSTEM_PYTHON = "/usr/bin/python3"
 NOBODY = 65534
 PATIENCE = 30.0  # seconds for anything that takes a moment on a busy machine

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
 
 # Listens on $PORT at each address of its arguments, says "serving" and stays until its standard input ends.
 # Files that the environment names: STARTED it makes first, GO and END it waits for, before listening and to the end.

@@ -1,0 +1,1 @@
+"""What the tests share: hosts and sockets made for real, recorded scenes, rigs of other systems."""
