@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from support.rigs.sandbox import wait_for
+from support.patience import wait_for
 
 from portcheck.model import Container, Process, Socket
 from portcheck.observe.identity import identities
