@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.hosts import Host, package_for_everyone
+from support.namespaces import Host
+from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
 from support.rigs.systemd_host import systemd_host, systemd_root
 

@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, Host
-from support.running import SERVER, Gate, Running, child_of, done, python
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.processes import child_of, python
+from support.running import SERVER, Gate, Running, done
 
 PORT = 8000
 CANDIDATES = "8000-8009"

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, PORTCHECK, Host, need
-from support.running import SERVER, Running, child_of, done, python
+from support.namespaces import Host
+from support.needs import need
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import child_of, python
+from support.running import SERVER, Running, done
 
 CANDIDATES = "8000-8009"
 BESIDE_PYTHON = Path(sys.executable).parent

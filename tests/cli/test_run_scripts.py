@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, PORTCHECK, Host
-from support.running import SERVER, Running, done, is_gone, python, until
+from support.namespaces import Host
+from support.patience import PATIENCE, wait_for
+from support.portcheck_command import PORTCHECK
+from support.processes import is_gone, python
+from support.running import SERVER, Running, done
 
 PORT = 8000
 CANDIDATES = "8000-8009"
@@ -44,7 +47,7 @@ port=$("$PORTCHECK" run 8000-8009 --wait-ready --print-port --port-file "$FILE" 
     finally:
         over.touch()
     assert file.read_text() == "8000\n"
-    until(lambda: host.result(str(PORT))["verdict"] == "free", "the command has ended")
+    wait_for(lambda: host.result(str(PORT))["verdict"] == "free", "the command has ended")
 
 
 @pytest.mark.parametrize(

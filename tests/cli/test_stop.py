@@ -21,7 +21,11 @@ from typing import Any
 
 import pytest
 from support.documents import stop_results, told
-from support.hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
+from support.namespaces import Host
+from support.needs import need
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK, package_for_everyone
+from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import (
     CLIENT,
     IGNORES_SIGTERM,
@@ -567,8 +571,8 @@ def test_a_pid_that_another_process_has_by_now(host: Host) -> None:
 
 
 def test_a_port_of_the_kernel(host: Host) -> None:
-    host.ip("link", "add", "vx0", "type", "vxlan", "id", "5", "dev", "lo", "dstport", "4789")
-    host.ip("link", "set", "vx0", "up")
+    host.ip("link add vx0 type vxlan id 5 dev lo dstport 4789")
+    host.ip("link set vx0 up")
     found = stopped(host, "4789/udp", "--yes", code=1)
     assert (found["outcome"], found["refusal"]) == ("refused", "the kernel itself holds it, not a process")
     assert "VXLAN interface vx0" in found["advice"][0]["text"]

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import SYSTEM_PYTHON
 
 import portcheck
 
@@ -222,10 +225,10 @@ def test_stable_needs_the_same_server_all_the_time(host: Host) -> None:
 def test_another_machine_is_connected_to(host: Host) -> None:
     with Host() as other:
         # one cable between the two
-        host.ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", other.path)
+        host.ip(f"link add cable type veth peer name cable netns {other.path}")
         for end, address in ((host, "198.51.100.1/24"), (other, "198.51.100.2/24")):
-            end.ip("address", "add", address, "dev", "cable")
-            end.ip("link", "set", "cable", "up")
+            end.ip(f"address add {address} dev cable")
+            end.ip("link set cable up")
         code, document = waited(host, "198.51.100.2:8000", "--timeout", "0.5")
         (target,) = document["targets"]
         assert (code, target["message"]) == (124, "198.51.100.2:8000 does not accept connections (ECONNREFUSED)")
@@ -233,7 +236,7 @@ def test_another_machine_is_connected_to(host: Host) -> None:
         later(other, "0.0.0.0", PORT, after=1)
         done = host.portcheck("wait", "198.51.100.2:8000")
         assert (done.returncode, done.stdout) == (0, "198.51.100.2:8000 accepts connections.\n")
-        other.ip("link", "set", "cable", "down")
+        other.ip("link set cable down")
         code, document = waited(host, "198.51.100.2:8000", "--timeout", "0.5")
         assert (code, document["targets"][0]["met"]) == (124, False)
         for refused in ("--free", "--udp"):

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
-from support import zoo
+from support import real_sockets
 from support.kernel_lab import SEED, Transport, in_namespace, mptcp_exists, needs_lab
+from support.namespaces import Host
+from support.processes import NOBODY, held_by_child
+from support.real_sockets import inode
 from support.socket_states import Old, make, olds, open_helpers
-from support.zoo import NOBODY, held_by_child, inode, netns
 
 from portcheck.model import PortRange, Socket, SocketTable
 from portcheck.observe import sockets
@@ -68,25 +70,25 @@ def compare(by_netlink: SocketTable, by_psutil: SocketTable) -> int:
 
 @pytest.fixture
 def _namespace() -> Iterator[None]:
-    with netns("192.0.2.1/24", "2001:db8::1/64", "fe80::99/64") as made, made.entered():
+    with Host(["192.0.2.1/24", "2001:db8::1/64", "fe80::99/64"], devices=("v0", "v1")) as made, made.entered():
         yield
 
 
 def everything_at(number: int, address: str) -> list[socket.socket]:
     """Sockets in every lasting state, on ten ports from `number` on."""
-    server = zoo.listener(number, address)
-    zoo.time_wait(server)
+    server = real_sockets.listener(number, address)
+    real_sockets.time_wait(server)
     return [
         server,
-        zoo.listener(number + 1, address, protocol=zoo.IPPROTO_MPTCP),
-        zoo.bound(number + 2, address),
-        *zoo.reuseport_group(number + 3, 3, address),
-        *zoo.connected(server),
-        zoo.close_wait(server),
-        zoo.fin_wait_orphan(server),
-        zoo.client(server),  # nobody accepts it
-        zoo.udp(number, address),
-        *(zoo.udp(number + 1, address, reuseaddr=True) for _ in range(2)),
+        real_sockets.listener(number + 1, address, protocol=real_sockets.IPPROTO_MPTCP),
+        real_sockets.bound(number + 2, address),
+        *real_sockets.reuseport_group(number + 3, 3, address),
+        *real_sockets.connected(server),
+        real_sockets.close_wait(server),
+        real_sockets.fin_wait_orphan(server),
+        real_sockets.client(server),  # nobody accepts it
+        real_sockets.udp(number, address),
+        *(real_sockets.udp(number + 1, address, reuseaddr=True) for _ in range(2)),
     ]
 
 
@@ -165,7 +167,7 @@ def agrees(seen: Socket, known: Socket) -> bool:
 
 def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the whole list is refused, and each process is asked for itself."""
-    server = zoo.keep(zoo.listener())
+    server = real_sockets.keep(real_sockets.listener())
 
     def refuse(*_: object) -> NoReturn:
         raise psutil.AccessDenied
@@ -177,21 +179,23 @@ def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(psutil.Process, "net_connections", connections)
-    found = portable_sockets.table("tcp", [PortRange(zoo.port(server), zoo.port(server))], "listeners")
+    found = portable_sockets.table(
+        "tcp", [PortRange(real_sockets.port(server), real_sockets.port(server))], "listeners"
+    )
     (seen,) = found.sockets
     assert (seen.pids, seen.state, seen.inode) == ((os.getpid(),), "LISTEN", inode(server))
     codes = [spot.code for spot in found.blind_spots]
     assert codes == ["processes-hidden", "bound-not-visible"]
     assert "other users' processes" in found.blind_spots[0].message
-    zoo.close_all()
+    real_sockets.close_all()
 
 
 def test_a_socket_of_a_process_that_let_go_may_have_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """psutil names a process and a descriptor; if that is closed by now the inode stays unknown."""
-    server = zoo.listener()
-    (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (zoo.port(server),)]
+    server = real_sockets.listener()
+    (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (real_sockets.port(server),)]
     monkeypatch.setattr(psutil, "net_connections", lambda _: [real._replace(fd=99999)])
     found = portable_sockets.table("tcp", None, "everything")
     assert [(seen.inode, seen.pids) for seen in found.sockets] == [(None, (os.getpid(),))]
     assert [spot.code for spot in found.blind_spots] == ["bound-not-visible", "one-process-per-socket"]
-    zoo.close_all()
+    real_sockets.close_all()

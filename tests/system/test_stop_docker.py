@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from support.documents import commands, told
-from support.hosts import NOBODY, package_for_everyone
+from support.patience import wait_for
+from support.portcheck_command import package_for_everyone
+from support.processes import NOBODY
 from support.rigs.docker_engine import IMAGE, DockerEngine, start_engine
-from support.rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.sandbox import skip_if_unavailable
 
 AT_ONCE = ("--yes", "--settle", "0")
 SHOP = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosts import PORTCHECK, Host, need
+from support.namespaces import Host
+from support.needs import need
+from support.portcheck_command import PORTCHECK
 
 from portcheck.observe.linux import descriptors, netlink
 from portcheck.target import parse_targets
