@@ -6,6 +6,7 @@ port 0 itself and tell its number, or take a socket that is bound already (`port
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -44,8 +45,7 @@ class NoFreePort(PortcheckError):
     def __init__(self, cause: str, diagnoses: Sequence[Diagnosis], remedy: str | None = None) -> None:
         super().__init__(cause, remedy)
         self.diagnoses = tuple(diagnoses)
-        # not free is 1; where one could not be told, the answer could not be established
-        self.exit_code = 3 if any(diagnosis.verdict == "unknown" for diagnosis in self.diagnoses) else 1
+        self.exit_code = exit_codes.of_pick(diagnosis.verdict for diagnosis in self.diagnoses)
 
 
 def order(

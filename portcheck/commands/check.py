@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.diagnosis.pipeline import checks, summaries
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -13,12 +14,10 @@ from portcheck.render import plain, stream
 from portcheck.target import parse_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from portcheck.model import Diagnosis
     from portcheck.requests import CheckRequest
-
-FREE, NOT_FREE, UNKNOWN = 0, 1, 3
 
 
 def run(request: CheckRequest) -> int:
@@ -26,7 +25,7 @@ def run(request: CheckRequest) -> int:
     diagnoses = tuple(diagnose(request))
     if not request.quiet:
         _print(diagnoses, request)
-    return exit_code(diagnoses)
+    return exit_codes.of_verdicts(diagnosis.verdict for diagnosis in diagnoses)
 
 
 def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
@@ -41,14 +40,6 @@ def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
     if request.verbose or request.face == "json":
         return checks(endpoints, server=server, probe=request.probe, verbose=request.verbose)
     return summaries(endpoints, server=server, probe=request.probe)
-
-
-def exit_code(diagnoses: Iterable[Diagnosis]) -> int:
-    """1 where a target is known not to be free, 3 where one could not be told, 0 where all are free."""
-    verdicts = {diagnosis.verdict for diagnosis in diagnoses}
-    if verdicts & {"in-use", "denied", "unavailable"}:
-        return NOT_FREE
-    return UNKNOWN if "unknown" in verdicts else FREE
 
 
 def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.listing import Filter, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -27,7 +28,7 @@ def run(request: ListRequest) -> int:
     with progress("reading the socket table"):
         listing = list_sockets(wanted)
     _print(listing, request)
-    return 0
+    return exit_codes.DONE
 
 
 def _filter(request: ListRequest) -> Filter:

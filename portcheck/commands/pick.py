@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from portcheck import exit_codes
 from portcheck.chooser import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, order
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -30,7 +31,7 @@ def run(request: PickRequest) -> int:
         stream.complain(error.cause, error.remedy)
         return error.exit_code
     _print(choice, request)
-    return 0
+    return exit_codes.DONE
 
 
 def pick(request: PickRequest) -> Choice:

@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from portcheck import exit_codes
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.preflight import PreflightError, read
 from portcheck.preflight.check import Looker
-from portcheck.preflight.judge import PreflightReport, Project, asked, exit_code, judge
+from portcheck.preflight.judge import PreflightReport, Project, asked, judge
 from portcheck.render import stream
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from portcheck.preflight import Reading
     from portcheck.requests import PreflightRequest
 
-FINE, UNKNOWN = 0, 3
 SEARCHED = (
     "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
 )
@@ -34,8 +34,8 @@ def run(request: PreflightRequest) -> int:
         raise
     if not request.quiet:
         stream.write(_lines(report, request))
-    unknown = not report.complete and (request.strict or not report.findings)
-    return exit_code(report.findings) or (UNKNOWN if unknown else FINE)
+    statuses = [finding.status for finding in report.findings]
+    return exit_codes.of_preflight(statuses, complete=report.complete, strict=request.strict)
 
 
 def preflight(request: PreflightRequest) -> PreflightReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.chooser import NoFreePort, order
 from portcheck.commands.pick import skipped
 from portcheck.errors import UsageError
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from portcheck.requests import RunRequest
     from portcheck.run.attempt import Ending
     from portcheck.run.choose_port import Place
-
-TIME_IS_UP, NEVER_LISTENED = 124, 125
 
 
 def run(request: RunRequest) -> int:
@@ -136,10 +135,10 @@ class _Runner:
         """The exit code; does not return where the command died of a signal."""
         if ending.how == "timeout":
             self._tell(f"not ready within {self._request.timeout:g} s, and ended for that")
-            return TIME_IS_UP
+            return exit_codes.TIME_IS_UP
         if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
             self._tell("the command has ended, and was never seen to listen")
-            return NEVER_LISTENED
+            return exit_codes.NOT_STARTED
         return end_as(ending.code)
 
     def _tell(self, text: str) -> None:

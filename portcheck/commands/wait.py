@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 
+from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import server_for
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Advice
     from portcheck.requests import WaitRequest
-    from portcheck.waiting.loop import Outcome, Standing, Waited
-
-EXIT_CODES: dict[Outcome, int] = {"met": 0, "hopeless": 1, "timeout": 124}
+    from portcheck.waiting.loop import Standing, Waited
 
 
 def run(request: WaitRequest) -> int:
@@ -36,7 +35,7 @@ def run(request: WaitRequest) -> int:
         stream.write([dumps(wait_document("free" if request.free else "listening", waited))])
     elif not request.quiet:
         _print(waited, request)
-    return EXIT_CODES[waited.outcome]
+    return exit_codes.of_wait(waited.outcome)
 
 
 def wait(request: WaitRequest, tell: _Status) -> Waited:

@@ -83,14 +83,6 @@ def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> 
     )
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
-    """1 where a declared server could not be started, 3 where that could not be told of one, else 0."""
-    statuses = {finding.status for finding in findings}
-    if statuses - {*FINE, "unknown"}:
-        return 1
-    return 3 if "unknown" in statuses else 0
-
-
 class Claims:
     """Who declares which port where; each question takes the same time, however many there are."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.waiting.loop import pauses
@@ -90,4 +91,5 @@ class CannotStart(PortcheckError):
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"{command} cannot be started: {error.strerror}")
-        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126
+        missing = isinstance(error, FileNotFoundError)
+        self.exit_code = exit_codes.NOT_FOUND if missing else exit_codes.CANNOT_RUN

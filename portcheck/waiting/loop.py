@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +66,7 @@ class WaitFailed(PortcheckError):
         missing = [standing.message for standing in waited.standings if not standing.met]
         super().__init__("; ".join(missing) or "it did not last")
         self.waited = waited
-        self.exit_code = 1 if waited.outcome == "hopeless" else 124
+        self.exit_code = exit_codes.of_wait(waited.outcome)
 
 
 def wait_until(
