@@ -8,7 +8,7 @@ from portcheck.errors import UsageError
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
 from portcheck.waiting.loop import WaitFailed
 
@@ -58,8 +58,7 @@ def check_all(
     texts = [str(target) for target in targets]
     hosts = () if host is None else (host,)
     endpoints = parse_targets(texts, SystemNames(), protocol=protocol, hosts=hosts)
-    server = server_for(profile, reuseaddr=reuseaddr)
-    return tuple(checks(endpoints, server=server, probe=probe, verbose=verbose))
+    return tuple(checks(endpoints, question_for(profile, reuseaddr=reuseaddr, probe=probe, verbose=verbose)))
 
 
 def pick(
@@ -92,8 +91,7 @@ def pick(
         hosts=(EVERY if host is None else parse_host(host, names),),
         any_port=any_port,
         exclude=excluded,
-        server=server_for(None, reuseaddr=reuseaddr),
-        probe=probe,
+        question=question_for(None, reuseaddr=reuseaddr, probe=probe),
     )
     return choice.ports[0]
 
@@ -124,7 +122,7 @@ def wait(
     hosts = () if host is None else (host,)
     endpoints = parse_targets([str(target) for target in targets], SystemNames(), protocol=protocol, hosts=hosts)
     plan = Plan(free, connect, timeout, stable, any, fail_fast)
-    waited = wait_for(endpoints, plan, server=server_for(None, reuseaddr=reuseaddr), probe=probe)
+    waited = wait_for(endpoints, plan, question_for(None, reuseaddr=reuseaddr, probe=probe))
     if waited.outcome != "met":
         raise WaitFailed(waited)
     return waited.standings

@@ -11,14 +11,14 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import kernels_choice
-from portcheck.profiles import ANY_SERVER
+from portcheck.profiles import USUAL
 from portcheck.target import EVERY, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Host
 
 
@@ -78,8 +78,7 @@ def choose(
     hosts: tuple[Host, ...] = (EVERY,),
     any_port: bool = False,
     exclude: Collection[int] = (),
-    server: Server = ANY_SERVER,
-    probe: bool = True,
+    question: Question = USUAL,
 ) -> Choice:
     """The first `count` candidates that are free on every address asked for.
 
@@ -89,9 +88,9 @@ def choose(
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
     seen: list[Diagnosis] = []
-    seen.extend(_until(count, free, checks(endpoints, server=server, probe=probe)))
+    seen.extend(_until(count, free, checks(endpoints, question)))
     if any_port and len(free) < count:
-        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, server, probe=probe)
+        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, question)
         seen.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, seen), seen)
@@ -107,7 +106,7 @@ def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Itera
 
 
 def _from_kernel(
-    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], server: Server, *, probe: bool
+    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], question: Question
 ) -> Iterator[Diagnosis]:
     """What the kernel would give to a server that asks for port 0, each checked like every other candidate."""
     tried = set(exclude)
@@ -115,7 +114,7 @@ def _from_kernel(
         port = kernels_choice(protocol)
         if port not in tried:
             tried.add(port)
-            yield from checks([Endpoint(str(port), protocol, port, hosts)], server=server, probe=probe)
+            yield from checks([Endpoint(str(port), protocol, port, hosts)], question)
 
 
 def _too_few(count: int, free: Sequence[int], seen: Sequence[Diagnosis]) -> str:

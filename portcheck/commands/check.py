@@ -9,7 +9,7 @@ from portcheck import exit_codes
 from portcheck.diagnosis.pipeline import checks, summaries
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.render import plain, stream
 from portcheck.target import parse_targets
 
@@ -36,10 +36,9 @@ def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
     endpoints = parse_targets(
         request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
     )
-    server = server_for(request.profile, reuseaddr=request.reuseaddr)
-    if request.verbose or request.face == "json":
-        return checks(endpoints, server=server, probe=request.probe, verbose=request.verbose)
-    return summaries(endpoints, server=server, probe=request.probe)
+    question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe, verbose=request.verbose)
+    one_for_each = request.verbose or request.face == "json"
+    return checks(endpoints, question) if one_for_each else summaries(endpoints, question)
 
 
 def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:

@@ -9,7 +9,7 @@ from portcheck.chooser import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, or
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.observe.system import policy
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders
@@ -47,8 +47,7 @@ def pick(request: PickRequest) -> Choice:
         hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
         any_port=request.any,
         exclude=exclude,
-        server=server_for(request.profile, reuseaddr=request.reuseaddr),
-        probe=request.probe,
+        question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
     )
 
 

@@ -11,7 +11,7 @@ from portcheck.commands.pick import skipped
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.reservation import one_address
 from portcheck.run.attempt import attempt, end_as
@@ -60,9 +60,8 @@ class _Runner:
             hosts=(EVERY,) if request.everywhere else (host,),
             address=one_address(host),
             host=request.host,
-            server=server_for(request.profile, reuseaddr=request.reuseaddr),
+            question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
             listen=request.listen,
-            probe=request.probe,
         )
         self._left = order(port for text in request.candidates for port in parse_ports(text, names))
         if request.strict:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.escape import visible
 from portcheck.render.progress import progress
@@ -46,8 +46,7 @@ def wait(request: WaitRequest, tell: _Status) -> Waited:
     return wait_for(
         endpoints,
         Plan(request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast),
-        server=server_for(request.profile, reuseaddr=request.reuseaddr),
-        probe=request.probe,
+        question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
         tell=tell,
     )
 

@@ -8,7 +8,7 @@ from portcheck.model import BlindSpot, Diagnosis
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.preflight.declarations import PreflightError
-from portcheck.profiles import PROFILES, server_for
+from portcheck.profiles import PROFILES, Question, server_for
 from portcheck.target import EVERY, Endpoint, parse_host
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Looker:
     def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
         endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
         known = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
-        answers = checks(known, server=server, probe=self._probe)
+        answers = checks(known, Question(server, self._probe))
         for endpoint in endpoints:
             yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
 
