@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from portcheck.chooser import choose, order
+from portcheck import chooser
+from portcheck.chooser import order
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.listing import Filter, Listing, list_sockets
@@ -15,6 +16,7 @@ from portcheck.waiting.loop import WaitFailed
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from portcheck.chooser import Choice
     from portcheck.model import Diagnosis, Protocol
     from portcheck.waiting.loop import Standing
 
@@ -78,6 +80,31 @@ def pick(
     Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with
     `reserve`.  Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
+    choice = choose(
+        candidates, host=host, protocol=protocol, exclude=exclude, random=random, stable=stable, any_port=any_port,
+        reuseaddr=reuseaddr, probe=probe,
+    )  # fmt: skip
+    return choice.ports[0]
+
+
+def choose(
+    candidates: Iterable[str | int],
+    *,
+    count: int = 1,
+    host: str | None = None,
+    protocol: Protocol = "tcp",
+    exclude: Iterable[str | int] = (),
+    random: bool = False,
+    stable: str | None = None,
+    any_port: bool = False,
+    reuseaddr: bool = True,
+    probe: bool = True,
+) -> Choice:
+    """As `pick`, for `count` ports, and all that is known of them.
+
+    A Choice has `.ports`, the `.diagnoses` of every candidate looked at, and `.notes` on ports that were chosen
+    although another one would be better: in the ephemeral range, reserved, refused by browsers.
+    """
     _known(protocol)
     names = SystemNames()
 
@@ -85,15 +112,15 @@ def pick(
         return [port for text in texts for port in parse_ports(str(text), names, protocol)]
 
     excluded = ports(exclude)
-    choice = choose(
+    return chooser.choose(
         order(ports(candidates), exclude=excluded, random=random, stable=stable),
+        count=count,
         protocol=protocol,
         hosts=(EVERY if host is None else parse_host(host, names),),
         any_port=any_port,
         exclude=excluded,
         question=question_for(None, reuseaddr=reuseaddr, probe=probe),
     )
-    return choice.ports[0]
 
 
 def wait(

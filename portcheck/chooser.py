@@ -11,13 +11,14 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import kernels_choice
+from portcheck.observe.system import policy
 from portcheck.profiles import USUAL
 from portcheck.target import EVERY, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis, Protocol
+    from portcheck.model import Diagnosis, PortPolicy, Protocol
     from portcheck.profiles import Question
     from portcheck.target import Host
 
@@ -32,11 +33,20 @@ UNSAFE_IN_BROWSERS = frozenset(
 KERNEL_ATTEMPTS = 50
 
 
+class PortNote(NamedTuple):
+    """What a user should know of a port that was chosen all the same, because the list's order is theirs."""
+
+    code: str
+    message: str
+    port: int
+
+
 class Choice(NamedTuple):
-    """The ports that were chosen, and every candidate that was looked at, in order."""
+    """The ports that were chosen, every candidate that was looked at, in order, and notes on those chosen."""
 
     ports: tuple[int, ...]
     diagnoses: tuple[Diagnosis, ...]
+    notes: tuple[PortNote, ...] = ()
 
 
 class NoFreePort(PortcheckError):
@@ -94,7 +104,22 @@ def choose(
         seen.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, seen), seen)
-    return Choice(tuple(free), tuple(seen))
+    rules = policy()
+    return Choice(tuple(free), tuple(seen), tuple(note for port in free for note in notes(port, rules)))
+
+
+def notes(port: int, rules: PortPolicy) -> Iterator[PortNote]:
+    """Why another port would be the better choice."""
+    if any(port in reserved for reserved in rules.reserved):
+        message = f"{port} is reserved on this host (ip_local_reserved_ports)"
+        yield PortNote("reserved-from-ephemeral", message, port)
+    elif rules.ephemeral and port in rules.ephemeral:
+        low, high = rules.ephemeral
+        message = f"{port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
+        yield PortNote("ephemeral-range", message, port)
+    if port in UNSAFE_IN_BROWSERS:
+        message = f"browsers refuse to connect to {port} (it is one of the Fetch standard's bad ports)"
+        yield PortNote("unsafe-in-browsers", message, port)
 
 
 def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Iterator[Diagnosis]:

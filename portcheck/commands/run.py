@@ -7,12 +7,12 @@ import sys
 
 from portcheck import exit_codes
 from portcheck.chooser import NoFreePort, order
-from portcheck.commands.pick import skipped
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
+from portcheck.render.pick import skipped
 from portcheck.reservation import one_address
 from portcheck.run.attempt import attempt, end_as
 from portcheck.run.choose_port import Wish, take

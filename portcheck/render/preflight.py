@@ -18,7 +18,7 @@ from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders, unowned
 from portcheck.render.plain import advice_lines
-from portcheck.render.words import NAME_WIDTH, listed, not_seen, shortened
+from portcheck.render.words import NAME_WIDTH, listed, noted, shortened, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -196,7 +196,7 @@ def remarks(finding: Finding) -> Iterator[str]:
     """What else is true of it and worth a line."""
     for note in finding.notes:
         if note.code != "declared" or finding.status not in FINE:
-            yield f"note: {visible(note.message)}"
+            yield noted(note)
 
 
 def _paragraph(finding: Finding) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _unseen(report: PreflightReport) -> Iterator[str]:
     for spot in report.unresolved:
         yield f"not seen: {place(spot)}: {visible(spot.message)}"
     spots = (spot for finding in report.findings for spot in finding.diagnosis.blind_spots)
-    yield from map(not_seen, dict.fromkeys(spots))
+    yield from unseen(spots)
 
 
 def summary(report: PreflightReport) -> str:

@@ -152,6 +152,12 @@ def unmet(standings: Sequence[Standing]) -> list[Standing]:
     return [standing for standing in standings if not standing.met]
 
 
+def obstacle(standing: Standing) -> object:
+    """What is in a target's way; it changes where that is worth another line, not with the seconds that are left."""
+    diagnosis = standing.diagnosis
+    return diagnosis and (diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners])
+
+
 def parse_duration(text: str) -> float:
     """`30`, `2s`, `500ms`, `1.5m` → seconds.  Raises UsageError."""
     number = text.rstrip("hms")
