@@ -116,8 +116,15 @@ def preflight_document(report: PreflightReport) -> dict[str, Any]:
 
 
 def _found(finding: Finding) -> dict[str, Any]:
-    """The result for the declared port, how it is declared, and what becomes of it."""
-    diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
+    """The result for the declared port, how it is declared, and what becomes of it.
+
+    Notes and advice about the declaration come before those about whoever holds the port.
+    """
+    diagnosis = finding.diagnosis
+    diagnosis = diagnosis._replace(
+        notes=(*finding.notes, *diagnosis.notes),
+        advice=tuple(dict.fromkeys((*finding.advice, *diagnosis.advice))),
+    )
     return {
         **diagnosis.to_dict(),
         **_declared(finding.declaration),

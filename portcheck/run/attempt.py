@@ -38,6 +38,11 @@ class Ending(NamedTuple):
     taken_by: Diagnosis | None = None
     failed_at_once: bool = False  # by itself, and before it can have served anybody
 
+    @property
+    def may_be_repeated(self) -> bool:
+        """Only where a stranger is known to have the port: running a command twice repeats what it does."""
+        return self.taken_by is not None and any(owner.pid for owner in self.taken_by.owners)
+
 
 def attempt(
     launch: Launch, witness: Witness, tell: Callable[[str], None], *, until_ready: float | None = None

@@ -9,7 +9,7 @@ from support.declared import PROJECT, composed, container, declared, found, held
 from support.scenes import listener, process, scene
 
 from portcheck.exit_codes import of_preflight
-from portcheck.model import Diagnosis, Process
+from portcheck.model import Advice, Diagnosis, Process, Scene
 from portcheck.preflight.declarations import Declaration
 from portcheck.preflight.judge import Finding, Project, asked, judge
 
@@ -284,3 +284,30 @@ def test_no_more_fallbacks_are_looked_at_than_needed() -> None:
 
     judge([flexible(*range(9001, 9999))], look, PROJECT)
     assert looked == [9000, 9001]
+
+
+END_IT = Advice("end it from here", ("portcheck", "stop", "5432"))
+
+
+def advice_for(seen: Scene, *declarations: Declaration) -> list[list[str]]:
+    """What is advised about each declaration, where whoever holds a port could be ended."""
+    looks = look_at(seen)
+
+    def look(declaration: Declaration) -> Iterator[Diagnosis]:
+        return (one._replace(advice=(END_IT,) if one.owners else ()) for one in looks(declaration))
+
+    findings = judge(declarations, look, PROJECT)
+    return [[advice.text for advice in finding.advice] for finding in findings]
+
+
+def test_advice_is_part_of_a_finding() -> None:
+    """Two that want one port are told so first; who holds it comes after, unless that is one of the two."""
+    twice = "give one of the two another port"
+    assert advice_for(held(5432), composed(5432, "db")) == [[END_IT.text]]
+    assert advice_for(EMPTY, composed(8000, "a"), composed(8000, "b")) == [[twice], [twice]]
+    assert advice_for(held(5432), composed(5432, "a"), composed(5432, "b")) == [[twice, END_IT.text]] * 2
+
+
+def test_what_is_fine_is_not_advised_about() -> None:
+    assert statuses(held(8000, own()), declared(8000)) == ["running"]
+    assert advice_for(held(8000, own()), declared(8000)) == [[]]
