@@ -18,7 +18,7 @@ from portcheck.target import EVERY, Endpoint
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis, PortPolicy, Protocol
+    from portcheck.model import Diagnosis, NoteCode, PortPolicy, Protocol
     from portcheck.profiles import Question
     from portcheck.target import Host
 
@@ -36,7 +36,7 @@ KERNEL_ATTEMPTS = 50
 class PortNote(NamedTuple):
     """What a user should know of a port that was chosen all the same, because the list's order is theirs."""
 
-    code: str
+    code: NoteCode
     message: str
     port: int
 

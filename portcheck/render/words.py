@@ -65,7 +65,7 @@ def identity(process: Process) -> str:
         process.supervisor and f"kept running by {process.supervisor}",
         process.started_by and f"child of {process.started_by}",
         process.forwards and f"forwards to {process.forwards}",
-        *(CONDITIONS.get(word, word) for word in process.condition),
+        *map(CONDITIONS.__getitem__, process.condition),
     ]
     return visible("; ".join(part for part in told if part))
 
