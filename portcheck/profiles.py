@@ -50,6 +50,18 @@ PROFILES = {
 ANY_SERVER = Server()
 
 
+class Question(NamedTuple):
+    """What is asked of every port: whether this server could be started there, and how far to look for the answer."""
+
+    server: Server = ANY_SERVER
+    probe: bool = True  # False asks the kernel for its tables alone, and tries no bind
+    verbose: bool = False  # looks into other network namespaces too
+
+
+USUAL = Question()
+TABLES_ALONE = Question(probe=False)
+
+
 def server_for(profile: str | None, *, reuseaddr: bool = True) -> Server:
     """The server of `--as PROFILE`, or any server; raises UsageError for an unknown profile."""
     if profile is None:
@@ -59,6 +71,11 @@ def server_for(profile: str | None, *, reuseaddr: bool = True) -> Server:
     else:
         raise UsageError(f"unknown server '{profile}' for --as; accepted: {', '.join(PROFILES)}")
     return server if reuseaddr else server._replace(reuseaddr=False, windows_reuseaddr=False)
+
+
+def question_for(profile: str | None, *, reuseaddr: bool = True, probe: bool = True, verbose: bool = False) -> Question:
+    """What the options of a command line ask; raises UsageError for an unknown profile."""
+    return Question(server_for(profile, reuseaddr=reuseaddr), probe, verbose)
 
 
 def sets_reuseaddr(server: Server, protocol: Protocol, platform: Platform) -> bool:

@@ -11,7 +11,7 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import Question, Server
 from portcheck.target import Endpoint, parse_host, parse_ports
 
 if TYPE_CHECKING:
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.profiles import Server
     from portcheck.target import Host
 
     Hold = Callable[[Diagnosis], socket.socket]  # raises OSError
 
 
-PLAIN = server_for(None, reuseaddr=False)  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
+PLAIN = Question(Server(reuseaddr=False))  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
 # A bind can be refused by the probe of another portcheck that looks for a port too, and is gone at once.
 ATTEMPTS = 20
 PROBE_TAKES = 0.001  # seconds, with a good margin
@@ -74,16 +73,14 @@ def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protoco
     return Reservation(held, host)
 
 
-def first_held(
-    endpoints: Sequence[Endpoint], hold: Hold, server: Server, *, probe: bool = True
-) -> tuple[socket.socket, list[Diagnosis]]:
+def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) -> tuple[socket.socket, list[Diagnosis]]:
     """The socket that `hold` makes for the first port that is free, and why those before it are not.
 
     Raises NoFreePort, which carries the Diagnosis of every candidate.
     """
     seen: list[Diagnosis] = []
-    for endpoint, diagnosis in zip(endpoints, checks(endpoints, server=server, probe=probe), strict=True):
-        held = _held_or_why_not(endpoint, diagnosis, hold, server)
+    for endpoint, diagnosis in zip(endpoints, checks(endpoints, question), strict=True):
+        held = _held_or_why_not(endpoint, diagnosis, hold, question)
         if isinstance(held, socket.socket):
             return held, seen
         seen.append(held)
@@ -91,7 +88,9 @@ def first_held(
     raise NoFreePort(one or f"none of {len(seen)} candidates can be held", seen)
 
 
-def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, server: Server) -> socket.socket | Diagnosis:
+def _held_or_why_not(
+    endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, question: Question
+) -> socket.socket | Diagnosis:
     """Who was faster is told by another look, which may find nobody: then it was somebody's probe."""
     for _ in range(ATTEMPTS):
         if diagnosis.verdict != "free":
@@ -100,7 +99,7 @@ def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, serve
             return hold(diagnosis)
         except OSError:
             time.sleep(PROBE_TAKES)
-            diagnosis = next(checks([endpoint], server=server))
+            diagnosis = next(checks([endpoint], question._replace(probe=True)))
     return diagnosis
 
 

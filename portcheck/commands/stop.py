@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.diagnosis.pipeline import checks
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -20,12 +21,9 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Protocol
     from portcheck.requests import StopRequest
-    from portcheck.stop.outcome import Doing, Outcome
+    from portcheck.stop.outcome import Doing
     from portcheck.stop.plan import Plan
     from portcheck.target import Endpoint
-
-DONE, NOT_FREE, UNKNOWN = 0, 1, 3
-SUCCESSES: tuple[Outcome, ...] = ("free", "already-free", "planned")
 
 
 def run(request: StopRequest) -> int:
@@ -37,15 +35,7 @@ def run(request: StopRequest) -> int:
         from portcheck.render.json_documents import dumps, stop_document
 
         stream.write([dumps(stop_document(reports))])
-    return exit_code(found.outcome for found in reports)
-
-
-def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """1 where a port is known not to be free, 3 where that could not be told of one."""
-    failures = set(outcomes).difference(SUCCESSES)
-    if failures - {"unknown"}:
-        return NOT_FREE
-    return UNKNOWN if failures else DONE
+    return exit_codes.of_stop(ending.outcome for ending in reports)
 
 
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:

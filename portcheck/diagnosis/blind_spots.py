@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.model import BlindSpot
+from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Row, Scene, Socket
 
-SUDO = "run portcheck with sudo"
 # Gaps in the table that cannot change a port's answer once a socket that is seen refuses it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
 # Nor once every bind has gone through: on Windows one with SO_EXCLUSIVEADDRUSE, which meets sockets that are bound
@@ -36,7 +35,7 @@ def blind_spots(
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
-    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container, namespace or sandbox"
+    remedy = AS_ROOT if scene.uid else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from portcheck.model import BlindSpot, PortPolicy, PortRange, Scene
+from portcheck.model import OUTSIDE, BlindSpot, PortPolicy, PortRange, Scene
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe import interfaces, probe, sockets, system
 from portcheck.observe.linux.packet_filter import redirected
@@ -73,7 +73,7 @@ def _addresses() -> tuple[tuple[LocalAddress, ...], tuple[BlindSpot, ...]]:
         return interfaces.local_addresses(), ()
     except OSError as refusal:
         said = f"the addresses of this host's interfaces are not told here: {refusal.strerror or refusal}"
-        return (), (BlindSpot("addresses-not-seen", said, "run portcheck outside of the sandbox or container"),)
+        return (), (BlindSpot("addresses-not-seen", said, OUTSIDE),)
 
 
 def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth, *, may_bind: bool) -> Tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.model import BlindSpot, PortRange, SocketTable
+from portcheck.model import OUTSIDE, BlindSpot, PortRange, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 from portcheck.observe.system import PLATFORM
@@ -29,7 +29,7 @@ def look(protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth,
             refused = BlindSpot(
                 "netlink-refused",
                 f"the kernel's own socket list (sock_diag) is refused here: {refusal.strerror or refusal}",
-                "run portcheck outside of the sandbox or container",
+                OUTSIDE,
             )
             table = _by_psutil(protocol, ports, depth)
             return table._replace(blind_spots=(refused, *table.blind_spots))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.waiting.loop import pauses
@@ -36,6 +37,11 @@ class Ending(NamedTuple):
     # Who has the port, where that is why the command failed: it never listened, and was not told to end.
     taken_by: Diagnosis | None = None
     failed_at_once: bool = False  # by itself, and before it can have served anybody
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Only where a stranger is known to have the port: running a command twice repeats what it does."""
+        return self.taken_by is not None and any(owner.pid for owner in self.taken_by.owners)
 
 
 def attempt(
@@ -90,4 +96,5 @@ class CannotStart(PortcheckError):
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"{command} cannot be started: {error.strerror}")
-        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126
+        missing = isinstance(error, FileNotFoundError)
+        self.exit_code = exit_codes.NOT_FOUND if missing else exit_codes.CANNOT_RUN

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Host
 
 
@@ -24,9 +24,8 @@ class Wish(NamedTuple):
     hosts: tuple[Host, ...]  # where it has to be free
     address: Address  # where the command is to listen
     host: str  # the same as typed
-    server: Server
+    question: Question
     listen: bool = False
-    probe: bool = True
 
 
 class Place(NamedTuple):
@@ -43,9 +42,9 @@ def take(candidates: Sequence[int], wish: Wish) -> Place:
     """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
     if wish.listen:
         endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
-        held, skipped = first_held(endpoints, lambda free: _listener(free, wish), wish.server, probe=wish.probe)
+        held, skipped = first_held(endpoints, lambda free: _listener(free, wish), wish.question)
         return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(skipped))
-    *taken, free = choose(candidates, hosts=wish.hosts, server=wish.server, probe=wish.probe).diagnoses
+    *taken, free = choose(candidates, hosts=wish.hosts, question=wish.question).diagnoses
     return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(taken))
 
 

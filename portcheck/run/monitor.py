@@ -12,6 +12,7 @@ from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe import sockets
 from portcheck.observe.system import PLATFORM, descends
+from portcheck.profiles import TABLES_ALONE
 from portcheck.run.proof import Proof, prove
 from portcheck.target import Endpoint
 
@@ -103,7 +104,7 @@ class Witness:
         return diagnosis if diagnosis.owners else None
 
     def _proof(self) -> Proof:
-        diagnosis = next(checks([self._endpoint], probe=False))
+        diagnosis = next(checks([self._endpoint], TABLES_ALONE))
         mine = _tree(owner.pid for owner in diagnosis.owners)
         address = self._place.address
         return prove(diagnosis, mine, address, PLATFORM, time.time())

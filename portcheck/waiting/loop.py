@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -65,7 +66,7 @@ class WaitFailed(PortcheckError):
         missing = [standing.message for standing in waited.standings if not standing.met]
         super().__init__("; ".join(missing) or "it did not last")
         self.waited = waited
-        self.exit_code = 1 if waited.outcome == "hopeless" else 124
+        self.exit_code = exit_codes.of_wait(waited.outcome)
 
 
 def wait_until(
@@ -149,6 +150,12 @@ def _next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: flo
 def unmet(standings: Sequence[Standing]) -> list[Standing]:
     """Those that do not meet their condition."""
     return [standing for standing in standings if not standing.met]
+
+
+def obstacle(standing: Standing) -> object:
+    """What is in a target's way; it changes where that is worth another line, not with the seconds that are left."""
+    diagnosis = standing.diagnosis
+    return diagnosis and (diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners])
 
 
 def parse_duration(text: str) -> float:

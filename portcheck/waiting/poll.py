@@ -12,7 +12,7 @@ from portcheck.observe.connect import is_delivered_here, refusal
 from portcheck.observe.interfaces import local_addresses
 from portcheck.observe.snapshot import ranges_of
 from portcheck.observe.system import PLATFORM
-from portcheck.profiles import ANY_SERVER
+from portcheck.profiles import TABLES_ALONE, USUAL
 from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from portcheck.model import Protocol, Socket
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
 
@@ -32,9 +32,8 @@ SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
 def wait_for(
     endpoints: Sequence[Endpoint],
     plan: Plan,
+    question: Question = USUAL,
     *,
-    server: Server = ANY_SERVER,
-    probe: bool = True,
     tell: Callable[[tuple[Standing, ...]], object] = bool,
 ) -> Waited:
     """Waits until the targets listen or, if so planned, until a server could be started there.
@@ -44,7 +43,7 @@ def wait_for(
     """
     _refuse_what_cannot_be_seen(endpoints, plan)
     if plan.free:
-        look = FreeWatch(endpoints, server, probe=probe)
+        look = FreeWatch(endpoints, question)
         return wait_until(look, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
     watch = ListeningWatch(endpoints, connect=plan.connect)
     waited = wait_until(watch, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
@@ -66,10 +65,9 @@ def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> No
 class FreeWatch:
     """Looks whether a server could be started on each target."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], server: Server, *, probe: bool) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], question: Question) -> None:
         self._endpoints = endpoints
-        self._server = server
-        self._probe = probe
+        self._question = question
         self._before: frozenset[object] = frozenset()
         self._standings: tuple[Standing, ...] = ()
 
@@ -78,7 +76,7 @@ class FreeWatch:
         table = _table(self._endpoints)
         holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in table)
         if holders != self._before or not self._standings or not all(map(_is_held, self._standings)):
-            found = checks(self._endpoints, server=self._server, probe=self._probe)
+            found = checks(self._endpoints, self._question)
             self._standings = tuple(map(freed, self._endpoints, found))
             self._before = holders
         return self._standings
@@ -109,7 +107,7 @@ class ListeningWatch:
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
         """The standings of this host's ports with who listens there."""
-        found = iter(checks(self._local, probe=False) if self._local else ())
+        found = iter(checks(self._local, TABLES_ALONE) if self._local else ())
         now = time.time()
         return tuple(
             standing if standing.endpoint in self._remote else concluded(standing, next(found), now)

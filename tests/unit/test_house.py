@@ -13,7 +13,7 @@ import structure
 # in the package's root, or a folder with all that is in it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
-    ("text", "exit_codes"),
+    ("text", "exit_codes", "vocabulary"),
     ("model", "traits"),
     ("errors", "addresses"),
     ("target", "profiles", "requests"),
@@ -45,7 +45,7 @@ IMPORTS = {
 }
 # Deciding is apart from the operating system.
 PURE = (
-    "namedtuple", "text", "exit_codes", "model", "errors", "addresses", "target", "profiles", "requests",
+    "namedtuple", "text", "exit_codes", "vocabulary", "model", "errors", "addresses", "target", "profiles", "requests",
     "rules", "identify", "remedies",
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
     "waiting.loop", "waiting.condition", "stop.plan", "stop.outcome", "run.proof", "preflight.judge",

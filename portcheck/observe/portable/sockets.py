@@ -12,7 +12,7 @@ import os
 from socket import AF_INET6, if_indextoname
 
 from portcheck.addresses import is_link_local, parse_address
-from portcheck.model import BlindSpot, Socket, SocketTable
+from portcheck.model import AS_ROOT, BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.portable.tcp_states import state_named
 from portcheck.observe.system import PLATFORM
@@ -113,7 +113,7 @@ def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]
         BlindSpot(
             "processes-hidden",
             f"the sockets of {hidden} other users' processes cannot be seen",
-            "run portcheck with sudo",
+            AS_ROOT,
         )
     ]
 
