@@ -1,4 +1,4 @@
-"""The wait read aloud, and what it looks at: a short table, the whole answer only where that has changed."""
+"""Waits for ports of this host and of others: polls a short table, and diagnoses in full only where it has changed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import time
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import sockets
 from portcheck.observe.connect import is_delivered_here, refusal
 from portcheck.observe.interfaces import local_addresses
-from portcheck.observe.snapshot import ranges_of
+from portcheck.observe.snapshot import fingerprint, listening_or_bound
 from portcheck.observe.system import PLATFORM
 from portcheck.profiles import ANY_SERVER
 from portcheck.waiting.condition import concluded, connected, freed, listening
@@ -19,7 +18,6 @@ from portcheck.waiting.loop import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from portcheck.model import Protocol, Socket
     from portcheck.profiles import Server
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
@@ -70,17 +68,16 @@ class FreeWatch:
         self._endpoints = endpoints
         self._server = server
         self._probe = probe
-        self._before: frozenset[object] = frozenset()
+        self._fingerprint: frozenset[object] = frozenset()
         self._standings: tuple[Standing, ...] = ()
 
     def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - nothing here takes long
         """How each target stands now."""
-        table = _table(self._endpoints)
-        holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in table)
-        if holders != self._before or not self._standings or not all(map(_is_held, self._standings)):
-            found = checks(self._endpoints, server=self._server, probe=self._probe)
-            self._standings = tuple(map(freed, self._endpoints, found))
-            self._before = holders
+        now = fingerprint(listening_or_bound(self._endpoints))
+        if now != self._fingerprint or not self._standings or not all(map(_is_held, self._standings)):
+            diagnoses = checks(self._endpoints, server=self._server, probe=self._probe)
+            self._standings = tuple(map(freed, self._endpoints, diagnoses))
+            self._fingerprint = now
         return self._standings
 
 
@@ -98,7 +95,7 @@ class ListeningWatch:
 
     def __call__(self, left: float) -> tuple[Standing, ...]:
         """How each target stands now; connecting takes at most `left` seconds for each address."""
-        table = _table(self._local)
+        table = listening_or_bound(self._local)
         own = local_addresses()
         return tuple(
             _connect(endpoint, min(left, CONNECT_TIMEOUT))
@@ -109,10 +106,10 @@ class ListeningWatch:
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
         """The standings of this host's ports with who listens there."""
-        found = iter(checks(self._local, probe=False) if self._local else ())
+        diagnoses = iter(checks(self._local, probe=False) if self._local else ())
         now = time.time()
         return tuple(
-            standing if standing.endpoint in self._remote else concluded(standing, next(found), now)
+            standing if standing.endpoint in self._remote else concluded(standing, next(diagnoses), now)
             for standing in standings
         )
 
@@ -140,14 +137,3 @@ def _names(host: Host) -> list[str]:
     if host.kind == "interface":
         return [str(own) for own in local_addresses() if own.interface == host.text]
     return ["localhost"]
-
-
-def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
-    """What listens or is bound on these ports: one short dump for each protocol, nobody's connections."""
-    ports: dict[Protocol, list[int]] = {}
-    for endpoint in endpoints:
-        ports.setdefault(endpoint.protocol, []).append(endpoint.port)
-    tables = [
-        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False) for protocol, asked in ports.items()
-    ]
-    return [socket for table in tables for socket in table.sockets]
