@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from portcheck.waiting.loop import Plan, Standing, Waited
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
-# Holders that the short table shows: while they stay, so does the answer.
+# Causes that show in the short table: as long as it stays the same, so does the answer.
 SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
 
 
@@ -35,10 +35,10 @@ def wait_for(
     probe: bool = True,
     tell: Callable[[tuple[Standing, ...]], object] = bool,
 ) -> Waited:
-    """Waits until the targets listen or, if so planned, until a server could be started there.
+    """Waits until the targets listen or, with `plan.free`, until a server could be started there.
 
     Ports of other machines are connected to.  `tell` hears of every look that was not enough.  Raises
-    UsageError where what is asked cannot be seen.
+    UsageError where what is asked for cannot be seen.
     """
     _refuse_what_cannot_be_seen(endpoints, plan)
     if plan.free:
@@ -62,7 +62,7 @@ def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> No
 
 
 class FreeWatch:
-    """Looks whether a server could be started on each target."""
+    """Watches whether a server could be started on each target."""
 
     def __init__(self, endpoints: Sequence[Endpoint], server: Server, *, probe: bool) -> None:
         self._endpoints = endpoints
@@ -71,7 +71,7 @@ class FreeWatch:
         self._fingerprint: frozenset[object] = frozenset()
         self._standings: tuple[Standing, ...] = ()
 
-    def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - nothing here takes long
+    def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - no look takes that long
         """How each target stands now."""
         now = fingerprint(listening_or_bound(self._endpoints))
         if now != self._fingerprint or not self._standings or not all(map(_is_held, self._standings)):
@@ -86,7 +86,7 @@ def _is_held(standing: Standing) -> bool:
 
 
 class ListeningWatch:
-    """Looks whether each target has a listener: in this host's table, or by connecting to other machines."""
+    """Watches whether each target has a listener: by this host's table, or by connecting to other machines."""
 
     def __init__(self, endpoints: Sequence[Endpoint], *, connect: bool) -> None:
         self._endpoints = endpoints
@@ -105,7 +105,7 @@ class ListeningWatch:
         )
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
-        """The standings of this host's ports with who listens there."""
+        """The same standings; those of this host's ports say who listens there."""
         diagnoses = iter(checks(self._local, probe=False) if self._local else ())
         now = time.time()
         return tuple(
@@ -115,7 +115,7 @@ class ListeningWatch:
 
 
 def is_remote(endpoint: Endpoint) -> bool:
-    """Whether every host that is named is another machine."""
+    """Whether every named host is another machine."""
     return all(host.kind == "addresses" and not any(map(is_delivered_here, host.addresses)) for host in endpoint.hosts)
 
 
@@ -125,7 +125,7 @@ def _connect(endpoint: Endpoint, timeout: float) -> Standing:
 
 
 def _refusal(host: Host, port: int, timeout: float) -> str | None:
-    """None where one of the host's addresses accepts a connection, else why the first does not."""
+    """None where one of the host's addresses accepts a connection, else why the first of them does not."""
     refusals = [refusal(name, port, timeout) for name in _names(host)]
     return None if None in refusals else next(iter(refusals), "it has no address")
 
