@@ -1,4 +1,4 @@
-"""Holding a port until its server has it: bound here, so that nobody else can take it in between."""
+"""Holds a port until its server has it: bound here, so that nobody else can take it in between."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 PLAIN = Question(Server(reuseaddr=False))  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
-# A bind can be refused by the probe of another portcheck that looks for a port too, and is gone at once.
+# A bind may be refused by the probe of another portcheck that is looking for a port too; that is gone at once.
 ATTEMPTS = 20
-PROBE_TAKES = 0.001  # seconds, with a good margin
+PROBE_TAKES = 0.001  # seconds, generously
 
 
 class Reservation:
@@ -42,7 +42,7 @@ class Reservation:
 
     def __init__(self, held: socket.socket, host: str) -> None:
         self.socket = held
-        self.host = host  # as it was asked for
+        self.host = host  # as typed
         self.port: int = held.getsockname()[1]
 
     def listen(self, backlog: int = socket.SOMAXCONN) -> socket.socket:
@@ -59,9 +59,9 @@ class Reservation:
 
 
 def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
-    """Binds the first of `candidates` (ports, ranges as "8001-8010") that nobody else holds, and keeps it.
+    """Binds the first of `candidates` (ports, or ranges such as "8001-8010") that nobody else holds, and keeps it.
 
-    `host` is one address (`::` takes IPv4 clients too) or a name, of which the first address is taken.
+    `host` is one address (`::` takes IPv4 clients too) or a name, whose first address is taken.
     Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
     names = SystemNames()
@@ -78,20 +78,20 @@ def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) ->
 
     Raises NoFreePort, which carries the Diagnosis of every candidate.
     """
-    seen: list[Diagnosis] = []
+    not_free: list[Diagnosis] = []
     for endpoint, diagnosis in zip(endpoints, checks(endpoints, question), strict=True):
         held = _held_or_why_not(endpoint, diagnosis, hold, question)
         if isinstance(held, socket.socket):
-            return held, seen
-        seen.append(held)
-    one = f"the candidate {seen[0].port} cannot be held" if len(seen) == 1 else None
-    raise NoFreePort(one or f"none of {len(seen)} candidates can be held", seen)
+            return held, not_free
+        not_free.append(held)
+    one = f"the candidate {not_free[0].port} cannot be held" if len(not_free) == 1 else None
+    raise NoFreePort(one or f"none of {len(not_free)} candidates can be held", not_free)
 
 
 def _held_or_why_not(
     endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, question: Question
 ) -> socket.socket | Diagnosis:
-    """Who was faster is told by another look, which may find nobody: then it was somebody's probe."""
+    """Where the port is taken first, another look tells by whom; it may find nobody: then it was a mere probe."""
     for _ in range(ATTEMPTS):
         if diagnosis.verdict != "free":
             break
@@ -104,7 +104,7 @@ def _held_or_why_not(
 
 
 def one_address(host: Host) -> Address:
-    """The address that one socket can be bound to.  Raises UsageError for a host that is no such thing."""
+    """The address that one socket can be bound to.  Raises UsageError for a host that is not a single address."""
     if host.kind != "addresses":
         raise UsageError(f"'{host.text}' is not one address; accepted: 127.0.0.1, 0.0.0.0, ::1, ::, localhost")
     return host.addresses[0]
@@ -132,8 +132,8 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
 def listen(held: socket.socket, backlog: int = socket.SOMAXCONN) -> socket.socket:
     """Makes a bound socket listen, with SO_REUSEADDR on Unix.
 
-    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the next start of the
-    server would be refused for a minute.  It is set just before: a socket with it that does not listen yet lets
+    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the server's next start
+    would be refused for a minute.  It is set at the last moment: a socket with it that does not listen yet lets
     others bind the port too.
     """
     if sys.platform != "win32":

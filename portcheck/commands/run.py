@@ -19,7 +19,7 @@ from portcheck.run.attempt import attempt, end_as
 from portcheck.run.choose_port import Wish, take
 from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
-from portcheck.run.monitor import Witness
+from portcheck.run.monitor import Monitor
 from portcheck.run.port_file import PortFile
 from portcheck.target import EVERY, parse_host, parse_ports
 
@@ -89,7 +89,7 @@ class _Runner:
             self._announce(place.port)
         ending = attempt(
             self._launch(place),
-            Witness(place, self._tell),
+            Monitor(place, self._tell),
             self._tell,
             until_ready=request.timeout if request.wait_ready else None,
         )

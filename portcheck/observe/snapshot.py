@@ -13,7 +13,7 @@ from portcheck.observe.linux.packet_filter import redirected
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Protocol, SocketTable
+    from portcheck.model import LocalAddress, Protocol, Socket, SocketTable
     from portcheck.observe.sockets import Depth
     from portcheck.target import Endpoint
 
@@ -130,6 +130,24 @@ def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, d
         now=time.time(),
     )
     return _with_holders(scene)
+
+
+def listening_or_bound(endpoints: Iterable[Endpoint]) -> list[Socket]:
+    """What listens or is bound on the ports of these endpoints, without its holders.
+
+    For whoever looks many times: one short dump for each protocol, which leaves out everybody's connections.
+    """
+    ports: dict[Protocol, list[int]] = {}
+    for endpoint in endpoints:
+        ports.setdefault(endpoint.protocol, []).append(endpoint.port)
+    asked = {protocol: ranges_of(numbers) for protocol, numbers in ports.items()}
+    tables = _tables(asked, "listeners", may_bind=False)
+    return [socket for table in tables.values() for socket in table.sockets]
+
+
+def fingerprint(sockets: Iterable[Socket]) -> frozenset[object]:
+    """What stays the same while the same sockets hold the ports, however many clients queue up at them."""
+    return frozenset((socket.inode, socket.local_address, socket.state) for socket in sockets)
 
 
 def _uid() -> int | None:

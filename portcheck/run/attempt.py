@@ -1,4 +1,4 @@
-"""One run of the command on one port: started, watched, waited for."""
+"""Runs the command once on one port: starts it, watches the port, and waits for its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis
     from portcheck.run.launch import Launch
-    from portcheck.run.monitor import Witness
+    from portcheck.run.monitor import Monitor
 
 
 if sys.platform == "win32":
@@ -26,7 +26,7 @@ else:
 
 __all__ = ["Ending", "attempt", "end_as"]
 
-AT_ONCE = 5.0  # seconds
+AT_ONCE = 5.0  # seconds: a command that fails sooner cannot have served anybody
 
 
 class Ending(NamedTuple):
@@ -34,9 +34,10 @@ class Ending(NamedTuple):
 
     how: Literal["ended", "ready", "timeout"]
     code: int = 0
-    # Who has the port, where that is why the command failed: it never listened, and was not told to end.
+    # The answer for the port, where somebody else has it and the command failed for that: it has never listened, and
+    # was not told to end.
     taken_by: Diagnosis | None = None
-    failed_at_once: bool = False  # by itself, and before it can have served anybody
+    failed_at_once: bool = False  # by itself
 
     @property
     def may_be_repeated(self) -> bool:
@@ -45,7 +46,7 @@ class Ending(NamedTuple):
 
 
 def attempt(
-    launch: Launch, witness: Witness, tell: Callable[[str], None], *, until_ready: float | None = None
+    launch: Launch, monitor: Monitor, tell: Callable[[str], None], *, until_ready: float | None = None
 ) -> Ending:
     """Runs the command to its end or, where `until_ready` (seconds) is given, until it is proven to listen.
 
@@ -61,10 +62,10 @@ def attempt(
         code = child.wait(pause if watched else None)
         if code is not None:
             failed = code > 0 and not child.was_told_to_end
-            taken_by = _taken_by(witness, tell) if failed else None
+            taken_by = _taken_by(monitor, tell) if failed else None
             return Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
-        watched = watched and _look(witness, tell)
-        if until_ready is not None and witness.ready:
+        watched = watched and _look(monitor, tell)
+        if until_ready is not None and monitor.ready:
             return Ending("ready")
         if until_ready is not None and time.monotonic() - begun > until_ready:
             child.end()
@@ -72,10 +73,10 @@ def attempt(
     raise AssertionError("pauses() never ends")
 
 
-def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
-    """Whether it is worth looking again.  Whatever goes wrong with looking, the command goes on."""
+def _look(monitor: Monitor, tell: Callable[[str], None]) -> bool:
+    """Whether it is worth looking again.  Whatever goes wrong with looking, the command runs on."""
     try:
-        return not witness.look()
+        return not monitor.look()
     except PortcheckError as error:
         tell(f"whether the command listens cannot be seen: {error.cause}")
     except Exception as error:
@@ -83,16 +84,16 @@ def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
     return False
 
 
-def _taken_by(witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
+def _taken_by(monitor: Monitor, tell: Callable[[str], None]) -> Diagnosis | None:
     try:
-        return witness.taken_by()
+        return monitor.taken_by()
     except PortcheckError as error:
         tell(f"whether somebody else has the port cannot be seen: {error.cause}")
         return None
 
 
 class CannotStart(PortcheckError):
-    """The command of `run` is not there (127, as a shell says it), or cannot be run (126)."""
+    """The command of `run` does not exist (exit code 127, as in a shell), or cannot be run (126)."""
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"{command} cannot be started: {error.strerror}")

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from support.hosts import Host
+from support.namespaces import Host
 
 import portcheck
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from support.hosts import HOLDER, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.processes import HOLDER, SYSTEM_PYTHON
 
 PORT = "8000"
 SAID = "\x1b]0;owned\x07\x1b[2J\u202edenied"
