@@ -10,7 +10,6 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
-    WaitRequest,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import stop
 
         return stop.run(request)
-    if isinstance(request, WaitRequest):
-        from portcheck.commands import wait
+    from portcheck.commands import wait
 
-        return wait.run(request)
+    return wait.run(request)
