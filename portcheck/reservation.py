@@ -17,7 +17,8 @@ from portcheck.target import Endpoint, parse_host, parse_ports
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis, Protocol
@@ -79,7 +80,7 @@ def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) ->
     Raises NoFreePort, which carries the Diagnosis of every candidate.
     """
     not_free: list[Diagnosis] = []
-    for endpoint, diagnosis in zip(endpoints, checks(endpoints, question), strict=True):
+    for endpoint, diagnosis in zip(endpoints, checks(endpoints, question)):
         held = _held_or_why_not(endpoint, diagnosis, hold, question)
         if isinstance(held, socket.socket):
             return held, not_free

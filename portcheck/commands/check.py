@@ -46,7 +46,7 @@ def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
         from portcheck.render.json_documents import check_document, dumps
 
         stream.write([dumps(check_document(diagnoses))])
-    elif request.face == "plain" or not stream.is_terminal(sys.stdout):
+    elif request.face == "plain" or not stream.can_be_drawn_on(sys.stdout):
         for diagnosis in diagnoses:
             stream.write(plain.check(diagnosis, verbose=request.verbose))
     else:

@@ -55,7 +55,7 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         from portcheck.render.json_documents import dumps, list_document
 
         return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
-    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+    if request.face == "plain" or not stream.can_be_drawn_on(sys.stdout):
         return plain.listing(listing.sockets, listing.processes, remote=request.all)
     from portcheck.render import terminal
 

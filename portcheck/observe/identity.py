@@ -43,8 +43,8 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     managers = ask_managers(engines.subjects)
     known = [subject.process for subject in managers.subjects]
     return Identities(
-        dict(zip(processes, known, strict=False)),
-        dict(zip(inodes, known[len(seen) :], strict=True)),
+        dict(zip(processes, known)),
+        dict(zip(inodes, known[len(seen) :])),
         engines.blind_spots + managers.blind_spots,
     )
 

@@ -67,7 +67,7 @@ class Looker:
             groups.setdefault(_server(each), []).append(each)
         self._firsts: dict[Declaration, Diagnosis] = {}
         for server, members in groups.items():
-            self._firsts.update(zip(members, self._look([(each, each.port) for each in members], server), strict=True))
+            self._firsts.update(zip(members, self._look([(each, each.port) for each in members], server)))
 
     def __call__(self, declaration: Declaration) -> Iterator[Diagnosis]:
         """The diagnosis of the declared port, then of its fallbacks, in order."""

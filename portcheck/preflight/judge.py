@@ -81,12 +81,12 @@ def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> 
     seen = [look(each) for each in declarations]
     firsts = [next(diagnoses) for diagnoses in seen]
     claims = Claims()
-    for declaration, first in zip(declarations, firsts, strict=True):
+    for declaration, first in zip(declarations, firsts):
         if not declaration.fallback:  # which of several ports another one takes is still open
             claims.add(declaration, first)
     return tuple(
         _advised(_finding(declaration, first, others, claims, project))
-        for declaration, first, others in zip(declarations, firsts, seen, strict=True)
+        for declaration, first, others in zip(declarations, firsts, seen)
     )
 
 

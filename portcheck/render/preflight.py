@@ -83,7 +83,7 @@ def _table(lines: list[Line]) -> Iterator[str]:
         for column, most in enumerate(WIDEST)
     ]
     for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip()
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0))).rstrip()
 
 
 def _line(finding: Finding) -> Line:

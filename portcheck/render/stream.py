@@ -68,6 +68,15 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def can_be_drawn_on(stream: TextIO | None) -> bool:
+    """Whether tables can be drawn there: on a terminal, where rich is installed.  Else plain lines have to do."""
+    if not is_terminal(stream):
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
+
+
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str], *, allowed: bool = True) -> bool:
     """--no-color, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
 

@@ -13,7 +13,7 @@ import structure
 # in the package's root, or a folder with all that is in it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
-    ("text", "exit_codes", "vocabulary"),
+    ("text", "toml", "exit_codes", "vocabulary"),
     ("model", "traits"),
     ("errors", "addresses"),
     ("target", "profiles", "requests"),
