@@ -11,9 +11,12 @@ from collections.abc import Mapping
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from typing import Any, Literal
+
+    from portcheck.traits import Platform, Traits
 
     Protocol = Literal["tcp", "udp"]
     Family = Literal["ipv4", "ipv6"]
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
         "privileged", "policy", "reserved", "address", "family",
     ]  # fmt: skip
     Method = Literal["probe", "rules"]
-    # Whose bind rules hold here.
-    Platform = Literal["linux", "windows", "macos", "other"]
 
 INFINITY = float("inf")
 # The contract's keys of an owner, in its order; what else is known of the process follows.
@@ -290,6 +291,11 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
+
+    @property
+    def traits(self) -> Traits:
+        """What its operating system does differently from others."""
+        return TRAITS[self.platform]
 
 
 class Owner(NamedTuple):

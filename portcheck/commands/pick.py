@@ -7,7 +7,7 @@ import sys
 from portcheck.chooser import UNSAFE_IN_BROWSERS, Choice, NoFreePort, choose, order
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.observe.system import policy
+from portcheck.observe.system import BACK_END
 from portcheck.profiles import server_for
 from portcheck.render import stream
 from portcheck.render.escape import visible
@@ -79,7 +79,7 @@ def _unseen(choice: Choice) -> Iterator[str]:
 
 def _warnings(ports: Iterable[int]) -> Iterator[str]:
     """What a user should know of a port that was taken all the same, because the list's order is theirs."""
-    rules = policy()
+    rules = BACK_END.policy()
     for port in ports:
         if any(port in reserved for reserved in rules.reserved):
             yield f"note: {port} is reserved on this host (ip_local_reserved_ports)"

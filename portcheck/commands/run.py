@@ -13,13 +13,14 @@ from portcheck.observe.names import SystemNames
 from portcheck.profiles import server_for
 from portcheck.render import stream
 from portcheck.reservation import one_address
-from portcheck.run.attempt import attempt, end_as
+from portcheck.run.attempt import CHILDREN, attempt
 from portcheck.run.choose_port import Wish, take
 from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
 from portcheck.run.monitor import Witness
 from portcheck.run.port_file import PortFile
 from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,7 @@ def run(request: RunRequest) -> int:
 def _refuse(request: RunRequest) -> None:
     if not request.env or "=" in request.env:
         raise UsageError(f"'{request.env}' is no name for an environment variable")
-    if request.listen and sys.platform == "win32":
+    if request.listen and not HERE.forks:
         raise UsageError("--listen hands over a file descriptor, which Windows does not have")
 
 
@@ -140,7 +141,7 @@ class _Runner:
         if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
             self._tell("the command has ended, and was never seen to listen")
             return NEVER_LISTENED
-        return end_as(ending.code)
+        return CHILDREN.end_as(ending.code)
 
     def _tell(self, text: str) -> None:
         if not self._request.quiet:

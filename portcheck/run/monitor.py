@@ -10,10 +10,10 @@ from portcheck.identify.describe import spread
 from portcheck.listing import Filter, list_sockets
 from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import sockets
-from portcheck.observe.system import PLATFORM, descends
+from portcheck.observe.system import BACK_END, descends
 from portcheck.run.proof import Proof, prove
 from portcheck.target import Endpoint
+from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ class Witness:
     def look(self) -> bool:
         """One look, nearly free where nothing has changed; True once the command is proven to be ready."""
         here = PortRange(self._endpoint.port, self._endpoint.port)
-        table = sockets.look("tcp", [here], depth="listeners", may_bind=False).sockets
+        table = BACK_END.sockets("tcp", [here], depth="listeners", may_bind=False).sockets
         listeners = frozenset((socket.inode, socket.local_address) for socket in table if socket.state == "LISTEN")
         late = time.monotonic() - self._start >= self._patience
         if late:

@@ -12,8 +12,9 @@ from portcheck.waiting.loop import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.model import Diagnosis, LocalAddress, Platform, Socket
+    from portcheck.model import Diagnosis, LocalAddress, Socket
     from portcheck.target import Endpoint, Host
+    from portcheck.traits import Platform
 
 # What is in the way leaves by itself, or may.
 TRANSIENT = ("time-wait", "closing")

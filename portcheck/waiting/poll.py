@@ -7,12 +7,12 @@ import time
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import sockets
-from portcheck.observe.connect import is_delivered_here, refusal
-from portcheck.observe.interfaces import local_addresses
+from portcheck.observe.connect import refusal
+from portcheck.observe.interfaces import is_delivered_here, local_addresses
 from portcheck.observe.snapshot import ranges_of
-from portcheck.observe.system import PLATFORM
+from portcheck.observe.system import BACK_END
 from portcheck.profiles import ANY_SERVER
+from portcheck.traits import PLATFORM
 from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
 
@@ -148,6 +148,7 @@ def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
     for endpoint in endpoints:
         ports.setdefault(endpoint.protocol, []).append(endpoint.port)
     tables = [
-        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False) for protocol, asked in ports.items()
+        BACK_END.sockets(protocol, ranges_of(asked), depth="listeners", may_bind=False)
+        for protocol, asked in ports.items()
     ]
     return [socket for table in tables for socket in table.sockets]

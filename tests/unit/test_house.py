@@ -13,8 +13,8 @@ import structure
 # in the package's root, or a folder with all that is in it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
-    ("text", "exit_codes"),
-    ("model", "traits"),
+    ("text", "exit_codes", "traits"),
+    ("model",),
     ("errors", "addresses"),
     ("target", "profiles", "requests"),
     ("rules", "identify", "cli"),
