@@ -11,7 +11,7 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import kernels_choice
-from portcheck.observe.system import policy
+from portcheck.observe.system import BACK_END
 from portcheck.profiles import USUAL
 from portcheck.target import EVERY, Endpoint
 
@@ -104,7 +104,7 @@ def choose(
         seen.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, seen), seen)
-    rules = policy()
+    rules = BACK_END.policy()
     return Choice(tuple(free), tuple(seen), tuple(note for port in free for note in notes(port, rules)))
 
 

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from typing import Any, Literal
 
+    from portcheck.traits import Traits
     from portcheck.vocabulary import BlindSpotCode as BlindSpotCode
     from portcheck.vocabulary import Cause as Cause
     from portcheck.vocabulary import Condition as Condition
@@ -292,6 +294,11 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
+
+    @property
+    def traits(self) -> Traits:
+        """What its operating system does differently from others."""
+        return TRAITS[self.platform]
 
 
 class Owner(NamedTuple):

@@ -12,7 +12,8 @@ from portcheck.model import Bind
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from portcheck.model import Family, Platform, Protocol
+    from portcheck.model import Family, Protocol
+    from portcheck.traits import Traits
 
 V4 = Bind(ANY4, "ipv4")
 V6 = Bind(ANY6, "ipv6", v6only=True)
@@ -78,11 +79,11 @@ def question_for(profile: str | None, *, reuseaddr: bool = True, probe: bool = T
     return Question(server_for(profile, reuseaddr=reuseaddr), probe, verbose)
 
 
-def sets_reuseaddr(server: Server, protocol: Protocol, platform: Platform) -> bool:
+def sets_reuseaddr(server: Server, protocol: Protocol, traits: Traits) -> bool:
     """Whether this server binds with SO_REUSEADDR: TCP on Unix usually, UDP never unless it is multicast."""
     if protocol == "udp":
         return False
-    return server.windows_reuseaddr if platform == "windows" else server.reuseaddr
+    return server.reuseaddr if traits.reuseaddr_is_usual else server.windows_reuseaddr
 
 
 def wildcard_binds(server: Server, families: tuple[Family, ...]) -> tuple[Bind, ...] | None:

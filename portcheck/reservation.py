@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
 
 from portcheck.chooser import NoFreePort
@@ -11,8 +10,10 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
+from portcheck.observe.probe import SO_EXCLUSIVEADDRUSE
 from portcheck.profiles import Question, Server
 from portcheck.target import Endpoint, parse_host, parse_ports
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -118,8 +119,8 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
     try:
         if address.family == "ipv6":
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.text != "::")
-        if sys.platform == "win32":  # there only this keeps others from binding the port too
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        if HERE.has_exclusive_binds:  # there only this keeps others from binding the port too
+            held.setsockopt(socket.SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)
         elif reuseaddr:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         scope = socket.if_nametoindex(address.zone) if address.zone else 0
@@ -137,7 +138,7 @@ def listen(held: socket.socket, backlog: int = socket.SOMAXCONN) -> socket.socke
     would be refused for a minute.  It is set at the last moment: a socket with it that does not listen yet lets
     others bind the port too.
     """
-    if sys.platform != "win32":
+    if HERE.reuseaddr_is_usual:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.listen(backlog)
     return held

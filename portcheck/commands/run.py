@@ -15,13 +15,14 @@ from portcheck.render import stream
 from portcheck.render.pick import skipped
 from portcheck.render.run import NEVER_LISTENED, afterwards, not_ready
 from portcheck.reservation import one_address
-from portcheck.run.attempt import attempt, end_as
+from portcheck.run.attempt import CHILDREN, attempt
 from portcheck.run.choose_port import Wish, take
 from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
 from portcheck.run.monitor import Monitor
 from portcheck.run.port_file import PortFile
 from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,7 @@ def run(request: RunRequest) -> int:
 def _refuse(request: RunRequest) -> None:
     if not request.env or "=" in request.env:
         raise UsageError(f"'{request.env}' is no name for an environment variable")
-    if request.listen and sys.platform == "win32":
+    if request.listen and not HERE.forks:
         raise UsageError("--listen hands over a file descriptor, which Windows does not have")
 
 
@@ -137,7 +138,7 @@ class _Runner:
         if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
             self._tell(NEVER_LISTENED)
             return exit_codes.NOT_STARTED
-        return end_as(ending.code)
+        return CHILDREN.end_as(ending.code)
 
     def _tell(self, text: str) -> None:
         if not self._request.quiet:

@@ -58,9 +58,7 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     if ports:
         kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
         return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
-    if scene.platform == "windows":
-        return f"Windows refuses it ({error})"
-    return f"a security policy or sandbox refuses it ({error})"
+    return f"{scene.traits.refuses_by} refuses it ({error})"
 
 
 def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:

@@ -11,6 +11,7 @@ from itertools import islice
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,8 +48,7 @@ def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
 
 
 def _is_closed_pipe(error: OSError) -> bool:
-    # Windows' C library reports EINVAL (https://github.com/python/cpython/issues/79935)
-    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+    return isinstance(error, BrokenPipeError) or (HERE.closed_pipe_is_einval and error.errno == errno.EINVAL)
 
 
 def complain(cause: str, remedy: str | None = None) -> None:

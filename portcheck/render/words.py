@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,7 +93,7 @@ def _unseen(spot: BlindSpot) -> str:
     return f"not seen: {visible(spot.message)}" + (f" → {visible(spot.remedy)}" if spot.remedy else "")
 
 
-def quoted(command: Sequence[str], *, windows: bool = os.name == "nt") -> str:
+def quoted(command: Sequence[str], *, windows: bool = not HERE.has_posix_shell) -> str:
     """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
     if windows:
         return visible(" ".join(map(_quoted_for_windows, command)))

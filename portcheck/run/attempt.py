@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.traits import HERE
 from portcheck.waiting.loop import pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Literal
+    from typing import Literal, Protocol
 
     from portcheck.model import Diagnosis
     from portcheck.run.launch import Launch
     from portcheck.run.monitor import Monitor
 
+    class Child(Protocol):
+        """A running command."""
 
-if sys.platform == "win32":
-    from portcheck.run.child_windows import end_as, start
-else:
-    from portcheck.run.child_posix import end_as, start
+        was_told_to_end: bool
 
-__all__ = ["Ending", "attempt", "end_as"]
+        def wait(self, timeout: float | None) -> int | None:
+            """Its exit code once it has ended; None after `timeout` seconds."""
 
+        def end(self) -> None:
+            """Ends it."""
+
+    class Children(Protocol):
+        """How this system starts a command, and ends as one did: child_posix or child_windows."""
+
+        def start(self, launch: Launch) -> Child:
+            """Raises OSError."""
+
+        def end_as(self, code: int) -> int:
+            """The exit code that says how the command ended, if it can be said by one."""
+
+
+def _children() -> Children:
+    if HERE.forks:
+        from portcheck.run import child_posix
+
+        return child_posix
+    from portcheck.run import child_windows
+
+    return child_windows
+
+
+CHILDREN = _children()
 AT_ONCE = 5.0  # seconds: a command that fails sooner cannot have served anybody
 
 
@@ -53,7 +77,7 @@ def attempt(
     Raises CannotStart.
     """
     try:
-        child = start(launch)
+        child = CHILDREN.start(launch)
     except OSError as error:
         raise CannotStart(launch.command[0], error) from error
     begun = time.monotonic()

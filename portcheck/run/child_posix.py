@@ -10,13 +10,13 @@ import errno
 import fcntl
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import descends
 from portcheck.run import handover, signals
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -171,7 +171,7 @@ def _die_with_parent() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
+    if HERE.has_prctl:
         import ctypes
 
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

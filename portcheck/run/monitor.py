@@ -10,10 +10,11 @@ from portcheck.identify.describe import spread
 from portcheck.listing import Filter, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
-from portcheck.observe.system import PLATFORM, descends
+from portcheck.observe.system import descends
 from portcheck.profiles import TABLES_ALONE
 from portcheck.run.proof import Proof, prove
 from portcheck.target import Endpoint
+from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

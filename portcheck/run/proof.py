@@ -11,7 +11,8 @@ from portcheck.rules.reachability import answering
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from portcheck.model import Diagnosis, Owner, Platform, Socket
+    from portcheck.model import Diagnosis, Owner, Socket
+    from portcheck.traits import Platform
 
 # Where a client of this host tries first.
 PREFERRED = ("127.0.0.1", "::1")

@@ -12,8 +12,9 @@ from portcheck.waiting.loop import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.model import Diagnosis, LocalAddress, Platform, Socket
+    from portcheck.model import Diagnosis, LocalAddress, Socket
     from portcheck.target import Endpoint, Host
+    from portcheck.traits import Platform
 
 # Causes that go away by themselves, or may.
 TRANSIENT = ("time-wait", "closing")

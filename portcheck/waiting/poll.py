@@ -7,11 +7,11 @@ import time
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.connect import is_delivered_here, refusal
-from portcheck.observe.interfaces import local_addresses
+from portcheck.observe.connect import refusal
+from portcheck.observe.interfaces import is_delivered_here, local_addresses
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
-from portcheck.observe.system import PLATFORM
 from portcheck.profiles import TABLES_ALONE, USUAL
+from portcheck.traits import PLATFORM
 from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
 

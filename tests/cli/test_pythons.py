@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.hosts import HOLDER, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.processes import HOLDER, SYSTEM_PYTHON
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from portcheck.__main__ import main; main()"
@@ -198,6 +199,7 @@ def test_help_on_the_oldest_python(installed: list[str]) -> None:
 
 def test_pip_finds_a_release_of_everything_for_the_oldest_python(oldest: str, tmp_path: Path) -> None:
     subprocess.run([oldest, "-m", "venv", tmp_path / "venv"], check=True)
-    argv = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--dry-run", ROOT]
+    python = str(tmp_path / "venv" / "bin" / "python")
+    argv = [python, "-m", "pip", "install", "--quiet", "--dry-run", str(ROOT)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

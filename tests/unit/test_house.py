@@ -14,7 +14,8 @@ import structure
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
     ("text", "toml", "exit_codes", "vocabulary"),
-    ("model", "traits"),
+    ("traits",),
+    ("model",),
     ("errors", "addresses"),
     ("target", "profiles", "requests"),
     ("rules", "identify", "cli"),
