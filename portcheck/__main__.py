@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
+from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import fork
 
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from portcheck.errors import PortcheckError
-
-USAGE = 2
-INTERNAL_ERROR = 70
-NOT_STARTED = 125
-INTERRUPTED = 130
 
 
 def main() -> NoReturn:
@@ -37,10 +33,9 @@ def run(argv: list[str]) -> int:
         return _execute(argv)
     except PortcheckError as error:
         _say(error)
-        # `run` passes a command's status through: what fails before the command starts has codes from 125 on
-        return max(error.exit_code, NOT_STARTED) if argv[:1] == ["run"] else error.exit_code
+        return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     except Exception as error:
         return _crashed(error)
 
@@ -56,7 +51,7 @@ def _execute(argv: list[str]) -> int:
         request = cli.parse(argv or ["--help"])
         if not isinstance(request, tuple):
             # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
-            return int(request or 0) if argv else USAGE
+            return int(request or 0) if argv else exit_codes.USAGE
     from portcheck.commands import execute
 
     return execute(request)
@@ -81,7 +76,7 @@ def _crashed(error: Exception) -> int:
         f"internal error: {type(error).__name__}: {error}",
         "this is a bug in portcheck, not an answer; PORTCHECK_TRACEBACK=1 shows where",
     )
-    return INTERNAL_ERROR
+    return exit_codes.INTERNAL_ERROR
 
 
 if __name__ == "__main__":

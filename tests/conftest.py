@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.namespaces import Host
 from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
@@ -18,6 +19,11 @@ __all__ = ["docker_engine", "systemd_host", "systemd_root"]
 
 # What a skip says when this machine lacks something that could be had.
 WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
+# PORTCHECK_HYPOTHESIS chooses one.  No deadlines anywhere: on a busy machine they tell of the machine.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+settings.load_profile(os.environ.get("PORTCHECK_HYPOTHESIS", "default"))
 _REPORT = pytest.StashKey[list[str]]()
 
 

@@ -146,8 +146,8 @@ def test_a_server_that_binds_itself_is_told_why_it_cannot(host: Host) -> None:
     code, _, err = done(host, CANDIDATES, "--listen", "--", *python(SERVER, "127.0.0.1"))
     assert code == 1
     assert "Address already in use" in err
-    assert err.endswith("portcheck: with --listen fd 3 is the listening socket already:"
-                        " a server that binds the port is refused\n")  # fmt: skip
+    assert err.endswith("portcheck: with --listen, fd 3 is already the listening socket:"
+                        " a server that binds the port itself is refused\n")  # fmt: skip
 
 
 def test_leftovers_of_the_last_start_do_not_cost_the_port(host: Host) -> None:

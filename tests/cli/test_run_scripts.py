@@ -55,7 +55,7 @@ port=$("$PORTCHECK" run 8000-8009 --wait-ready --print-port --port-file "$FILE" 
     [
         (["sh", "-c", "exit 3"], 3, ""),
         (["sh", "-c", "kill -9 $$"], -9, ""),
-        (["true"], 125, "portcheck: the command has ended, and was never seen to listen\n"),
+        (["true"], 125, "portcheck: the command has ended without having been seen to listen\n"),
         (["no-such-command"], 127, "portcheck: no-such-command cannot be started: No such file or directory\n"),
     ],
 )
@@ -72,7 +72,7 @@ def test_wait_ready_ends_what_does_not_get_ready(host: Host, tmp_path: Path) -> 
     command = ["sh", "-c", f'echo $$ >{pid}; trap "echo ended; exit" TERM; while :; do sleep 0.05; done']
     code, out, err = done(host, CANDIDATES, "--wait-ready", "--timeout", "500ms", "--", *command)
     assert (code, out) == (124, "ended\n")
-    assert err == "portcheck: not ready within 0.5 s, and ended for that\n"
+    assert err == "portcheck: not ready within 0.5 s: the command has been ended\n"
     assert is_gone(int(pid.read_text()))
 
 

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,7 @@ from support.servers_to_stop import (
 
 PORT = "8000"
 AT_ONCE = ("--yes", "--settle", "0")
+SETTLES_SOON = ("--yes", "--settle", "500ms")
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +215,43 @@ def test_one_address_of_a_port(host: Host) -> None:
     found = stopped(host, "192.0.2.7:8000", *AT_ONCE, code=0)
     assert found["plan"][0]["signalled"] == [second.pid]
     assert lives(first)
+
+
+# Runs the command line, and then tells on stderr how often the host was looked at in full.
+COUNTS_LOOKS = """
+import sys
+from portcheck.__main__ import run
+from portcheck.diagnosis import pipeline
+looks = []
+def counted(*args, look=pipeline.look, **options):
+    looks.append(args)
+    return look(*args, **options)
+pipeline.look = counted
+code = run(sys.argv[1:])
+print(f"{len(looks)} looks", file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "code", "most"),
+    [
+        (PLAIN, (), 0, 3),  # before, when it has let go, at the end of settling
+        (PLAIN, ("--settle", "0"), 0, 2),
+        (LEAVES_WORKERS, (), 0, 4),  # and who has outlived the main process
+        (IGNORES_SIGTERM, ("--timeout", "500ms"), 1, 2),  # before, and when time is up
+        (IGNORES_SIGTERM, ("--timeout", "500ms", "--force"), 0, 4),
+        (LEAVES_TIME_WAIT, (), 1, 3),
+    ],
+    ids=["plain", "without settling", "generations", "held", "killed", "time-wait"],
+)  # fmt: skip
+def test_the_host_is_looked_at_in_full_only_where_something_changed(
+    host: Host, program: str, options: tuple[str, ...], code: int, most: int
+) -> None:
+    serve(host, program)
+    done = host.run([sys.executable, "-c", COUNTS_LOOKS, "stop", PORT, *SETTLES_SOON, *options], check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert 2 <= int(done.stderr.split()[-2]) <= most
 
 
 # What comes back, or stays

@@ -99,14 +99,14 @@ def test_a_server_that_comes_after_a_second(host: Host) -> None:
 def test_time_is_up_and_nobody_listens(host: Host) -> None:
     done = host.portcheck("wait", str(PORT), "--timeout", "300ms")
     assert (done.returncode, done.stdout) == (124, "")
-    assert done.stderr == "portcheck: not within 0.3 s: nobody listens on port 8000\n"
+    assert done.stderr == "portcheck: timed out after 0.3 s: nobody listens on port 8000\n"
 
 
 def test_time_is_up_and_it_is_said_who_still_holds_it(host: Host) -> None:
     holder = host.hold("0.0.0.0", PORT)
     done = host.portcheck("wait", str(PORT), "--free", "--timeout", "0.3")
     assert done.returncode == 124
-    assert "not within 0.3 s: Port 8000 is in use: python3" in done.stderr
+    assert "timed out after 0.3 s: Port 8000 is in use: python3" in done.stderr
     assert f"PID {holder.pid}" in done.stderr
 
 

@@ -23,9 +23,10 @@ from support.real_sockets import inode
 from support.socket_states import Old, make, olds, open_helpers
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe import sockets
 from portcheck.observe.linux import descriptors
 from portcheck.observe.portable import sockets as portable_sockets
+from portcheck.observe.portable.sockets import LINUX
+from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -42,9 +43,9 @@ OF_EACH_STATE = 12
 def both(protocol: Protocol, *ports: PortRange) -> tuple[SocketTable, SocketTable]:
     """(by netlink, by psutil), asked one after the other."""
     wanted = ports or None
-    table = sockets.look(protocol, wanted, depth="everything", may_bind=False)
+    table = BACK_END.sockets(protocol, wanted, depth="everything", may_bind=False)
     assert not [spot for spot in table.blind_spots if spot.code == "netlink-refused"]
-    return table, portable_sockets.table(protocol, wanted, "everything")
+    return table, portable_sockets.table(protocol, wanted, "everything", LINUX)
 
 
 def common(seen: Socket) -> tuple[object, ...]:
@@ -113,8 +114,8 @@ def test_a_zoo_of_two_users(report: Callable[[str], None]) -> None:
 @pytest.mark.usefixtures("_namespace")
 def test_without_connections() -> None:
     kept = everything_at(1000, "127.0.0.1")
-    by_netlink = sockets.look("tcp", None, depth="listeners", may_bind=False)
-    by_psutil = portable_sockets.table("tcp", None, "listeners")
+    by_netlink = BACK_END.sockets("tcp", None, depth="listeners", may_bind=False)
+    by_psutil = portable_sockets.table("tcp", None, "listeners", LINUX)
     assert compare(by_netlink, by_psutil) == 5
     assert len(kept) > 5
 
@@ -180,7 +181,7 @@ def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.Mon
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(psutil.Process, "net_connections", connections)
     found = portable_sockets.table(
-        "tcp", [PortRange(real_sockets.port(server), real_sockets.port(server))], "listeners"
+        "tcp", [PortRange(real_sockets.port(server), real_sockets.port(server))], "listeners", LINUX
     )
     (seen,) = found.sockets
     assert (seen.pids, seen.state, seen.inode) == ((os.getpid(),), "LISTEN", inode(server))
@@ -195,7 +196,7 @@ def test_a_socket_of_a_process_that_let_go_may_have_others(monkeypatch: pytest.M
     server = real_sockets.listener()
     (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (real_sockets.port(server),)]
     monkeypatch.setattr(psutil, "net_connections", lambda _: [real._replace(fd=99999)])
-    found = portable_sockets.table("tcp", None, "everything")
+    found = portable_sockets.table("tcp", None, "everything", LINUX)
     assert [(seen.inode, seen.pids) for seen in found.sockets] == [(None, (os.getpid(),))]
     assert [spot.code for spot in found.blind_spots] == ["bound-not-visible", "one-process-per-socket"]
     real_sockets.close_all()

@@ -19,6 +19,7 @@ from portcheck.model import LocalAddress
 from portcheck.observe import interfaces
 from portcheck.observe.interfaces import is_local, local_addresses
 from portcheck.observe.linux import kernel_ports, procfs, rtnetlink, sock_diag
+from portcheck.observe.macos.backend import MacOS
 
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
@@ -142,7 +143,7 @@ def test_what_is_no_address() -> None:
 
 @pytest.mark.parametrize(("address", "answer"), [("127.9.9.9", None), ("192.0.2.77", False), ("127.0.0.1", True)])
 def test_elsewhere_only_the_interfaces_tell(monkeypatch: pytest.MonkeyPatch, address: str, answer: bool | None) -> None:
-    monkeypatch.setattr(interfaces, "PLATFORM", "macos")
+    monkeypatch.setattr(interfaces, "BACK_END", MacOS())
     assert is_local(address) is answer
 
 

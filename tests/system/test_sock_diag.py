@@ -23,9 +23,9 @@ from support.processes import NOBODY, held_by_child, in_child
 from support.real_sockets import inode, port
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe import sockets
 from portcheck.observe.linux import cgroups, sock_diag
 from portcheck.observe.portable import sockets as portable_sockets
+from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -48,7 +48,7 @@ def namespace() -> Iterator[Host]:
 
 def everything(protocol: Protocol = "tcp", *ports: int) -> SocketTable:
     ranges = [PortRange(number, number) for number in ports] or None
-    return sockets.look(protocol, ranges, depth="everything", may_bind=False)
+    return BACK_END.sockets(protocol, ranges, depth="everything", may_bind=False)
 
 
 def only(table: SocketTable) -> Socket:
@@ -216,8 +216,8 @@ def test_multipath_sockets_are_known(namespace: Host, address: str) -> None:
     plain = real_sockets.listener(81, address)
     kept = real_sockets.udp(82)
     assert {inode(server), inode(plain)} <= {seen.inode for seen in everything().sockets}
-    assert sockets.multipath(everything()) == frozenset([inode(server)])
-    assert sockets.multipath(everything("udp", port(kept))) is None
+    assert sock_diag.multipath(everything()) == frozenset([inode(server)])
+    assert sock_diag.multipath(everything("udp", port(kept))) is None
 
 
 def test_multipath_lists_nothing_that_tcp_does_not(namespace: Host) -> None:
@@ -275,7 +275,7 @@ def test_the_kernel_filters_by_port(namespace: Host) -> None:
         firsts = [chance.randrange(990, 1090) for _ in range(count)]
         wanted = [PortRange(first, first + chance.choice((0, 0, 0, 1, 5))) for first in firsts]
         for protocol, sockets_of_all in whole.items():
-            found = sockets.look(protocol, wanted, depth="everything", may_bind=False).sockets
+            found = BACK_END.sockets(protocol, wanted, depth="everything", may_bind=False).sockets
             assert set(found) == {seen for seen in sockets_of_all if any(seen.local_port in r for r in wanted)}
             assert len(found) == len(set(found))
 
@@ -283,7 +283,7 @@ def test_the_kernel_filters_by_port(namespace: Host) -> None:
 def test_the_last_and_the_first_port(namespace: Host) -> None:
     made = [real_sockets.listener(1), real_sockets.listener(65535)]
     wanted = [PortRange(1, 1), PortRange(65535, 65535)]
-    found = sockets.look("tcp", wanted, depth="listeners", may_bind=False).sockets
+    found = BACK_END.sockets("tcp", wanted, depth="listeners", may_bind=False).sockets
     assert {seen.inode for seen in found} == {inode(each) for each in made}
 
 
@@ -291,14 +291,14 @@ def test_no_ports_have_no_sockets(namespace: Host) -> None:
     kept = [real_sockets.listener(80), real_sockets.udp(80)]
     protocols: tuple[Protocol, ...] = ("tcp", "udp")
     for protocol in protocols:
-        assert sockets.look(protocol, [], depth="everything", may_bind=False).sockets == ()
+        assert BACK_END.sockets(protocol, [], depth="everything", may_bind=False).sockets == ()
     assert len(kept) == 2
 
 
 def test_listeners_come_without_connections(namespace: Host) -> None:
     server = real_sockets.listener(80)
     kept = real_sockets.connected(server)
-    found = sockets.look("tcp", [PortRange(80, 80)], depth="listeners", may_bind=False)
+    found = BACK_END.sockets("tcp", [PortRange(80, 80)], depth="listeners", may_bind=False)
     assert (only(found).state, found.depth) == ("LISTEN", "listeners")
     assert len(everything("tcp", 80).sockets) == len(kept)
 
@@ -342,7 +342,7 @@ def test_a_kernel_that_does_not_show_them_is_a_blind_spot(namespace: Host, monke
     monkeypatch.setattr(sock_diag, "BOUND_ONLY", 1 << 31)  # a state that no kernel knows
     sock_diag.sees_bound_only.cache_clear()
     try:
-        found = sockets.look("tcp", None, depth="listeners", may_bind=True)
+        found = BACK_END.sockets("tcp", None, depth="listeners", may_bind=True)
     finally:
         sock_diag.sees_bound_only.cache_clear()
     assert not found.sees_bound_only
@@ -407,7 +407,7 @@ def test_where_everything_is_refused_that_is_said(monkeypatch: pytest.MonkeyPatc
     assert [spot.code for spot in found.blind_spots] == [
         "netlink-refused", "sockets-not-visible", "bound-not-visible",
     ]  # fmt: skip
-    assert not portable_sockets.table("tcp", None, "listeners").sees_bound_only
+    assert not portable_sockets.table("tcp", None, "listeners", portable_sockets.LINUX).sees_bound_only
 
 
 # No harm
@@ -418,11 +418,12 @@ def test_where_everything_is_refused_that_is_said(monkeypatch: pytest.MonkeyPatc
 def test_looking_only_asks(tmp_path: Path, may_bind: bool) -> None:
     """By its system calls: nothing is connected, listened on or set, and bound only where that is allowed."""
     program = f"""
-from portcheck.observe import interfaces, sockets
+from portcheck.observe import interfaces
+from portcheck.observe.system import BACK_END
 from portcheck.observe.linux import descriptors, kernel_ports
 for protocol in ("tcp", "udp"):
     for depth in ("listeners", "everything"):
-        table = sockets.look(protocol, None, depth=depth, may_bind={may_bind})
+        table = BACK_END.sockets(protocol, None, depth=depth, may_bind={may_bind})
         descriptors.holders([1, *(seen.inode for seen in table.sockets)])
 interfaces.local_addresses(), interfaces.is_local("192.0.2.77"), kernel_ports.kernel_owned()
 """

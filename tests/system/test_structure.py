@@ -97,8 +97,9 @@ class Counts:
 def questions(text: str) -> int:
     from portcheck.diagnosis.pipeline import checks
     from portcheck.observe.names import SystemNames
+    from portcheck.profiles import TABLES_ALONE
 
-    return len(list(checks(parse_targets([text], SystemNames()), probe=False)))
+    return len(list(checks(parse_targets([text], SystemNames()), TABLES_ALONE)))
 
 
 @pytest.mark.parametrize("text", ["{0}", "{0}-{1}"])
