@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.errors import PortcheckError, UsageError
+from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 0.5, 1.5  # seconds, seconds, factor
 # While a condition has to last, gaps in it are looked for more often.
 STEADY_PAUSE = 0.1
 SHORTEST_PAUSE = 0.01
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Standing(NamedTuple):
@@ -149,13 +148,3 @@ def _next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: flo
 def unmet(standings: Sequence[Standing]) -> list[Standing]:
     """Those that do not meet their condition."""
     return [standing for standing in standings if not standing.met]
-
-
-def parse_duration(text: str) -> float:
-    """`30`, `2s`, `500ms`, `1.5m` → seconds.  Raises UsageError."""
-    number = text.rstrip("hms")
-    unit = text[len(number) :] or "s"
-    plain = number.replace(".", "", 1)
-    if unit not in UNITS or not (plain.isascii() and plain.isdigit()):
-        raise UsageError(f"'{text}' is no duration; accepted: 30, 2s, 500ms, 1.5m, 1h")
-    return float(number) * UNITS[unit]
