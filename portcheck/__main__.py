@@ -19,6 +19,7 @@ USAGE = 2
 INTERNAL_ERROR = 70
 NOT_STARTED = 125
 INTERRUPTED = 130
+ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
 COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
 
 
@@ -62,6 +63,7 @@ def _execute(argv: list[str]) -> int:
     if isinstance(request, VersionRequest):
         return _version()
     if isinstance(request, (RunRequest, StopRequest, WaitRequest)):
+        gc.set_threshold(ALLOCATIONS)
         gc.enable()  # they live long
     from portcheck.commands import execute
 

@@ -6,6 +6,7 @@ from errno import EHOSTUNREACH, EINVAL, ENETUNREACH
 from socket import AF_INET, AF_INET6
 
 from portcheck.addresses import is_link_local, is_mapped, is_wildcard, parse_address, unmapped
+from portcheck.errors import PortcheckError
 from portcheck.model import LocalAddress
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
@@ -34,7 +35,13 @@ def local_addresses() -> tuple[LocalAddress, ...]:
 
 
 def _addresses_by_psutil() -> Iterator[LocalAddress]:
-    import psutil
+    try:
+        import psutil
+    except ModuleNotFoundError:
+        raise PortcheckError(
+            "the addresses of this host's interfaces are not told here, and psutil is not installed",
+            "pip install psutil, or run portcheck outside of the sandbox or container",
+        ) from None
 
     for interface, entries in psutil.net_if_addrs().items():
         for entry in entries:
