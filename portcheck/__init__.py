@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from portcheck.api import check as check
     from portcheck.api import check_all as check_all
+    from portcheck.api import choose as choose
     from portcheck.api import listeners as listeners
     from portcheck.api import pick as pick
     from portcheck.api import wait as wait
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 _HOME = {
     "check": "api",
     "check_all": "api",
+    "choose": "api",
     "listeners": "api",
     "pick": "api",
     "reserve": "reservation",

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import fork
 
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from portcheck.errors import PortcheckError
 
-USAGE = 2
-INTERNAL_ERROR = 70
-NOT_STARTED = 125
-INTERRUPTED = 130
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
 COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
 
@@ -41,10 +38,9 @@ def run(argv: list[str]) -> int:
         return _execute(argv)
     except PortcheckError as error:
         _say(error)
-        # `run` passes a command's status through: what fails before the command starts has codes from 125 on
-        return max(error.exit_code, NOT_STARTED) if argv[:1] == ["run"] else error.exit_code
+        return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return exit_codes.INTERRUPTED
     except Exception as error:
         return _crashed(error)
 
@@ -59,7 +55,7 @@ def _execute(argv: list[str]) -> int:
     if isinstance(request, HelpRequest):
         code = _help(request.argv)
         # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
-        return code if argv else USAGE
+        return code if argv else exit_codes.USAGE
     if isinstance(request, VersionRequest):
         return _version()
     if isinstance(request, (RunRequest, StopRequest, WaitRequest)):
@@ -80,7 +76,7 @@ def _help(argv: Sequence[str]) -> int:
         if (error.name or "").startswith("portcheck"):
             raise
         complain(f"help and completion need {error.name}: pip install typer")
-        return USAGE
+        return exit_codes.USAGE
     code, text = answer(argv)
     write(text.splitlines())
     return code
@@ -111,7 +107,7 @@ def _crashed(error: Exception) -> int:
         f"internal error: {type(error).__name__}: {error}",
         "this is a bug in portcheck, not an answer; PORTCHECK_TRACEBACK=1 shows where",
     )
-    return INTERNAL_ERROR
+    return exit_codes.INTERNAL_ERROR
 
 
 if __name__ == "__main__":

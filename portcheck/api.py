@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from portcheck.chooser import choose, order
+from portcheck import chooser
+from portcheck.chooser import order
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
 from portcheck.waiting.loop import WaitFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from portcheck.chooser import Choice
     from portcheck.model import Diagnosis, Protocol
     from portcheck.waiting.loop import Standing
 
@@ -58,8 +60,7 @@ def check_all(
     texts = [str(target) for target in targets]
     hosts = () if host is None else (host,)
     endpoints = parse_targets(texts, SystemNames(), protocol=protocol, hosts=hosts)
-    server = server_for(profile, reuseaddr=reuseaddr)
-    return tuple(checks(endpoints, server=server, probe=probe, verbose=verbose))
+    return tuple(checks(endpoints, question_for(profile, reuseaddr=reuseaddr, probe=probe, verbose=verbose)))
 
 
 def pick(
@@ -79,6 +80,31 @@ def pick(
     Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with
     `reserve`.  Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
+    choice = choose(
+        candidates, host=host, protocol=protocol, exclude=exclude, random=random, stable=stable, any_port=any_port,
+        reuseaddr=reuseaddr, probe=probe,
+    )  # fmt: skip
+    return choice.ports[0]
+
+
+def choose(
+    candidates: Iterable[str | int],
+    *,
+    count: int = 1,
+    host: str | None = None,
+    protocol: Protocol = "tcp",
+    exclude: Iterable[str | int] = (),
+    random: bool = False,
+    stable: str | None = None,
+    any_port: bool = False,
+    reuseaddr: bool = True,
+    probe: bool = True,
+) -> Choice:
+    """As `pick`, for `count` ports, and all that is known of them.
+
+    A Choice has `.ports`, the `.diagnoses` of every candidate looked at, and `.notes` on ports that were chosen
+    although another one would be better: in the ephemeral range, reserved, refused by browsers.
+    """
     _known(protocol)
     names = SystemNames()
 
@@ -86,16 +112,15 @@ def pick(
         return [port for text in texts for port in parse_ports(str(text), names, protocol)]
 
     excluded = ports(exclude)
-    choice = choose(
+    return chooser.choose(
         order(ports(candidates), exclude=excluded, random=random, stable=stable),
+        count=count,
         protocol=protocol,
         hosts=(EVERY if host is None else parse_host(host, names),),
         any_port=any_port,
         exclude=excluded,
-        server=server_for(None, reuseaddr=reuseaddr),
-        probe=probe,
+        question=question_for(None, reuseaddr=reuseaddr, probe=probe),
     )
-    return choice.ports[0]
 
 
 def wait(
@@ -124,7 +149,7 @@ def wait(
     hosts = () if host is None else (host,)
     endpoints = parse_targets([str(target) for target in targets], SystemNames(), protocol=protocol, hosts=hosts)
     plan = Plan(free, connect, timeout, stable, any, fail_fast)
-    waited = wait_for(endpoints, plan, server=server_for(None, reuseaddr=reuseaddr), probe=probe)
+    waited = wait_for(endpoints, plan, question_for(None, reuseaddr=reuseaddr, probe=probe))
     if waited.outcome != "met":
         raise WaitFailed(waited)
     return waited.standings

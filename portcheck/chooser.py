@@ -6,18 +6,20 @@ port 0 itself and tell its number, or take a socket that is bound already (`port
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import kernels_choice
-from portcheck.profiles import ANY_SERVER
+from portcheck.observe.system import BACK_END
+from portcheck.profiles import USUAL
 from portcheck.target import EVERY, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis, Protocol
-    from portcheck.profiles import Server
+    from portcheck.model import Diagnosis, NoteCode, PortPolicy, Protocol
+    from portcheck.profiles import Question
     from portcheck.target import Host
 
 
@@ -31,11 +33,20 @@ UNSAFE_IN_BROWSERS = frozenset(
 KERNEL_ATTEMPTS = 50
 
 
+class PortNote(NamedTuple):
+    """What a user should know of a port that was chosen all the same, because the list's order is theirs."""
+
+    code: NoteCode
+    message: str
+    port: int
+
+
 class Choice(NamedTuple):
-    """The ports that were chosen, and every candidate that was looked at, in order."""
+    """The ports that were chosen, every candidate that was looked at, in order, and notes on those chosen."""
 
     ports: tuple[int, ...]
     diagnoses: tuple[Diagnosis, ...]
+    notes: tuple[PortNote, ...] = ()
 
 
 class NoFreePort(PortcheckError):
@@ -44,8 +55,7 @@ class NoFreePort(PortcheckError):
     def __init__(self, cause: str, diagnoses: Sequence[Diagnosis], remedy: str | None = None) -> None:
         super().__init__(cause, remedy)
         self.diagnoses = tuple(diagnoses)
-        # not free is 1; where one could not be told, the answer could not be established
-        self.exit_code = 3 if any(diagnosis.verdict == "unknown" for diagnosis in self.diagnoses) else 1
+        self.exit_code = exit_codes.of_pick(diagnosis.verdict for diagnosis in self.diagnoses)
 
 
 def order(
@@ -78,8 +88,7 @@ def choose(
     hosts: tuple[Host, ...] = (EVERY,),
     any_port: bool = False,
     exclude: Collection[int] = (),
-    server: Server = ANY_SERVER,
-    probe: bool = True,
+    question: Question = USUAL,
 ) -> Choice:
     """The first `count` candidates that are free on every address asked for.
 
@@ -89,13 +98,28 @@ def choose(
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
     seen: list[Diagnosis] = []
-    seen.extend(_until(count, free, checks(endpoints, server=server, probe=probe)))
+    seen.extend(_until(count, free, checks(endpoints, question)))
     if any_port and len(free) < count:
-        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, server, probe=probe)
+        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, question)
         seen.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, seen), seen)
-    return Choice(tuple(free), tuple(seen))
+    rules = BACK_END.policy()
+    return Choice(tuple(free), tuple(seen), tuple(note for port in free for note in notes(port, rules)))
+
+
+def notes(port: int, rules: PortPolicy) -> Iterator[PortNote]:
+    """Why another port would be the better choice."""
+    if any(port in reserved for reserved in rules.reserved):
+        message = f"{port} is reserved on this host (ip_local_reserved_ports)"
+        yield PortNote("reserved-from-ephemeral", message, port)
+    elif rules.ephemeral and port in rules.ephemeral:
+        low, high = rules.ephemeral
+        message = f"{port} lies in the ephemeral range ({low}-{high}): an outgoing connection may take it"
+        yield PortNote("ephemeral-range", message, port)
+    if port in UNSAFE_IN_BROWSERS:
+        message = f"browsers refuse to connect to {port} (it is one of the Fetch standard's bad ports)"
+        yield PortNote("unsafe-in-browsers", message, port)
 
 
 def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Iterator[Diagnosis]:
@@ -107,7 +131,7 @@ def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Itera
 
 
 def _from_kernel(
-    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], server: Server, *, probe: bool
+    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], question: Question
 ) -> Iterator[Diagnosis]:
     """What the kernel would give to a server that asks for port 0, each checked like every other candidate."""
     tried = set(exclude)
@@ -115,7 +139,7 @@ def _from_kernel(
         port = kernels_choice(protocol)
         if port not in tried:
             tried.add(port)
-            yield from checks([Endpoint(str(port), protocol, port, hosts)], server=server, probe=probe)
+            yield from checks([Endpoint(str(port), protocol, port, hosts)], question)
 
 
 def _too_few(count: int, free: Sequence[int], seen: Sequence[Diagnosis]) -> str:

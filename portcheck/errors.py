@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ class PortcheckError(Exception):
     `exit_code` is what the command line makes of it.
     """
 
-    exit_code = 3
+    exit_code = exit_codes.UNKNOWN
 
     def __init__(self, cause: str, remedy: str | None = None) -> None:
         super().__init__(cause)
@@ -35,4 +36,4 @@ def _again(kind: type[PortcheckError], args: tuple[Any, ...], fields: dict[str, 
 class UsageError(PortcheckError):
     """What was asked for cannot be understood: names the bad part and the accepted form."""
 
-    exit_code = 2
+    exit_code = exit_codes.USAGE

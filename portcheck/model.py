@@ -1,9 +1,10 @@
 """The values that flow through portcheck, in the field's own words.  No I/O, no decisions.
 
-Everything is an immutable NamedTuple of plain values, and every vocabulary is a set of literal words that the type
-checker knows: they are the words of the JSON documents, so nothing is translated on the way out.  Text from strangers
+Everything is an immutable NamedTuple of plain values and of the literal words in `vocabulary`.  Text from strangers
 (names, command lines, paths) is decoded with surrogateescape and escaped only at the edge, in `render`.
 """
+
+# ruff: noqa: PLC0414 - the words of the vocabulary are imported from here, with the values that hold them
 
 from __future__ import annotations
 
@@ -11,29 +12,27 @@ from collections.abc import Mapping
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from typing import Any, Literal
 
-    Protocol = Literal["tcp", "udp"]
-    Family = Literal["ipv4", "ipv6"]
-    # RFC 9293's names, and BOUND for a TCP socket that has a port but neither listens nor connects.
-    State = Literal[
-        "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2",
-        "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT", "CLOSED", "BOUND",
-    ]  # fmt: skip
-    # What happens to one bind.
-    Outcome = Literal["free", "in-use", "denied", "not-available", "unsupported", "unknown"]
-    # The answer for a port, worst first.
-    Verdict = Literal["in-use", "denied", "unavailable", "unknown", "free"]
-    # The one reason that explains a verdict best.
-    Cause = Literal[
-        "listener", "bound", "connection", "closing", "time-wait", "udp-socket", "kernel",
-        "privileged", "policy", "reserved", "address", "family",
-    ]  # fmt: skip
-    Method = Literal["probe", "rules"]
-    # Whose bind rules hold here.
-    Platform = Literal["linux", "windows", "macos", "other"]
+    from portcheck.traits import Traits
+    from portcheck.vocabulary import BlindSpotCode as BlindSpotCode
+    from portcheck.vocabulary import Cause as Cause
+    from portcheck.vocabulary import Condition as Condition
+    from portcheck.vocabulary import Engine as Engine
+    from portcheck.vocabulary import Family as Family
+    from portcheck.vocabulary import Method as Method
+    from portcheck.vocabulary import NoteCode as NoteCode
+    from portcheck.vocabulary import Outcome as Outcome
+    from portcheck.vocabulary import Platform as Platform
+    from portcheck.vocabulary import Protocol as Protocol
+    from portcheck.vocabulary import Role as Role
+    from portcheck.vocabulary import ServiceManager as ServiceManager
+    from portcheck.vocabulary import State as State
+    from portcheck.vocabulary import Supervisor as Supervisor
+    from portcheck.vocabulary import Verdict as Verdict
 
 INFINITY = float("inf")
 # The contract's keys of an owner, in its order; what else is known of the process follows.
@@ -59,10 +58,15 @@ def json_value(value: Any) -> Any:
     return [json_value(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
+# What lets portcheck see more, worded once.
+AS_ROOT = "run portcheck with sudo"
+OUTSIDE = "run portcheck on the host itself, outside this container or sandbox"
+
+
 class BlindSpot(NamedTuple):
     """Something that could change the answer and could not be seen."""
 
-    code: str
+    code: BlindSpotCode
     message: str
     remedy: str | None = None
 
@@ -70,7 +74,7 @@ class BlindSpot(NamedTuple):
 class Note(NamedTuple):
     """True and useful, but no part of the verdict."""
 
-    code: str
+    code: NoteCode
     message: str
 
 
@@ -124,7 +128,7 @@ class Socket(NamedTuple):
 class Container(NamedTuple):
     """The container that a process runs in, or that a proxy process publishes."""
 
-    engine: str  # docker, podman, containerd, cri-o, lxc ...
+    engine: Engine
     id: str | None = None
     name: str | None = None
     image: str | None = None
@@ -150,12 +154,12 @@ class Process(NamedTuple):
     start_ticks: int | None = None  # what tells a PID from its next user (Linux: clock ticks since boot)
     cgroup: str | None = None  # path in the unified hierarchy, or the best of the others
     # Who it is, beyond its PID (see observe.identity and identify):
-    role: str | None = None  # main, worker, proxy, forwarder, service manager ...
+    role: Role | None = None
     service: str | None = None  # apache2.service, W3SVC, com.apple.httpd ...
-    service_manager: str | None = None  # systemd, systemd --user, launchd, windows ...
+    service_manager: ServiceManager | None = None
     activation: str | None = None  # the .socket unit that holds the port for the service
     container: Container | None = None
-    supervisor: str | None = None  # what brings it back: supervisord, pm2, runit ...
+    supervisor: Supervisor | None = None  # what brings it back
     started_by: str | None = None  # the program that it is a child of, where that is not known to bring it back
     supervisor_pid: int | None = None  # of `supervisor` or `started_by`
     supervised: str | None = None  # its name there, as the supervisor's own commands take it
@@ -167,7 +171,7 @@ class Process(NamedTuple):
     script: str | None = None  # what an interpreter runs
     task: str | None = None  # the package script that started it: npm run dev
     forwards: str | None = None  # what a tunnel forwards to
-    condition: tuple[str, ...] = ()  # orphaned, stopped, zombie-parent, deleted-executable
+    condition: tuple[Condition, ...] = ()
 
 
 class LocalAddress(NamedTuple):
@@ -290,6 +294,11 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
+
+    @property
+    def traits(self) -> Traits:
+        """What its operating system does differently from others."""
+        return TRAITS[self.platform]
 
 
 class Owner(NamedTuple):

@@ -12,7 +12,8 @@ from portcheck.model import Bind
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from portcheck.model import Family, Platform, Protocol
+    from portcheck.model import Family, Protocol
+    from portcheck.traits import Traits
 
 V4 = Bind(ANY4, "ipv4")
 V6 = Bind(ANY6, "ipv6", v6only=True)
@@ -50,6 +51,18 @@ PROFILES = {
 ANY_SERVER = Server()
 
 
+class Question(NamedTuple):
+    """What is asked of every port: whether this server could be started there, and how far to look for the answer."""
+
+    server: Server = ANY_SERVER
+    probe: bool = True  # False asks the kernel for its tables alone, and tries no bind
+    verbose: bool = False  # looks into other network namespaces too
+
+
+USUAL = Question()
+TABLES_ALONE = Question(probe=False)
+
+
 def server_for(profile: str | None, *, reuseaddr: bool = True) -> Server:
     """The server of `--as PROFILE`, or any server; raises UsageError for an unknown profile."""
     if profile is None:
@@ -61,11 +74,16 @@ def server_for(profile: str | None, *, reuseaddr: bool = True) -> Server:
     return server if reuseaddr else server._replace(reuseaddr=False, windows_reuseaddr=False)
 
 
-def sets_reuseaddr(server: Server, protocol: Protocol, platform: Platform) -> bool:
+def question_for(profile: str | None, *, reuseaddr: bool = True, probe: bool = True, verbose: bool = False) -> Question:
+    """What the options of a command line ask; raises UsageError for an unknown profile."""
+    return Question(server_for(profile, reuseaddr=reuseaddr), probe, verbose)
+
+
+def sets_reuseaddr(server: Server, protocol: Protocol, traits: Traits) -> bool:
     """Whether this server binds with SO_REUSEADDR: TCP on Unix usually, UDP never unless it is multicast."""
     if protocol == "udp":
         return False
-    return server.windows_reuseaddr if platform == "windows" else server.reuseaddr
+    return server.reuseaddr if traits.reuseaddr_is_usual else server.windows_reuseaddr
 
 
 def wildcard_binds(server: Server, families: tuple[Family, ...]) -> tuple[Bind, ...] | None:

@@ -1,9 +1,8 @@
-"""Holding a port until its server has it: bound here, so that nobody else can take it in between."""
+"""Holds a port until its server has it: bound here, so that nobody else can take it in between."""
 
 from __future__ import annotations
 
 import socket
-import sys
 import time
 
 from portcheck.chooser import NoFreePort
@@ -11,26 +10,28 @@ from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.observe.probe import SO_EXCLUSIVEADDRUSE
+from portcheck.profiles import Question, Server
 from portcheck.target import Endpoint, parse_host, parse_ports
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
-    from typing import Self
+
+    from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis, Protocol
-    from portcheck.profiles import Server
     from portcheck.target import Host
 
     Hold = Callable[[Diagnosis], socket.socket]  # raises OSError
 
 
-PLAIN = server_for(None, reuseaddr=False)  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
-# A bind can be refused by the probe of another portcheck that looks for a port too, and is gone at once.
+PLAIN = Question(Server(reuseaddr=False))  # what is bound without SO_REUSEADDR also loses to TIME_WAIT
+# A bind may be refused by the probe of another portcheck that is looking for a port too; that is gone at once.
 ATTEMPTS = 20
-PROBE_TAKES = 0.001  # seconds, with a good margin
+PROBE_TAKES = 0.001  # seconds, generously
 
 
 class Reservation:
@@ -43,7 +44,7 @@ class Reservation:
 
     def __init__(self, held: socket.socket, host: str) -> None:
         self.socket = held
-        self.host = host  # as it was asked for
+        self.host = host  # as typed
         self.port: int = held.getsockname()[1]
 
     def listen(self, backlog: int = socket.SOMAXCONN) -> socket.socket:
@@ -60,9 +61,9 @@ class Reservation:
 
 
 def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
-    """Binds the first of `candidates` (ports, ranges as "8001-8010") that nobody else holds, and keeps it.
+    """Binds the first of `candidates` (ports, or ranges such as "8001-8010") that nobody else holds, and keeps it.
 
-    `host` is one address (`::` takes IPv4 clients too) or a name, of which the first address is taken.
+    `host` is one address (`::` takes IPv4 clients too) or a name, whose first address is taken.
     Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """
     names = SystemNames()
@@ -74,25 +75,25 @@ def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protoco
     return Reservation(held, host)
 
 
-def first_held(
-    endpoints: Sequence[Endpoint], hold: Hold, server: Server, *, probe: bool = True
-) -> tuple[socket.socket, list[Diagnosis]]:
+def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) -> tuple[socket.socket, list[Diagnosis]]:
     """The socket that `hold` makes for the first port that is free, and why those before it are not.
 
     Raises NoFreePort, which carries the Diagnosis of every candidate.
     """
-    seen: list[Diagnosis] = []
-    for endpoint, diagnosis in zip(endpoints, checks(endpoints, server=server, probe=probe), strict=True):
-        held = _held_or_why_not(endpoint, diagnosis, hold, server)
+    not_free: list[Diagnosis] = []
+    for endpoint, diagnosis in zip(endpoints, checks(endpoints, question)):
+        held = _held_or_why_not(endpoint, diagnosis, hold, question)
         if isinstance(held, socket.socket):
-            return held, seen
-        seen.append(held)
-    one = f"the candidate {seen[0].port} cannot be held" if len(seen) == 1 else None
-    raise NoFreePort(one or f"none of {len(seen)} candidates can be held", seen)
+            return held, not_free
+        not_free.append(held)
+    one = f"the candidate {not_free[0].port} cannot be held" if len(not_free) == 1 else None
+    raise NoFreePort(one or f"none of {len(not_free)} candidates can be held", not_free)
 
 
-def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, server: Server) -> socket.socket | Diagnosis:
-    """Who was faster is told by another look, which may find nobody: then it was somebody's probe."""
+def _held_or_why_not(
+    endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, question: Question
+) -> socket.socket | Diagnosis:
+    """Where the port is taken first, another look tells by whom; it may find nobody: then it was a mere probe."""
     for _ in range(ATTEMPTS):
         if diagnosis.verdict != "free":
             break
@@ -100,12 +101,12 @@ def _held_or_why_not(endpoint: Endpoint, diagnosis: Diagnosis, hold: Hold, serve
             return hold(diagnosis)
         except OSError:
             time.sleep(PROBE_TAKES)
-            diagnosis = next(checks([endpoint], server=server))
+            diagnosis = next(checks([endpoint], question._replace(probe=True)))
     return diagnosis
 
 
 def one_address(host: Host) -> Address:
-    """The address that one socket can be bound to.  Raises UsageError for a host that is no such thing."""
+    """The address that one socket can be bound to.  Raises UsageError for a host that is not a single address."""
     if host.kind != "addresses":
         raise UsageError(f"'{host.text}' is not one address; accepted: 127.0.0.1, 0.0.0.0, ::1, ::, localhost")
     return host.addresses[0]
@@ -118,8 +119,8 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
     try:
         if address.family == "ipv6":
             held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, address.text != "::")
-        if sys.platform == "win32":  # there only this keeps others from binding the port too
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        if HERE.has_exclusive_binds:  # there only this keeps others from binding the port too
+            held.setsockopt(socket.SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1)
         elif reuseaddr:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         scope = socket.if_nametoindex(address.zone) if address.zone else 0
@@ -133,11 +134,11 @@ def bind(address: Address, port: int, protocol: Protocol = "tcp", *, reuseaddr: 
 def listen(held: socket.socket, backlog: int = socket.SOMAXCONN) -> socket.socket:
     """Makes a bound socket listen, with SO_REUSEADDR on Unix.
 
-    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the next start of the
-    server would be refused for a minute.  It is set just before: a socket with it that does not listen yet lets
+    Connections inherit the option, and so does the TIME_WAIT that they leave: without it the server's next start
+    would be refused for a minute.  It is set at the last moment: a socket with it that does not listen yet lets
     others bind the port too.
     """
-    if sys.platform != "win32":
+    if HERE.reuseaddr_is_usual:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.listen(backlog)
     return held

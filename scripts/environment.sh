@@ -1,15 +1,15 @@
-# Sourced by the other scripts: makes a virtual environment for this checkout, once, from nothing but a Python >= 3.11.
+# Sourced by the other scripts: makes a virtual environment for this checkout, once, from nothing but a Python.
 # Everything it has to say goes to stderr, so that stdout stays the command's own.
 
 environment_fail() {
     printf 'portcheck: %s\n' "$1" >&2
-    exit 70
+    exit 1
 }
 
-# environment_python: prints the first Python that is new enough
+# environment_python MINOR: prints the first Python that is at least 3.MINOR
 environment_python() {
-    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+    for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python}; do
+        if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, $1))" >/dev/null 2>&1; then
             command -v "$candidate"
             return
         fi
@@ -17,22 +17,33 @@ environment_python() {
     return 1
 }
 
-# environment_create DIR: an empty virtual environment with pip in it
+# environment_create DIR MINOR: an empty virtual environment with pip in it
 environment_create() {
     if command -v uv >/dev/null 2>&1; then
-        uv venv --quiet --clear --seed --python '>=3.11' "$1" >&2 && return
+        uv venv --quiet --clear --seed --python "${PYTHON:->=3.$2}" "$1" >&2 && return
     fi
-    python=$(environment_python) ||
-        environment_fail "Python 3.11 or later is needed, and none was found; install it, or uv (https://docs.astral.sh/uv/)"
+    python=$(environment_python "$2") ||
+        environment_fail "Python 3.$2 or later is needed, and none was found; install it, or uv (https://docs.astral.sh/uv/)"
     rm -rf "$1"
     "$python" -m venv "$1" >/dev/null 2>&1 && [ -x "$1/bin/pip" ] && return
     rm -rf "$1"
     environment_fail "$python cannot make virtual environments; install its venv module (Debian: apt install python3-venv) or uv"
 }
 
-# environment DIR EXTRAS: an environment with this checkout installed; made again when pyproject.toml has changed
+# environment_pip DIR ARGUMENT...: pip install, which is heard only where it fails
+environment_pip() {
+    directory=$1
+    shift
+    said=$("$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$@" 2>&1) && return
+    printf '%s\n' "$said" >&2
+    environment_fail "pip could not install portcheck and what it needs (see above)"
+}
+
+# environment DIR LOCK MINOR: an environment with what requirements/LOCK.txt names, in exactly these versions, and this
+# checkout installed; made again when either has changed
 environment() {
-    stamp="$(cksum <"$checkout/pyproject.toml") $2 $checkout"
+    lock=$checkout/requirements/$2.txt
+    stamp="$(cat "$checkout/pyproject.toml" "$lock" | cksum) $checkout"
     [ "$(cat "$1/stamp" 2>/dev/null)" = "$stamp" ] && return
     mkdir -p "$(dirname "$1")"
     (
@@ -40,11 +51,10 @@ environment() {
         if command -v flock >/dev/null 2>&1; then flock 9; fi
         [ "$(cat "$1/stamp" 2>/dev/null)" = "$stamp" ] && exit
         echo "portcheck: setting up $1 (once)" >&2
-        environment_create "$1"
-        # The commands that an old pip installs import re, a tenth of a whole run; where this fails, the next line tells.
-        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip >/dev/null 2>&1 || true
-        "$1/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$checkout$2" >&2 ||
-            environment_fail "pip could not install portcheck and what it needs (see above)"
+        environment_create "$1" "$3"
+        # pip is one of the packages: the commands that an old one installs import re, a tenth of a whole run
+        environment_pip "$1" --no-deps --require-hashes --requirement "$lock"
+        environment_pip "$1" --no-deps --no-build-isolation --editable "$checkout"
         printf '%s\n' "$stamp" >"$1/stamp"
     ) 9>"$1.lock" || exit $?
 }

@@ -76,6 +76,31 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
     return found
 
 
+def rooms() -> dict[str, set[str]]:
+    """The same between rooms: a room is a module in the root, or a folder with all that is in it."""
+    arrows: dict[str, set[str]] = {}
+    for name, targets in graph().items():
+        room = name.partition(".")[0]
+        arrows.setdefault(room, set()).update({target.partition(".")[0] for target in targets} - {room})
+    return arrows
+
+
+def floors(arrows: Mapping[str, set[str]]) -> int:
+    """How many floors there are if every room stands right above the highest that it imports; circles share one."""
+    together = {room: group[0] for group in circles(arrows) for room in group}
+    height: dict[str, int] = {}
+
+    def stand(room: str) -> int:
+        if room not in height:
+            height[room] = 0
+            members = [one for one in arrows if together.get(one, one) == together.get(room, room)]
+            below = {target for one in members for target in arrows[one]} - set(members)
+            height[room] = 1 + max(map(stand, below), default=0)
+        return height[room]
+
+    return max(map(stand, arrows))
+
+
 def function_lengths() -> list[int]:
     """Lines of every function, in ascending order."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -131,6 +156,11 @@ def main() -> None:
     root = [name for name in names if "." not in name and names[name].parent == PACKAGE]
     print(f"files {len(names)}, in the root {len(root)}, folders {len({path.parent for path in names.values()}) - 1}")
     print(f"circles {len(circles(arrows))}, of {[len(group) for group in circles(arrows)]} files")
+    between = rooms()
+    back = sum(len(between[room] & set(group)) for group in circles(between) for room in group)
+    print(
+        f"rooms {len(between)}, floors {floors(between)}, arrows {sum(map(len, between.values()))}, in circles {back}"
+    )
     p90 = lengths[len(lengths) * 9 // 10]
     print(f"functions {len(lengths)}: median {statistics.median(lengths):.0f} lines, p90 {p90}, longest {lengths[-1]}")
     server = subprocess.Popen(

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.hosts import Host, package_for_everyone
+from hypothesis import HealthCheck, settings
+from support.namespaces import Host
+from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
 from support.rigs.systemd_host import systemd_host, systemd_root
 
@@ -17,6 +19,11 @@ __all__ = ["docker_engine", "systemd_host", "systemd_root"]
 
 # What a skip says when this machine lacks something that could be had.
 WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
+# PORTCHECK_HYPOTHESIS chooses one.  No deadlines anywhere: on a busy machine they tell of the machine.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+settings.load_profile(os.environ.get("PORTCHECK_HYPOTHESIS", "default"))
 _REPORT = pytest.StashKey[list[str]]()
 
 
@@ -64,7 +71,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def for_everyone() -> Iterator[list[str]]:
-    """portcheck as other users can run it: plain `check`, `pick` and `list` lines."""
+    """portcheck as other users can run it."""
     with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
         yield argv
 

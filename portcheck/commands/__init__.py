@@ -10,7 +10,6 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
-    WaitRequest,
 )
 
 if TYPE_CHECKING:
@@ -19,32 +18,30 @@ if TYPE_CHECKING:
 
 def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
     """Runs the command that a request is for; its exit code.  Each is imported only when it is asked for."""
-    match request:
-        case CheckRequest():
-            from portcheck.commands import check
+    if isinstance(request, CheckRequest):
+        from portcheck.commands import check
 
-            return check.run(request)
-        case ListRequest():
-            from portcheck.commands import listing
+        return check.run(request)
+    if isinstance(request, ListRequest):
+        from portcheck.commands import listing
 
-            return listing.run(request)
-        case PickRequest():
-            from portcheck.commands import pick
+        return listing.run(request)
+    if isinstance(request, PickRequest):
+        from portcheck.commands import pick
 
-            return pick.run(request)
-        case PreflightRequest():
-            from portcheck.commands import preflight
+        return pick.run(request)
+    if isinstance(request, PreflightRequest):
+        from portcheck.commands import preflight
 
-            return preflight.run(request)
-        case RunRequest():
-            from portcheck.commands import run
+        return preflight.run(request)
+    if isinstance(request, RunRequest):
+        from portcheck.commands import run
 
-            return run.run(request)
-        case StopRequest():
-            from portcheck.commands import stop
+        return run.run(request)
+    if isinstance(request, StopRequest):
+        from portcheck.commands import stop
 
-            return stop.run(request)
-        case WaitRequest():
-            from portcheck.commands import wait
+        return stop.run(request)
+    from portcheck.commands import wait
 
-            return wait.run(request)
+    return wait.run(request)

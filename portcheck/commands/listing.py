@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.listing import Filter, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -12,7 +13,7 @@ from portcheck.render import plain, stream
 from portcheck.target import parse_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from portcheck.listing import Listing
     from portcheck.model import Protocol
@@ -27,7 +28,7 @@ def run(request: ListRequest) -> int:
     with progress("reading the socket table"):
         listing = list_sockets(wanted)
     _print(listing, request)
-    return 0
+    return exit_codes.DONE
 
 
 def _filter(request: ListRequest) -> Filter:
@@ -42,7 +43,9 @@ def _filter(request: ListRequest) -> Filter:
 def _print(listing: Listing, request: ListRequest) -> None:
     stream.write(_lines(listing, request))
     if request.face != "json":
-        stream.write(_unseen(listing), sys.stderr)
+        from portcheck.render.words import unseen
+
+        stream.write(unseen(listing.blind_spots), sys.stderr)
 
 
 def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
@@ -52,7 +55,7 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         from portcheck.render.json_documents import dumps, list_document
 
         return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
-    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+    if request.face == "plain" or not stream.can_be_drawn_on(sys.stdout):
         return plain.listing(listing.sockets, listing.processes, remote=request.all)
     from portcheck.render import terminal
 
@@ -63,8 +66,3 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         width=stream.width(sys.stdout, os.environ),
         colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
     )
-
-
-def _unseen(listing: Listing) -> Iterator[str]:
-    for spot in listing.blind_spots:
-        yield f"not seen: {spot.message}" + (f" ({spot.remedy})" if spot.remedy else "")

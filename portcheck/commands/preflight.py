@@ -6,23 +6,19 @@ import os
 import sys
 from pathlib import Path
 
+from portcheck import exit_codes
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.preflight import PreflightError, read
-from portcheck.preflight.check import Looker
-from portcheck.preflight.judge import PreflightReport, Project, asked, exit_code, judge
+from portcheck.preflight.check import check
+from portcheck.preflight.project import project_of
 from portcheck.render import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from portcheck.preflight import Reading
+    from portcheck.preflight.judge import PreflightReport
     from portcheck.requests import PreflightRequest
-
-FINE, UNKNOWN = 0, 3
-SEARCHED = (
-    "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
-)
 
 
 def run(request: PreflightRequest) -> int:
@@ -34,8 +30,8 @@ def run(request: PreflightRequest) -> int:
         raise
     if not request.quiet:
         stream.write(_lines(report, request))
-    unknown = not report.complete and (request.strict or not report.findings)
-    return exit_code(report.findings) or (UNKNOWN if unknown else FINE)
+    statuses = [finding.status for finding in report.findings]
+    return exit_codes.of_preflight(statuses, complete=report.complete, strict=request.strict)
 
 
 def preflight(request: PreflightRequest) -> PreflightReport:
@@ -47,44 +43,9 @@ def preflight(request: PreflightRequest) -> PreflightReport:
         raise UsageError(f"{request.directory}: no such directory")
     with progress("reading what the project declares"):
         reading = read(request.files, directory=directory, docker=request.docker)
-    declarations = asked(reading.declarations)
-    disabled = tuple(each for each in reading.declarations if not each.enabled)
-    if not declarations and not reading.unresolved:
-        raise _nothing(reading, directory)
+    project = project_of(request.files, directory, reading.declarations)
     with progress("checking the declared ports"):
-        findings = judge(declarations, Looker(declarations, probe=request.probe), _project(request, reading))
-    return PreflightReport(reading.files, findings, disabled, reading.unresolved)
-
-
-def _project(request: PreflightRequest, reading: Reading) -> Project:
-    """How what the project runs already is known: by its directories, and by what Compose calls it."""
-    named = [Path(file) for file in request.files]
-    places = [path if path.is_dir() else _above(path) for path in named] or [Path(request.directory)]
-    # Everything runs somewhere below these, and much of a user's below the other.
-    too_wide = {os.path.realpath("/"), os.path.realpath(Path.home())}
-    directories = dict.fromkeys(os.path.realpath(place) for place in places)
-    return Project(
-        tuple(directory for directory in directories if directory not in too_wide),
-        frozenset(each.compose_project for each in reading.declarations if each.compose_project),
-    )
-
-
-def _above(path: Path) -> Path:
-    """The directory of the project that a file belongs to."""
-    folder = path.absolute().parent
-    return folder.parent if folder.name == ".devcontainer" else folder
-
-
-def _nothing(reading: Reading, directory: Path) -> UsageError:
-    if reading.declarations:
-        profiles = ",".join(dict.fromkeys(name for each in reading.declarations for name in each.compose_profiles))
-        return UsageError(
-            "nothing to check: only services of Compose profiles that are off declare ports",
-            f"switch them on: COMPOSE_PROFILES={profiles} portcheck preflight",
-        )
-    if reading.files:
-        return UsageError(f"nothing to check: no port is declared in {', '.join(reading.files)}", SEARCHED)
-    return UsageError(f"nothing to check: no file in {directory.absolute()} declares ports", SEARCHED)
+        return check(reading, project, directory, probe=request.probe)
 
 
 def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:

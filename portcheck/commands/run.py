@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import sys
 
+from portcheck import exit_codes
 from portcheck.chooser import NoFreePort, order
-from portcheck.commands.pick import skipped
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
-from portcheck.profiles import server_for
+from portcheck.profiles import question_for
 from portcheck.render import stream
+from portcheck.render.pick import skipped
+from portcheck.render.run import NEVER_LISTENED, afterwards, not_ready
 from portcheck.reservation import one_address
-from portcheck.run.attempt import attempt, end_as
+from portcheck.run.attempt import CHILDREN, attempt
 from portcheck.run.choose_port import Wish, take
 from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
-from portcheck.run.monitor import Witness
+from portcheck.run.monitor import Monitor
 from portcheck.run.port_file import PortFile
 from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +30,6 @@ if TYPE_CHECKING:
     from portcheck.requests import RunRequest
     from portcheck.run.attempt import Ending
     from portcheck.run.choose_port import Place
-
-TIME_IS_UP, NEVER_LISTENED = 124, 125
 
 
 def run(request: RunRequest) -> int:
@@ -46,7 +47,7 @@ def run(request: RunRequest) -> int:
 def _refuse(request: RunRequest) -> None:
     if not request.env or "=" in request.env:
         raise UsageError(f"'{request.env}' is no name for an environment variable")
-    if request.listen and sys.platform == "win32":
+    if request.listen and not HERE.forks:
         raise UsageError("--listen hands over a file descriptor, which Windows does not have")
 
 
@@ -61,9 +62,8 @@ class _Runner:
             hosts=(EVERY,) if request.everywhere else (host,),
             address=one_address(host),
             host=request.host,
-            server=server_for(request.profile, reuseaddr=request.reuseaddr),
+            question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
             listen=request.listen,
-            probe=request.probe,
         )
         self._left = order(port for text in request.candidates for port in parse_ports(text, names))
         if request.strict:
@@ -74,7 +74,7 @@ class _Runner:
         """The last attempt.  Raises NoFreePort or CannotStart before the first."""
         ending = self._attempt()
         for _ in range(self._request.retries):
-            if not _may_be_repeated(ending):
+            if not ending.may_be_repeated:
                 break
             try:
                 ending = self._attempt()
@@ -90,17 +90,15 @@ class _Runner:
             self._announce(place.port)
         ending = attempt(
             self._launch(place),
-            Witness(place, self._tell),
+            Monitor(place, self._tell),
             self._tell,
             until_ready=request.timeout if request.wait_ready else None,
         )
         if ending.how == "ready":
             self._announce(place.port)
             self.file.keep = True
-        if ending.taken_by:
-            self._tell(f"port {place.port} was taken meanwhile: {ending.taken_by.message}")
-        elif ending.failed_at_once and place.listener:
-            self._tell("with --listen fd 3 is the listening socket already: a server that binds the port is refused")
+        for text in afterwards(ending, place):
+            self._tell(text)
         return ending
 
     def _take(self) -> Place:
@@ -116,8 +114,8 @@ class _Runner:
     def _launch(self, place: Place) -> Launch:
         request = self._request
         command = with_port(request.command, place.port, place.host)
-        if place.listener and (said := caveat(command)):
-            self._tell(said)
+        if place.listener and (warning := caveat(command)):
+            self._tell(warning)
         return Launch(
             command,
             {**os.environ, request.env: str(place.port)},
@@ -135,12 +133,12 @@ class _Runner:
     def end(self, ending: Ending) -> int:
         """The exit code; does not return where the command died of a signal."""
         if ending.how == "timeout":
-            self._tell(f"not ready within {self._request.timeout:g} s, and ended for that")
-            return TIME_IS_UP
+            self._tell(not_ready(self._request.timeout))
+            return exit_codes.TIME_IS_UP
         if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
-            self._tell("the command has ended, and was never seen to listen")
-            return NEVER_LISTENED
-        return end_as(ending.code)
+            self._tell(NEVER_LISTENED)
+            return exit_codes.NOT_STARTED
+        return CHILDREN.end_as(ending.code)
 
     def _tell(self, text: str) -> None:
         if not self._request.quiet:
@@ -149,8 +147,3 @@ class _Runner:
     def _tell_lines(self, lines: Iterable[str]) -> None:
         if not self._request.quiet:
             stream.write(lines, sys.stderr)
-
-
-def _may_be_repeated(ending: Ending) -> bool:
-    """Only where a stranger is known to have the port: running a command twice repeats what it does."""
-    return ending.taken_by is not None and any(owner.pid for owner in ending.taken_by.owners)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-from portcheck.diagnosis.pipeline import checks
+from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
+from portcheck.render.progress import progress
 from portcheck.render.stop import conclusion, intention, wrapped
-from portcheck.stop.outcome import Report, report, untouched
+from portcheck.stop.execute import asker, carry_out, settle
+from portcheck.stop.outcome import not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import plan
+from portcheck.stop.watch import Watch
 from portcheck.target import parse_targets
 
 if TYPE_CHECKING:
@@ -20,12 +23,9 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Protocol
     from portcheck.requests import StopRequest
-    from portcheck.stop.outcome import Doing, Outcome
+    from portcheck.stop.outcome import Report
     from portcheck.stop.plan import Plan
     from portcheck.target import Endpoint
-
-DONE, NOT_FREE, UNKNOWN = 0, 1, 3
-SUCCESSES: tuple[Outcome, ...] = ("free", "already-free", "planned")
 
 
 def run(request: StopRequest) -> int:
@@ -37,45 +37,43 @@ def run(request: StopRequest) -> int:
         from portcheck.render.json_documents import dumps, stop_document
 
         stream.write([dumps(stop_document(reports))])
-    return exit_code(found.outcome for found in reports)
-
-
-def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """1 where a port is known not to be free, 3 where that could not be told of one."""
-    failures = set(outcomes).difference(SUCCESSES)
-    if failures - {"unknown"}:
-        return NOT_FREE
-    return UNKNOWN if failures else DONE
+    return exit_codes.of_stop(stopped.outcome for stopped in reports)
 
 
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
-    from portcheck.stop.execute import asker
+    stopped = _freed(endpoint, request)
+    if not request.json:
+        _say(conclusion(stopped))
+    return stopped
 
-    before = _look(endpoint)
+
+def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
+    watch = Watch(endpoint)
+    before = watch.diagnosis
     asking = asker(before)
     intended = plan(before, asking, everything=request.all, pid=request.pid)
     if not intended.steps:
-        found = untouched(before, intended)
-    elif not (refused := _without_consent(before, intended, request)):
-        found = report(before, intended, _carried_out(endpoint, before, intended, request), asking.uid)
-    else:
-        found = refused
-    if not request.json:
-        _say(conclusion(found))
-    return found
+        return untouched(before, intended)
+    _say(intention(before, intended, force=request.force), sys.stderr if request.json else sys.stdout)
+    withheld = _without_consent(before, intended, request)
+    if withheld:
+        return withheld
+    with progress(f"stopping what holds port {endpoint.port}"):
+        done = carry_out(intended, watch, timeout=request.timeout, force=request.force)
+    with progress(f"watching whether port {endpoint.port} stays free"):
+        done = settle(done, watch, request.settle)
+    return report(before, intended, done, asking.uid)
 
 
 def _without_consent(before: Diagnosis, intended: Plan, request: StopRequest) -> Report | None:
-    """Why it ends before anything was done; None where it goes on."""
-    _say(intention(before, intended, force=request.force), sys.stderr if request.json else sys.stdout)
+    """The report of a plan that is not carried out; None where it is."""
     if request.dry_run:
-        return Report("planned", "Nothing was done (--dry-run).", before, intended)
+        return not_done("planned", before, intended)
     if request.yes:
         return None
     if not (stream.is_terminal(sys.stdin) and stream.is_terminal(sys.stderr)):
-        intended = intended._replace(refusal="there is no terminal to ask, and --yes was not given")
-        return untouched(before, intended)
-    return None if _agrees() else Report("declined", "Nothing was done.", before, intended)
+        return unconfirmed(before, intended)
+    return None if _agrees() else not_done("declined", before, intended)
 
 
 def _agrees() -> bool:
@@ -91,23 +89,6 @@ def _agrees() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _carried_out(endpoint: Endpoint, before: Diagnosis, intended: Plan, request: StopRequest) -> Doing:
-    from portcheck.render.progress import progress
-    from portcheck.stop.execute import carry_out, settle
-
-    def look() -> Diagnosis:
-        return _look(endpoint)
-
-    with progress(f"stopping what holds port {endpoint.port}"):
-        done = carry_out(intended, before, look, timeout=request.timeout, force=request.force)
-    with progress(f"watching whether port {endpoint.port} stays free"):
-        return settle(done, look, request.settle)
-
-
 def _say(lines: Iterable[str], to: TextIO | None = None) -> None:
     to = to or sys.stdout
     stream.write(wrapped(lines, stream.width(to, os.environ)) if stream.is_terminal(to) else lines, to)
-
-
-def _look(endpoint: Endpoint) -> Diagnosis:
-    return next(checks([endpoint]))

@@ -44,7 +44,7 @@ def examine(
     endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server, probe: Prober | None
 ) -> tuple[Row, ...]:
     """A row for every way to bind.  `sockets` are those on this port; `probe` is None for `--no-probe`."""
-    reuseaddr = sets_reuseaddr(server, endpoint.protocol, scene.platform)
+    reuseaddr = sets_reuseaddr(server, endpoint.protocol, scene.traits)
     return tuple(
         _row(bind, endpoint, sockets, scene, probe, reuseaddr=reuseaddr)
         for bind in ways_to_bind(endpoint, scene, server)
@@ -77,7 +77,7 @@ def _row(
     asked = request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False)
     if probe is None:
         spoken = _by_rules(expected)
-    elif scene.platform == "windows":
+    elif scene.traits.has_exclusive_binds:
         spoken = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
     elif asked.protocol == "udp":
         spoken = _ask_udp(asked, expected, probe)
@@ -108,7 +108,7 @@ def _error(outcome: Outcome, spoken: Spoken, scene: Scene) -> str | None:
 
 def _errno(name: str, scene: Scene) -> str:
     """Winsock's name of it on Windows."""
-    return f"WSA{name}" if scene.platform == "windows" else name
+    return scene.traits.errno_prefix + name
 
 
 def _all(prediction: Prediction) -> tuple[int, ...]:
@@ -134,7 +134,7 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
         return Probe("unsupported", _errno("EAFNOSUPPORT", scene))
     if bind.address in scene.absent or _tentative(bind, scene):
         return Probe("not-available", _errno("EADDRNOTAVAIL", scene))
-    if scene.platform == "linux" and endpoint.protocol == "tcp" and is_multicast6(bind.address):
+    if not scene.traits.multicast_streams_bind and endpoint.protocol == "tcp" and is_multicast6(bind.address):
         return Probe("not-available", "EINVAL")  # __inet6_bind: none on a stream socket
     policy = scene.policy
     exempt = policy.wildcards_exempt and is_wildcard(bind.address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.model import BlindSpot
+from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,12 +10,8 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Row, Scene, Socket
 
-SUDO = "run portcheck with sudo"
 # Gaps in the table that cannot change a port's answer once a socket that is seen refuses it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
-# Nor once every bind has gone through: on Windows one with SO_EXCLUSIVEADDRUSE, which meets sockets that are bound
-# without listening; on macOS one over the sockets of other users, which refuse it whatever their options are.
-SETTLED_BY_BINDS = {"windows": ("bound-not-visible",), "macos": ("processes-hidden",)}
 
 
 def blind_spots(
@@ -25,7 +21,7 @@ def blind_spots(
     table = scene.tables[finding.protocol].blind_spots
     taken = any(row.blocked_by for row in rows)
     settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
-    moot = (ONLY_WHERE_OPEN if taken else ()) + (SETTLED_BY_BINDS.get(scene.platform, ()) if settled else ())
+    moot = (ONLY_WHERE_OPEN if taken else ()) + (scene.traits.settled_by_binds if settled else ())
     spots = [spot for spot in table if spot.code not in moot]
     spots += scene.blind_spots
     spots += _exclusions(finding, scene)
@@ -36,11 +32,11 @@ def blind_spots(
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
-    remedy = SUDO if scene.uid else "ask on the host itself, outside of this container, namespace or sandbox"
+    remedy = AS_ROOT if scene.uid else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
-        None if scene.platform == "windows" else remedy,
+        remedy if scene.traits.has_sudo else None,
     )
 
 

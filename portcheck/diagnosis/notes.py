@@ -108,7 +108,7 @@ def _heirs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
 
 
 def _other_system(scene: Scene) -> Iterator[Note]:
-    if scene.platform == "other":
+    if not scene.traits.rules_are_known:
         yield Note(
             "psutil-alone",
             "of this system portcheck knows what psutil tells and what a bind says, but not its bind rules",

@@ -8,34 +8,32 @@ from portcheck.diagnosis.verdict import diagnose, relevant
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
-from portcheck.profiles import ANY_SERVER
+from portcheck.profiles import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from portcheck.model import Diagnosis, Protocol, Row, Scene, Socket
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Endpoint
 
     Sockets = dict[tuple[Protocol, int], list[Socket]]
 
 
-def checks(
-    endpoints: Sequence[Endpoint], *, server: Server = ANY_SERVER, probe: bool = True, verbose: bool = False
-) -> Iterator[Diagnosis]:
+def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
     """A diagnosis for each endpoint, in order, as it is asked for; the host is looked at once for all of them.
 
-    `probe` False asks the kernel for its tables alone.  Raises PortcheckError where nothing can be seen at all.
+    Raises PortcheckError where nothing can be seen at all.
     """
-    for endpoint, finding, view in _findings(endpoints, server, probe=probe, verbose=verbose):
+    for endpoint, finding, view in _findings(endpoints, question):
         yield view.numbered(finding, endpoint)
 
 
-def summaries(endpoints: Sequence[Endpoint], *, server: Server = ANY_SERVER, probe: bool = True) -> Iterator[Diagnosis]:
+def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
     """The same for people: neighbours that are free and differ in nothing but the port are one, for all of them."""
     first: Diagnosis | None = None
     last, before = 0, None
-    for endpoint, finding, view in _findings(endpoints, server, probe=probe):
+    for endpoint, finding, view in _findings(endpoints, question):
         if first and finding is before and endpoint.port == last + 1 and speaks_of_ports(first):
             last += 1
             continue
@@ -46,11 +44,9 @@ def summaries(endpoints: Sequence[Endpoint], *, server: Server = ANY_SERVER, pro
         yield together(first, last)
 
 
-def _findings(
-    endpoints: Sequence[Endpoint], server: Server, *, probe: bool, verbose: bool = False
-) -> Iterator[tuple[Endpoint, Diagnosis, View]]:
+def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tuple[Endpoint, Diagnosis, View]]:
     """What was found for each, and in which view; one and the same finding for ports that differ in nothing else."""
-    view = View(_look(endpoints, server, probe=probe, verbose=verbose), server, probe=probe)
+    view = View(_look(endpoints, question), question)
     for endpoint in endpoints:
         if known := view.known(endpoint):
             yield endpoint, known, view
@@ -58,12 +54,12 @@ def _findings(
         rows = view.rows(endpoint)
         if any(row.disagreement for row in rows):
             # Most likely a socket came or went between the two: look again before taking it for the kernel's quirk.
-            again = View(_look([endpoint], server, probe=probe, verbose=verbose), server, probe=probe)
+            again = View(_look([endpoint], question), question)
             yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
             continue
         closer = _look_closer(view.scene, endpoint) if unexplained(rows) else None
         if closer:
-            view = View(closer, server, probe=probe)
+            view = View(closer, question)
             rows = view.rows(endpoint)
         yield endpoint, view.finding(endpoint, rows), view
 
@@ -74,15 +70,15 @@ def _look_closer(scene: Scene, endpoint: Endpoint) -> Scene | None:
     return look_closer(scene, endpoint)
 
 
-def _look(endpoints: Sequence[Endpoint], server: Server, *, probe: bool, verbose: bool) -> Scene:
+def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
     def enough(scene: Scene) -> bool:
         sockets = by_port(scene)
         return all(
-            explained(endpoint, sockets.get((endpoint.protocol, endpoint.port), []), scene, server)
+            explained(endpoint, sockets.get((endpoint.protocol, endpoint.port), []), scene, question.server)
             for endpoint in endpoints
         )
 
-    return look(endpoints, may_bind=probe, enough=enough, verbose=verbose)
+    return look(endpoints, may_bind=question.probe, enough=enough, verbose=question.verbose)
 
 
 class View:
@@ -91,10 +87,10 @@ class View:
     On most ports of a range there is nothing: they differ in nothing but the number, and share one finding.
     """
 
-    def __init__(self, scene: Scene, server: Server, *, probe: bool) -> None:
+    def __init__(self, scene: Scene, question: Question) -> None:
         self.scene = scene
-        self.server = server
-        self.probe = try_bind if probe else None
+        self.server = question.server
+        self.probe = try_bind if question.probe else None
         self.sockets = by_port(scene)
         # of either protocol: a UDP holder is a note for TCP
         self.busy = {port for _, port in self.sockets}

@@ -19,17 +19,10 @@ def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Serve
         server = server._replace(call=None)  # the call that is known is for TCP, and names no host
     if server.call:
         subject = server.call.format(port=finding.port)
-    match finding.verdict:
-        case "free":
-            return _free(subject, finding, rows, scene, server)
-        case "in-use":
-            return _in_use(subject, finding, rows, scene, server)
-        case "denied":
-            return _denied(subject, finding, rows, scene, server)
-        case "unavailable":
-            return _unavailable(subject, finding, rows, scene, server)
-        case "unknown":
-            return _unknown(subject, finding, server)
+    if finding.verdict == "unknown":
+        return _unknown(subject, finding, server)
+    sentences = {"free": _free, "in-use": _in_use, "denied": _denied, "unavailable": _unavailable}
+    return sentences[finding.verdict](subject, finding, rows, scene, server)
 
 
 def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
@@ -65,9 +58,7 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     if ports:
         kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
         return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
-    if scene.platform == "windows":
-        return f"Windows refuses it ({error})"
-    return f"a security policy or sandbox refuses it ({error})"
+    return f"{scene.traits.refuses_by} refuses it ({error})"
 
 
 def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:

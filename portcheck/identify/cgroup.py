@@ -21,15 +21,19 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.model import Engine, ServiceManager
 
-SYSTEM, USER, INSIDE = "systemd", "systemd --user", "systemd in a container"
+
+SYSTEM: ServiceManager = "systemd"
+USER: ServiceManager = "systemd --user"
+INSIDE: ServiceManager = "systemd in a container"
 
 
 class Placement(NamedTuple):
     """What a cgroup path says; None is what it does not."""
 
     service: str | None = None
-    service_manager: str | None = None  # systemd, systemd --user, systemd in a container
+    service_manager: ServiceManager | None = None
     user_id: int | None = None  # whose user manager, where it is one's
     socket_unit: str | None = None  # the path is that of a .socket unit
     scope: str | None = None
@@ -71,7 +75,7 @@ def _nested_systemd(parts: Sequence[str]) -> tuple[int, Container | None]:
 
     for at in range(1, len(parts)):
         if parts[at] == "system.slice" or (parts[at] == "init.scope" and not parts[at - 1].startswith("user@")):
-            engine = "systemd-nspawn" if parts[at - 1] == "payload" else "unknown"
+            engine: Engine = "systemd-nspawn" if parts[at - 1] == "payload" else "unknown"
             return at - 1, Container(engine)
     return -1, None
 
@@ -98,7 +102,7 @@ FULL_ID = 64  # hexadecimal digits of an id by the OCI engines
 SHORTEST_ID = 12
 POD_UID = 32  # hexadecimal digits, with or without separators
 # The word before the id, in `docker-ID.scope` (systemd driver) or `libpod-ID` (cgroupfs driver).
-ENGINES = {
+ENGINES: dict[str, Engine] = {
     "docker": "docker",
     "libpod": "podman",
     "libpod-payload": "podman",
@@ -107,7 +111,7 @@ ENGINES = {
     "crio": "cri-o",
 }
 # The directory above a bare id.
-PARENTS = {
+PARENTS: dict[str, Engine] = {
     "docker": "docker",
     "ecs": "docker",
     "default": "containerd",

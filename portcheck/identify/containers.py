@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from portcheck.model import Process, Protocol, Socket
+    from portcheck.model import Engine, Process, Protocol, Socket
 
 
 WILDCARDS = ("", "0.0.0.0", "::")  # what engines write for every address
@@ -41,7 +41,7 @@ class Inspected(NamedTuple):
         )
 
 
-def read_inspected(engine: str, text: str) -> tuple[Inspected, ...]:
+def read_inspected(engine: Engine, text: str) -> tuple[Inspected, ...]:
     """The JSON list that `container inspect` prints; what is not understood is left out."""
     import json
 
@@ -53,7 +53,7 @@ def read_inspected(engine: str, text: str) -> tuple[Inspected, ...]:
     return tuple(_inspected(engine, entry) for entry in entries if isinstance(entry, dict))
 
 
-def _inspected(engine: str, entry: dict[str, Any]) -> Inspected:
+def _inspected(engine: Engine, entry: dict[str, Any]) -> Inspected:
     """docker writes `"Name": "/web"` and the image in Config, podman `"Name": "web"` and ImageName."""
     config, host = _part(entry, "Config"), _part(entry, "HostConfig")
     labels = _part(config, "Labels")
@@ -113,7 +113,7 @@ class Proxy(NamedTuple):
 
 # dockerd itself listens for swarm services and with userland-proxy=false; rootlesskit, slirp4netns and pasta
 # are used apart from containers too.
-ENGINES: Mapping[str, tuple[str, bool]] = {
+ENGINES: Mapping[str, tuple[Engine, bool]] = {
     "docker-proxy": ("docker", True),
     "rootlesskit-docker-proxy": ("docker", True),
     "rootlesskit": ("docker", False),

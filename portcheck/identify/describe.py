@@ -10,11 +10,11 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcheck.model import Container, Process, Socket
+    from portcheck.model import Condition, Container, Process, Role, Socket
 
 
 SHORT_ID = 12  # what engines themselves show of an id
-CONDITIONS = {
+CONDITIONS: dict[Condition, str] = {
     "orphaned": "its parent is gone",
     "stopped": "stopped",
     "ended": "has ended",
@@ -22,7 +22,7 @@ CONDITIONS = {
     "deleted-executable": "its program file was replaced or deleted",
 }
 INLINE = ("-c", "-e", "-p", "-")  # a program given on the command line or by stdin says nothing by its option
-ROLES = {"main": "main process ", "worker": "worker "}
+ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
 
 
 def who(process: Process, now: float) -> str:
@@ -70,7 +70,7 @@ def container(container: Container) -> str:
 def _program(process: Process) -> str:
     """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
     told = f"{_name(process)} to {process.forwards}" if process.forwards else _name(process)
-    return ROLES.get(process.role or "", "") + told
+    return ROLES.get(process.role, "") + told
 
 
 def _name(process: Process) -> str:
@@ -88,7 +88,7 @@ def _details(process: Process, now: float) -> Iterator[str]:
         yield from _origin(process)
     if process.started_at is not None:
         yield f"since {since(process.started_at, now)}"
-    yield from (CONDITIONS[word] for word in process.condition if word in CONDITIONS)
+    yield from map(CONDITIONS.__getitem__, process.condition)
 
 
 def _origin(process: Process) -> Iterator[str]:

@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from portcheck.model import Process, Protocol, Socket
+    from portcheck.model import Process, Protocol, ServiceManager, Socket
 
-LAUNCHD, LAUNCHD_PID = "launchd", 1
-MACOS = "macOS"  # the manager of what is part of the system and turned off in its settings
+LAUNCHD: ServiceManager = "launchd"
+LAUNCHD_PID = 1
+MACOS: ServiceManager = "macOS"  # the manager of what is part of the system and turned off in its settings
 AIRPLAY, AIRPLAY_PORTS = "AirPlay Receiver", frozenset((5000, 7000))
 AIRPLAY_PROGRAM = "ControlCenter"  # since macOS 12
 SYSTEM = "system"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from portcheck.identify.containers import Inspected
     from portcheck.identify.systemd import SocketUnit
-    from portcheck.model import Container, Process, Socket
+    from portcheck.model import Container, Engine, Process, Socket
 
 
 class Subject(NamedTuple):
@@ -29,7 +29,7 @@ class Manager(NamedTuple):
     user_id: int | None = None
 
 
-def engine_of(process: Process, uid: int | None) -> str | None:
+def engine_of(process: Process, uid: int | None) -> Engine | None:
     """The engine whose tool may know more of him, as user `uid` runs it; usually None.
 
     Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's

@@ -9,7 +9,6 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from portcheck.identify.facts import ProjectFile
 
@@ -36,12 +35,12 @@ def project(files: tuple[ProjectFile, ...]) -> Project | None:
 
 
 def _name(read: Reader, text: bytes) -> str | None:
-    """None where the file is broken, or does not tell."""
+    """None where the file is broken, or does not tell, or is TOML that this Python cannot read."""
     try:
-        told = read(text.decode("utf-8-sig"))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        value = read(text.decode("utf-8-sig"))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ModuleNotFoundError):
         return None
-    return told if isinstance(told, str) and told.strip() else None
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _json(text: str) -> object:
@@ -51,18 +50,16 @@ def _json(text: str) -> object:
 
 
 def _pyproject(text: str) -> object:
-    document = _toml(text)
+    from portcheck.toml import loads
+
+    document = loads(text)
     return document.get("project", {}).get("name") or document["tool"]["poetry"]["name"]
 
 
 def _cargo(text: str) -> object:
-    return _toml(text)["package"]["name"]
+    from portcheck.toml import loads
 
-
-def _toml(text: str) -> Mapping[str, Any]:
-    import tomllib
-
-    return tomllib.loads(text)
+    return loads(text)["package"]["name"]
 
 
 def _go(text: str) -> object:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from portcheck.identify.facts import Facts
-    from portcheck.model import Process, Socket
+    from portcheck.model import Condition, Process, Role, Socket
 
 
 # What prefork servers write over their command lines (setproctitle): `nginx: master process /usr/sbin/nginx`,
@@ -21,7 +21,7 @@ MAIN_WORDS = frozenset(("master", "main", "Master"))
 WORKER_WORDS = frozenset(("worker", "pool", "Worker"))
 
 
-def role(facts: Facts) -> str | None:
+def role(facts: Facts) -> Role | None:
     """main, worker or service manager; None for a process that holds its sockets alone."""
     if is_manager(facts.process):
         return "service manager"
@@ -33,7 +33,7 @@ def role(facts: Facts) -> str | None:
     return "main" if facts.leads else None
 
 
-def by_title(process: Process) -> str | None:
+def by_title(process: Process) -> Role | None:
     """What a prefork server says of itself; the first word that tells counts."""
     text = title(process)
     if not text.startswith(SERVERS):
@@ -76,12 +76,12 @@ def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> di
 IN_MEMORY = "/memfd:"
 
 
-def condition(facts: Facts, *, managed: bool = False) -> tuple[str, ...]:
+def condition(facts: Facts, *, managed: bool = False) -> tuple[Condition, ...]:
     """orphaned, stopped, zombie-parent, deleted-executable; `managed`: a service manager or engine looks after it."""
     return tuple(_conditions(facts, managed=managed))
 
 
-def _conditions(facts: Facts, *, managed: bool) -> Iterator[str]:
+def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
     process = facts.process
     if not managed and is_orphaned(facts):
         yield "orphaned"

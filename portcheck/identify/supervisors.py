@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from portcheck.identify.facts import Facts
-    from portcheck.model import Process
+    from portcheck.model import Process, Supervisor
 
 # Programs that start their child again, on exit or on change: names of programs and of interpreters' scripts.
-SUPERVISORS: Mapping[str, str] = {
+SUPERVISORS: Mapping[str, Supervisor] = {
     "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit",
     "entr": "entr", "forever": "forever", "node-dev": "node-dev", "nodemon": "nodemon",
     "pm2": "pm2", "pm2-runtime": "pm2", "reflex": "reflex", "runsv": "runit", "s6-supervise": "s6",
@@ -49,7 +49,7 @@ LOOPS = frozenset(("while", "until", "for"))
 class Supervision(NamedTuple):
     """`supervisor` brings it back; `started_by` is a program of which that is not known."""
 
-    supervisor: str | None = None
+    supervisor: Supervisor | None = None
     supervisor_pid: int | None = None  # of whichever of the two it is
     supervised: str | None = None  # the name under which the supervisor knows it
     started_by: str | None = None
@@ -79,7 +79,7 @@ def supervision(facts: Facts) -> Supervision:
     return Supervision(supervisor_pid=starter.pid, started_by=program(starter))
 
 
-def supervisor(process: Process) -> str | None:
+def supervisor(process: Process) -> Supervisor | None:
     """Its usual name, if this process is a supervisor."""
     if _is_pm2(process):
         return "pm2"
@@ -94,7 +94,7 @@ def _is_pm2(process: Process) -> bool:
     return title(process).startswith("PM2 ") and "God Daemon" in title(process)
 
 
-def _watching(process: Process) -> str | None:
+def _watching(process: Process) -> Supervisor | None:
     """An interpreter that restarts what it runs."""
     found = arguments(process)
     watches = found is not None and interpreter(process) == "node" and found.has("--watch", "--watch-path")
@@ -117,7 +117,7 @@ def _loops(shell: Process, child: Process) -> bool:
     return not called.isdisjoint(words[start:end]) or called.isdisjoint(words)  # `do "$@"; done` does not name it
 
 
-def _known_as(word: str, ancestor: Process, environment: Mapping[str, str]) -> str | None:
+def _known_as(word: Supervisor, ancestor: Process, environment: Mapping[str, str]) -> str | None:
     if word == "supervisord":
         group, name = environment.get("SUPERVISOR_GROUP_NAME"), environment.get("SUPERVISOR_PROCESS_NAME")
         return f"{group}:{name}" if group and name and group != name else name

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from portcheck.identify.facts import Facts
+    from portcheck.model import Role
 
     Reader = Callable[[Sequence[str], Collection[int]], str | None]
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class Forward(NamedTuple):
     """A process' part between its clients and what they reach through it."""
 
-    role: str  # forwarder, ide
+    role: Role  # forwarder, ide
     target: str | None
 
 

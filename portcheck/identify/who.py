@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from portcheck.identify.cgroup import Placement
     from portcheck.identify.facts import Facts
-    from portcheck.model import Socket
+    from portcheck.model import Engine, Socket
 
-ENGINE_UNITS = {"docker.service": "docker", "snap.docker.dockerd.service": "docker"}
+ENGINE_UNITS: Mapping[str, Engine] = {"docker.service": "docker", "snap.docker.dockerd.service": "docker"}
 DOCKER_PORTS = frozenset((2375, 2376, 2377, 4789, 7946, 9323))  # API, swarm, metrics
 
 

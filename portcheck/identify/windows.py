@@ -8,10 +8,10 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from portcheck.model import Process, Socket
+    from portcheck.model import Process, ServiceManager, Socket
 
-WINDOWS = "windows"
-SEVERAL = "windows, several in one process"
+WINDOWS: ServiceManager = "windows"
+SEVERAL: ServiceManager = "windows, several in one process"
 KERNEL = 4  # the PID of "System", always
 SHARED_HOST = "svchost.exe"
 IP_HELPER = "iphlpsvc"

@@ -8,14 +8,6 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-import sys
-
-from portcheck.addresses import is_wildcard, unmapped
-from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.interfaces import local_addresses
-
-if TYPE_CHECKING:
-    from portcheck.addresses import Address
 
 
 def refusal(host: str, port: int, timeout: float) -> str | None:
@@ -37,18 +29,3 @@ def refusal(host: str, port: int, timeout: float) -> str | None:
         return f"the name does not resolve: {error.strerror}"
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
-
-
-def is_delivered_here(address: Address) -> bool:
-    """Whether a client of this host that connects to the address reaches a socket of this host."""
-    text = unmapped(address.text)
-    if is_wildcard(text) or any(own.address == text for own in local_addresses()):
-        return True
-    if sys.platform != "linux" or ":" in text:
-        return text.startswith("127.")
-    from portcheck.observe.linux import rtnetlink
-
-    try:
-        return rtnetlink.route_type(text) == rtnetlink.ROUTE_LOCAL
-    except OSError:  # no route at all, or a sandbox that does not tell
-        return text.startswith("127.")

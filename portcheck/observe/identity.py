@@ -1,8 +1,6 @@
-"""Looks around the holders of sockets and says who they really are."""
+"""Looks around the holders of sockets, and says who they really are."""
 
 from __future__ import annotations
-
-import os
 
 from portcheck.identify.cgroup import placement
 from portcheck.identify.facts import Facts
@@ -11,10 +9,9 @@ from portcheck.identify.roles import activators, leaders
 from portcheck.identify.systemd import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.observe.context import Ancestry, environment, project_files, session
-from portcheck.observe.linux.cgroups import cgroup_path
+from portcheck.observe.context import Ancestry, project_files
 from portcheck.observe.managers import ask_engines, ask_managers
-from portcheck.observe.system import PLATFORM, process
+from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,9 +30,8 @@ class Identities(NamedTuple):
 
 def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> Identities:
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
-    mine = process(os.getpid()) if PLATFORM == "linux" else None  # elsewhere there are no cgroups
     # what portcheck itself runs in tells nothing of the others there
-    own = placement(mine.cgroup if mine else None)
+    own = placement(BACK_END.own_cgroup())
     seen = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
     inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
     unseen = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
@@ -43,8 +39,8 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     managers = ask_managers(engines.subjects)
     known = [subject.process for subject in managers.subjects]
     return Identities(
-        dict(zip(processes, known, strict=False)),
-        dict(zip(inodes, known[len(seen) :], strict=True)),
+        dict(zip(processes, known)),
+        dict(zip(inodes, known[len(seen) :])),
         engines.blind_spots + managers.blind_spots,
     )
 
@@ -57,14 +53,14 @@ def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Pla
     leading = {leader.pid for leader in led.values()}
     held = _held(sockets)
     for pid, one in processes.items():
-        variables, place = environment(pid), session(pid)
+        variables, session = BACK_END.environment(pid), BACK_END.session(pid)
         yield Facts(
             process=one,
             ancestors=ancestors[pid],
             environment=variables,
-            session_id=place.id,
-            parent_session_id=session(ancestors[pid][0].pid).id if ancestors[pid] else None,
-            terminal=place.terminal,
+            session_id=session.id,
+            parent_session_id=BACK_END.session(ancestors[pid][0].pid).id if ancestors[pid] else None,
+            terminal=session.terminal,
             sockets=tuple(held.get(pid, ())),
             leader=led.get(pid),
             leads=pid in leading,
@@ -88,4 +84,4 @@ def _placed(socket: Socket) -> Socket:
     """With the cgroup in which it was made, that says more of a hidden holder than anything else."""
     if socket.cgroup is not None or socket.cgroup_id is None:
         return socket
-    return socket._replace(cgroup=cgroup_path(socket.cgroup_id))
+    return socket._replace(cgroup=BACK_END.cgroup_path(socket.cgroup_id))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from portcheck.identify.containers import Inspected
     from portcheck.identify.managers import Manager, Subject
     from portcheck.identify.systemd import SocketUnit
+    from portcheck.model import Engine
     from portcheck.observe.subprocesses import Patience
 
 
@@ -32,7 +33,7 @@ class Asked(NamedTuple):
 
 def ask_engines(subjects: Sequence[Subject]) -> Asked:
     """With the containers that processes run in or publish, as docker and podman know them."""
-    groups: dict[str, list[int]] = {}
+    groups: dict[Engine, list[int]] = {}
     for index, subject in enumerate(subjects):
         engine = engine_of(subject.process, _uid())
         if engine:
@@ -42,7 +43,7 @@ def ask_engines(subjects: Sequence[Subject]) -> Asked:
     return _ask_engines(list(subjects), groups)
 
 
-def _ask_engines(subjects: list[Subject], groups: dict[str, list[int]]) -> Asked:
+def _ask_engines(subjects: list[Subject], groups: dict[Engine, list[int]]) -> Asked:
     from portcheck.observe.subprocesses import NoAnswerError, Patience, is_there
 
     patience, spots = Patience(PATIENCE), []
@@ -92,7 +93,7 @@ def _ask_managers(subjects: list[Subject], groups: dict[Manager, list[int]]) -> 
     return Asked(tuple(subjects), tuple(spots))
 
 
-def _engine_silent(engine: str, error: Exception) -> BlindSpot:
+def _engine_silent(engine: Engine, error: Exception) -> BlindSpot:
     return BlindSpot(
         "engine-no-answer",
         f"{engine} {error}: which container it is stays unknown",
@@ -112,7 +113,7 @@ def _uid() -> int | None:
     return os.getuid() if hasattr(os, "getuid") else None
 
 
-def containers(engine: str, subjects: Iterable[Subject], patience: Patience) -> tuple[Inspected, ...]:
+def containers(engine: Engine, subjects: Iterable[Subject], patience: Patience) -> tuple[Inspected, ...]:
     """The containers that these are in, or whose ports they publish.  Raises NoAnswerError."""
     ids: dict[str, None] = {}
     ports: dict[str, None] = {}
@@ -126,7 +127,7 @@ def containers(engine: str, subjects: Iterable[Subject], patience: Patience) -> 
     return _inspected(engine, ids, patience) if ids else ()
 
 
-def _publishing(engine: str, ports: Iterable[str], patience: Patience) -> list[str]:
+def _publishing(engine: Engine, ports: Iterable[str], patience: Patience) -> list[str]:
     """The ids of the running containers that publish any of these ports.
 
     podman refuses this filter (4.3.1: "publish is an invalid filter") and names every running container.
@@ -142,7 +143,7 @@ def _publishing(engine: str, ports: Iterable[str], patience: Patience) -> list[s
     return found.out.split()
 
 
-def _inspected(engine: str, ids: Iterable[str], patience: Patience) -> tuple[Inspected, ...]:
+def _inspected(engine: Engine, ids: Iterable[str], patience: Patience) -> tuple[Inspected, ...]:
     told = ask((engine, "container", "inspect", *ids), patience)
     inspected = read_inspected(engine, told.out)
     # A container that has ended meanwhile is no failure: the others are told all the same.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 
-from portcheck.model import BlindSpot, PortPolicy, PortRange, Scene
+from portcheck.model import OUTSIDE, BlindSpot, PortPolicy, PortRange, Scene
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import interfaces, probe, sockets, system
-from portcheck.observe.linux.packet_filter import redirected
+from portcheck.observe import probe
+from portcheck.observe.system import BACK_END
+from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Protocol, SocketTable
-    from portcheck.observe.sockets import Depth
+    from portcheck.model import LocalAddress, Protocol, Socket, SocketTable
+    from portcheck.observe.interface import Depth
     from portcheck.target import Endpoint
 
     Enough = Callable[[Scene], bool]
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
     """Sees what concerns these endpoints.
 
-    On Linux what listens is read first; every other state only where `enough` says that it does not yet explain the
-    answer (a busy server has 50,000 connections that nobody needs to see); other systems tell all at once.  `may_bind`
-    False asks the kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
+    Where listeners are told apart they are read first, and every other state only if `enough` says that they do not
+    explain the answer yet: a busy server has 50,000 connections that nobody needs to see.  `may_bind` False asks the
+    kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
     """
     asked = {
         # TCP questions look at UDP too, never the other way round
@@ -34,19 +35,14 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         for protocol in _protocols(endpoints)
     }
     scene = _host(endpoints)
-    if scene.platform == "linux":
-        scene = scene._replace(tables=_tables(asked, "listeners", may_bind=may_bind))
-        if "tcp" in asked and not enough(scene):  # UDP was whole already
-            connections = _tables({"tcp": asked["tcp"]}, "everything", may_bind=may_bind)
-            scene = scene._replace(tables={**scene.tables, **connections})
-        scene = _past_sockets(scene, asked, verbose=verbose)
-    else:
-        scene = scene._replace(tables=_tables(asked, "everything", may_bind=may_bind))
-        if not may_bind:
-            from portcheck.observe.second_look import without_binds
-
-            scene = without_binds(scene)
-    return _with_holders(scene)
+    depth: Depth = "listeners" if BACK_END.listeners_come_first else "everything"
+    scene = scene._replace(tables=_tables(asked, depth, may_bind=may_bind))
+    if depth == "listeners" and "tcp" in asked and not enough(scene):  # UDP was whole already
+        connections = _tables({"tcp": asked["tcp"]}, "everything", may_bind=may_bind)
+        scene = scene._replace(tables={**scene.tables, **connections})
+    if not may_bind:
+        scene = BACK_END.before_rules(scene)
+    return _with_holders(BACK_END.past_sockets(scene, asked, verbose=verbose))
 
 
 def _host(endpoints: Sequence[Endpoint]) -> Scene:
@@ -54,14 +50,14 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
     now = time.time()
     addresses, unseen = _addresses()
     return Scene(
-        platform=system.PLATFORM,
+        platform=PLATFORM,
         uid=_uid(),
         tables={},
         processes={},
         hidden={},
         addresses=addresses,
         families=("ipv4", "ipv6") if probe.has_ipv6() else ("ipv4",),
-        policy=system.policy(),
+        policy=BACK_END.policy(),
         absent=tuple(_absent(endpoints, addresses)),
         blind_spots=unseen,
         now=now,
@@ -70,26 +66,16 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
 
 def _addresses() -> tuple[tuple[LocalAddress, ...], tuple[BlindSpot, ...]]:
     try:
-        return interfaces.local_addresses(), ()
+        return BACK_END.addresses(), ()
     except OSError as refusal:
-        said = f"the addresses of this host's interfaces are not told here: {refusal.strerror or refusal}"
-        return (), (BlindSpot("addresses-not-seen", said, "run portcheck outside of the sandbox or container"),)
+        message = f"the addresses of this host's interfaces are not told here: {refusal.strerror or refusal}"
+        return (), (BlindSpot("addresses-not-seen", message, OUTSIDE),)
 
 
 def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth, *, may_bind: bool) -> Tables:
     return {
-        protocol: sockets.look(protocol, ports, depth=depth, may_bind=may_bind) for protocol, ports in asked.items()
+        protocol: BACK_END.sockets(protocol, ports, depth=depth, may_bind=may_bind) for protocol, ports in asked.items()
     }
-
-
-def _past_sockets(scene: Scene, asked: Mapping[Protocol, tuple[PortRange, ...]], *, verbose: bool) -> Scene:
-    """What sockets do not show: packet-filter rules, and for `verbose` other network namespaces."""
-    scene = scene._replace(redirected=redirected(asked))
-    if not verbose:
-        return scene
-    from portcheck.observe.linux.namespaces import listeners_elsewhere
-
-    return scene._replace(elsewhere=listeners_elsewhere(asked))
 
 
 def _with_holders(scene: Scene) -> Scene:
@@ -103,23 +89,25 @@ def _with_holders(scene: Scene) -> Scene:
 
 def _protocols(endpoints: Iterable[Endpoint]) -> list[Protocol]:
     """Those asked for; with TCP also UDP, whose holder of the same number is worth a note."""
-    found = {endpoint.protocol for endpoint in endpoints}
-    return ["tcp", "udp"] if "tcp" in found else ["udp"]
+    return ["tcp", "udp"] if any(endpoint.protocol == "tcp" for endpoint in endpoints) else ["udp"]
 
 
 def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) -> set[str]:
     """Named addresses that this host does not have (the routing table knows of more than the interfaces show)."""
     here = {local.address for local in addresses} | {"0.0.0.0", "::"}
     named = {address for endpoint in endpoints for host in endpoint.hosts for address in host.addresses}
-    return {
-        str(address) for address in named if address.text not in here and interfaces.is_local(str(address)) is False
-    }
+    elsewhere = [address for address in named if address.text not in here]
+    if not elsewhere:
+        return set()
+    from portcheck.observe.interfaces import is_local
+
+    return {str(address) for address in elsewhere if is_local(str(address)) is False}
 
 
 def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Depth) -> Scene:
     """Every socket of these ports (None: all) with its holders, for listing; nothing is asked about binds."""
     scene = Scene(
-        platform=system.PLATFORM,
+        platform=PLATFORM,
         uid=_uid(),
         tables=_tables(dict.fromkeys(protocols, ports), depth, may_bind=False),
         processes={},
@@ -130,6 +118,24 @@ def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, d
         now=time.time(),
     )
     return _with_holders(scene)
+
+
+def listening_or_bound(endpoints: Iterable[Endpoint]) -> list[Socket]:
+    """What listens or is bound on the ports of these endpoints, without its holders.
+
+    For whoever looks many times: one short dump for each protocol, which leaves out everybody's connections.
+    """
+    ports: dict[Protocol, list[int]] = {}
+    for endpoint in endpoints:
+        ports.setdefault(endpoint.protocol, []).append(endpoint.port)
+    asked = {protocol: ranges_of(numbers) for protocol, numbers in ports.items()}
+    tables = _tables(asked, "listeners", may_bind=False)
+    return [socket for table in tables.values() for socket in table.sockets]
+
+
+def fingerprint(sockets: Iterable[Socket]) -> frozenset[object]:
+    """What stays the same while the same sockets hold the ports, however many clients queue up at them."""
+    return frozenset((socket.inode, socket.local_address, socket.state) for socket in sockets)
 
 
 def _uid() -> int | None:

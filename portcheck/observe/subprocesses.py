@@ -6,6 +6,7 @@ import os
 import time
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,13 +78,13 @@ def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] 
 
 def _on_path(program: str) -> str:
     """Windows would look into the current directory first: what lies there is not meant.  Raises NoAnswerError."""
-    if os.name != "nt" or os.path.isabs(program):
+    if not HERE.finds_programs_in_current_directory or os.path.isabs(program):
         return program
     paths = (os.path.join(folder, f"{program}.exe") for folder in os.get_exec_path() if os.path.isabs(folder))
-    found = next(filter(os.path.isfile, paths), None)
-    if found is None:
+    path = next(filter(os.path.isfile, paths), None)
+    if path is None:
         raise NoAnswerError("is not on the PATH")
-    return found
+    return path
 
 
 def _text(written: bytes) -> str:

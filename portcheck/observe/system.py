@@ -1,55 +1,52 @@
-"""Which operating system this is, and so whose rules hold and which back end tells of it."""
+"""The registry of operating systems: the back end of each.
+
+A system without one is seen by the portable back end (psutil).  A new one is a folder with a module `backend`, a line
+here, its record in `traits` and, if they differ from those of every other system, its bind rules in `rules`.
+"""
 
 from __future__ import annotations
 
-import sys
-
-from portcheck.model import PortPolicy
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
-    from portcheck.model import Platform, Process
+    from portcheck.model import Process
+    from portcheck.observe.interface import BackEnd
 
 
-PLATFORMS: dict[str, Platform] = {"linux": "linux", "win32": "windows", "darwin": "macos"}
-PLATFORM: Platform = PLATFORMS.get(sys.platform, "other")
-
-
-def policy() -> PortPolicy:
-    """What this host allows apart from its sockets."""
+def _back_end() -> BackEnd:
+    """Only the one that is needed is imported: on Linux nothing that knows psutil."""
     if PLATFORM == "linux":
-        from portcheck.observe.linux.policy import linux_policy
+        from portcheck.observe.linux.backend import Linux
 
-        return linux_policy()
+        return Linux()
     if PLATFORM == "windows":
-        return PortPolicy()  # it has no privileged ports
-    from portcheck.observe.portable.policy import unix_policy
+        from portcheck.observe.windows.backend import Windows
 
-    return unix_policy()
+        return Windows()
+    if PLATFORM == "macos":
+        from portcheck.observe.macos.backend import MacOS
 
+        return MacOS()
+    from portcheck.observe.portable.backend import Portable
 
-def process(pid: int) -> Process | None:
-    """A process as it is at this moment; None if there is none."""
-    if PLATFORM == "linux":
-        from portcheck.observe.linux.processes import process as by_procfs
-
-        return by_procfs(pid)
-    from portcheck.observe.portable.processes import process as by_psutil
-
-    return by_psutil(pid)
+    return Portable()
 
 
-def descends(pid: int, ancestor: int) -> bool:
-    """Whether `pid` is a child of `ancestor`, or a child's child, and so on; not of itself."""
-    seen = {pid}
-    while (process := process_now(pid)) and process.parent_pid and process.parent_pid not in seen:
-        pid = process.parent_pid
-        if pid == ancestor:
-            return True
-        seen.add(pid)
-    return False
+BACK_END = _back_end()
 
 
 def process_now(pid: int) -> Process | None:
     """A process as it is at this moment; None if there is none."""
-    return process(pid)
+    return BACK_END.process(pid)
+
+
+def descends(pid: int, ancestor: int) -> bool:
+    """Whether `pid` is a child of `ancestor`, or a child's child, and so on; not of itself."""
+    visited = {pid}
+    while (process := process_now(pid)) and process.parent_pid and process.parent_pid not in visited:
+        pid = process.parent_pid
+        if pid == ancestor:
+            return True
+        visited.add(pid)
+    return False

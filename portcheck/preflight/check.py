@@ -1,4 +1,4 @@
-"""Declarations → diagnoses: each asked with its address, protocol and kind of server."""
+"""Checks what files declare: each port is asked about with its address, its protocol and its kind of server."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from portcheck.model import BlindSpot, Diagnosis
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.preflight.declarations import PreflightError
-from portcheck.profiles import PROFILES, server_for
+from portcheck.preflight.judge import PreflightReport, asked, judge
+from portcheck.profiles import PROFILES, Question, server_for
 from portcheck.target import EVERY, Endpoint, parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from portcheck.preflight.declarations import Declaration
+    from portcheck.preflight.declarations import Declaration, Reading
+    from portcheck.preflight.judge import Project
     from portcheck.profiles import Server
     from portcheck.target import Host
 
@@ -22,11 +25,41 @@ if TYPE_CHECKING:
 PUBLISHER = PROFILES["docker"]._replace(call=None)
 
 
+SEARCHED = (
+    "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
+)
+
+
+def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -> PreflightReport:
+    """Which of the declared servers could be started now.
+
+    Raises UsageError where there is nothing to check, PreflightError for a profile that does not exist.
+    """
+    declarations = asked(reading.declarations)
+    if not declarations and not reading.unresolved:
+        raise _nothing(reading, directory)
+    findings = judge(declarations, Looker(declarations, probe=probe), project)
+    disabled = tuple(each for each in reading.declarations if not each.enabled)
+    return PreflightReport(reading.files, findings, disabled, reading.unresolved)
+
+
+def _nothing(reading: Reading, directory: Path) -> UsageError:
+    if reading.declarations:
+        profiles = ",".join(dict.fromkeys(name for each in reading.declarations for name in each.compose_profiles))
+        return UsageError(
+            "nothing to check: only services of Compose profiles that are off declare ports",
+            f"switch them on: COMPOSE_PROFILES={profiles} portcheck preflight",
+        )
+    if reading.files:
+        return UsageError(f"nothing to check: no port is declared in {', '.join(reading.files)}", SEARCHED)
+    return UsageError(f"nothing to check: no file in {directory.absolute()} declares ports", SEARCHED)
+
+
 class Looker:
     """Looks at the host once for all declared ports of a kind of server, and at fallbacks when they are wanted."""
 
     def __init__(self, declarations: Sequence[Declaration], *, probe: bool) -> None:
-        """Raises PreflightError for a profile that there is not."""
+        """Raises PreflightError for a profile that does not exist."""
         self._probe = probe
         self._hosts: dict[str | None, tuple[Host, ...] | UsageError] = {None: (EVERY,)}
         groups: dict[Server, list[Declaration]] = {}
@@ -34,7 +67,7 @@ class Looker:
             groups.setdefault(_server(each), []).append(each)
         self._firsts: dict[Declaration, Diagnosis] = {}
         for server, members in groups.items():
-            self._firsts.update(zip(members, self._look([(each, each.port) for each in members], server), strict=True))
+            self._firsts.update(zip(members, self._look([(each, each.port) for each in members], server)))
 
     def __call__(self, declaration: Declaration) -> Iterator[Diagnosis]:
         """The diagnosis of the declared port, then of its fallbacks, in order."""
@@ -45,7 +78,7 @@ class Looker:
     def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
         endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
         known = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
-        answers = checks(known, server=server, probe=self._probe)
+        answers = checks(known, Question(server, self._probe))
         for endpoint in endpoints:
             yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
 

@@ -92,7 +92,7 @@ def _simple(words: list[str], variables: Mapping[str, str]) -> Listening:
 def _options(words: list[str]) -> Iterator[Option]:
     """`--port 80`, `--port=80` and `-p80`."""
     known = (*PORT_OPTIONS, *BIND_OPTIONS, *HOST_OPTIONS)
-    for word, following in zip(words, [*words[1:], ""], strict=False):
+    for word, following in zip(words, [*words[1:], ""]):
         name, equals, value = word.partition("=")
         if name in known:
             yield Option(name, value if equals else following)

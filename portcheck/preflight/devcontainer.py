@@ -80,7 +80,7 @@ def _lines(text: str, key: str) -> list[int]:
     depth, inside = 0, False
     lines: list[int] = []
     words = _words(text)
-    for (word, line), (following, _) in zip(words, [*words[1:], ("", 0)], strict=True):
+    for (word, line), (following, _) in zip(words, [*words[1:], ("", 0)]):
         depth += (word in "{[") - (word in "}]")
         if depth == 1 and following == ":":
             inside = word == f'"{key}"'

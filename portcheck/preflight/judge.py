@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from pathlib import PurePath
 
+from portcheck import exit_codes
 from portcheck.addresses import ANY4, ANY6
-from portcheck.model import Note
+from portcheck.model import Advice, Note
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Place = tuple[Protocol, int, Family, str]
 
 ANYWHERE, SOMEWHERE = "*", ""  # in a Place: a wildcard, and whoever is on any address of the family
-FINE: tuple[Status, ...] = ("free", "running", "fallback")
+ANOTHER_PORT = Advice("give one of the two another port")
 
 
 class Project(NamedTuple):
@@ -48,6 +49,12 @@ class Finding(NamedTuple):
     instead: Diagnosis | None = None  # of the fallback that is free, or on which the project runs
     rival: Declaration | None = None
     notes: tuple[Note, ...] = ()
+    advice: tuple[Advice, ...] = ()  # what to do so that the declared server can be started
+
+    @property
+    def fine(self) -> bool:
+        """Whether the declared server could be started, or runs already."""
+        return self.status in exit_codes.STARTABLE
 
 
 class PreflightReport(NamedTuple):
@@ -74,21 +81,13 @@ def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> 
     seen = [look(each) for each in declarations]
     firsts = [next(diagnoses) for diagnoses in seen]
     claims = Claims()
-    for declaration, first in zip(declarations, firsts, strict=True):
+    for declaration, first in zip(declarations, firsts):
         if not declaration.fallback:  # which of several ports another one takes is still open
             claims.add(declaration, first)
     return tuple(
-        _finding(declaration, first, others, claims, project)
-        for declaration, first, others in zip(declarations, firsts, seen, strict=True)
+        _advised(_finding(declaration, first, others, claims, project))
+        for declaration, first, others in zip(declarations, firsts, seen)
     )
-
-
-def exit_code(findings: Iterable[Finding]) -> int:
-    """1 where a declared server could not be started, 3 where that could not be told of one, else 0."""
-    statuses = {finding.status for finding in findings}
-    if statuses - {*FINE, "unknown"}:
-        return 1
-    return 3 if "unknown" in statuses else 0
 
 
 class Claims:
@@ -161,6 +160,15 @@ def _finding(
     rival = claims.rival(declaration, first)
     by_itself_fine = first.verdict in ("free", "unknown") or own_holders(declaration, first, project)
     return finding._replace(status="declared-twice" if rival and by_itself_fine else finding.status, rival=rival)
+
+
+def _advised(finding: Finding) -> Finding:
+    """With what to do: two that want the same port need two, and who holds a port now has to make way."""
+    if finding.fine:
+        return finding
+    twice = (ANOTHER_PORT,) if finding.rival else ()
+    holders = () if finding.status == "declared-twice" else finding.diagnosis.advice
+    return finding._replace(advice=(*twice, *holders))
 
 
 def _settled(finding: Finding, status: Status, diagnosis: Diagnosis, notes: Iterable[Note] = ()) -> Finding:

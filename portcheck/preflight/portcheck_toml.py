@@ -12,14 +12,14 @@ api = { port = 8001, host = "0.0.0.0", fallback = ["8002-8010"] }
 from __future__ import annotations
 
 import re
-import tomllib
 
+from portcheck import toml
 from portcheck.addresses import Address
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.names import SystemNames
 from portcheck.preflight.declarations import Declaration, PreflightError, Reading, shown
-from portcheck.preflight.files import Allowance, read_text
+from portcheck.preflight.files import Allowance, needs, read_text
 from portcheck.preflight.toml_lines import lines_of
 from portcheck.target import parse_host, parse_ports, parse_targets
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def read_own(path: Path) -> Reading:
     """Every port of the declaration; none where a pyproject.toml has no `[tool.portcheck]`.
 
-    Raises PreflightError: broken TOML, an unknown key, a value that is no port.
+    Raises PreflightError: broken TOML, an unknown key, a value that is no port, no TOML parser.
     """
     file, text = str(path), read_text(path)
     prefix = ("tool", "portcheck") if path.name == "pyproject.toml" else ()
@@ -62,7 +62,8 @@ def read_own(path: Path) -> Reading:
 
 def _parse(text: str, file: str) -> Any:
     try:
-        return tomllib.loads(text)
+        with needs("tomli", file):  # Python has a TOML parser of its own from 3.11 on
+            return toml.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than int() takes
         place = re.search(r"at (?:line (\d+)|end of document)", str(error))
         line = int(place[1] or text.count("\n") + 1) if place else None

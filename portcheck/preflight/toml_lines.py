@@ -1,9 +1,8 @@
-"""The lines of a TOML document's keys, which tomllib does not give: each statement is parsed by itself."""
+"""The lines of a TOML document's keys, which a TOML parser does not give: each statement is parsed by itself."""
 
 from __future__ import annotations
 
-import tomllib
-
+from portcheck import toml
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,8 +49,8 @@ def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
         if work > _MAX_WORK:
             return
         try:
-            statement = tomllib.loads(written)
-        except tomllib.TOMLDecodeError:
+            statement = toml.loads(written)
+        except ValueError:
             continue
         if statement:
             yield start, written, statement

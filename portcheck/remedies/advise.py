@@ -7,12 +7,13 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND, ONE_OF_SEVERAL, STOP
 from portcheck.remedies.fill import fill, fill_all, port_fields
 from portcheck.remedies.kinds import kind_of
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from portcheck.model import Advice, Diagnosis, PortRange, Scene
-    from portcheck.remedies.catalogue import Remedy, When
+    from portcheck.remedies.catalogue import Remedy
 
 HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
 NAMED_AT_MOST = 6
@@ -49,12 +50,10 @@ def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
             yield advice
 
 
-def _what_is_so(finding: Diagnosis, scene: Scene) -> Mapping[When, bool]:
+def _what_is_so(finding: Diagnosis, scene: Scene) -> Mapping[str, bool]:
     helps = any(row.outcome == "in-use" and row.with_reuseaddr == "free" for row in finding.binds)
     return {
-        "linux": scene.platform == "linux",
-        "macos": scene.platform == "macos",
-        "windows": scene.platform == "windows",
+        **{platform: platform == scene.platform for platform in TRAITS},
         "ephemeral": scene.policy.ephemeral is not None and finding.port in scene.policy.ephemeral,
         "reuseaddr-helps": helps,
         "reuseaddr-does-not-help": not helps,

@@ -13,7 +13,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Literal
 
-    from portcheck.model import Container, Owner, Process
+    from portcheck.model import Container, Owner, Process, ServiceManager, Supervisor
 
     Kind = Literal[
         "socket-unit", "user-socket-unit", "service", "user-service", "launchd", "launchd-job", "homebrew",
@@ -36,7 +36,7 @@ SIGNALLED: frozenset[Kind] = frozenset((
     "watched", "apache", "nginx", "forwarder", "stopped", "orphaned", "plain",
 ))  # fmt: skip
 # The words of identify.macos and identify.windows, which need not be imported for them.
-BY_OTHER_MANAGERS: dict[str | None, Kind] = {
+BY_OTHER_MANAGERS: dict[ServiceManager | None, Kind] = {
     "launchd": "launchd-job",
     "macOS": "macos-setting",
     "windows": "windows-service",
@@ -46,11 +46,11 @@ IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by their own command, once its name is known.
-MANAGERS: dict[str, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
+MANAGERS: dict[Supervisor, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
 # Those that stop programs by their own commands too; every other one starts a single program, and ends with it.
-OTHER_MANAGERS = frozenset(("circus", "daemontools", "dinit", "god", "OpenRC"))
+OTHER_MANAGERS = frozenset(("circus", "daemontools", "dinit", "OpenRC"))
 # Those that may listen on behalf of the programs that they run.
-OF_SEVERAL = frozenset(("supervisord", "pm2", "circus", "god"))
+OF_SEVERAL = frozenset(("supervisord", "pm2", "circus"))
 # Options by which a server runs with files of its own: the plain command would stop another one.
 SERVERS: dict[str, Kind] = {"apache2": "apache", "httpd": "apache", "nginx": "nginx"}
 APART: dict[Kind, frozenset[str]] = {"apache": frozenset(("-d", "-f")), "nginx": frozenset(("-c", "-p"))}

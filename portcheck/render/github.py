@@ -7,10 +7,9 @@ documented toolkit's (actions/toolkit, packages/core/src/command.ts).
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
-from portcheck.render.preflight import advice, remarks, sentences, service, status, summary
+from portcheck.render.preflight import remarks, sentences, service, status, summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +35,11 @@ def commands(report: PreflightReport) -> Iterator[str]:
 
 def _annotation(finding: Finding) -> Iterator[str]:
     said = [*sentences(finding), *remarks(finding)]
-    for each in advice(finding):
+    for each in finding.advice:
         said += (line.strip() for line in advice_lines(each))
     if not said:
         return
-    level: Level = "notice" if finding.status in FINE else "warning" if finding.status == "unknown" else "error"
+    level: Level = "notice" if finding.fine else "warning" if finding.status == "unknown" else "error"
     declaration = finding.declaration
     title = f"portcheck: {visible(finding.diagnosis.target)} {status(finding)}"
     yield command(level, declaration.file, declaration.line, title, "\n".join(said))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from portcheck.chooser import Choice
     from portcheck.model import BlindSpot, Diagnosis, Owner, Socket
     from portcheck.preflight.declarations import Declaration, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
@@ -30,16 +31,14 @@ def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
 
 
-def pick_document(ports: Sequence[int], diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
-    """What `pick --json` prints.
-
-    `ports` are those picked, none where too few are free; `diagnoses` every candidate looked at, in order.
-    """
+def pick_document(choice: Choice) -> dict[str, Any]:
+    """What `pick --json` prints; no port where too few candidates are free."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "port": ports[0] if ports else None,
-        "ports": list(ports),
-        "candidates": [diagnosis.to_dict() for diagnosis in diagnoses],
+        "port": choice.ports[0] if choice.ports else None,
+        "ports": list(choice.ports),
+        "notes": json_value(choice.notes),
+        "candidates": [diagnosis.to_dict() for diagnosis in choice.diagnoses],
     }
 
 
@@ -117,8 +116,15 @@ def preflight_document(report: PreflightReport) -> dict[str, Any]:
 
 
 def _found(finding: Finding) -> dict[str, Any]:
-    """The result for the declared port, how it is declared, and what becomes of it."""
-    diagnosis = finding.diagnosis._replace(notes=(*finding.notes, *finding.diagnosis.notes))
+    """The result for the declared port, how it is declared, and what becomes of it.
+
+    Notes and advice about the declaration come before those about whoever holds the port.
+    """
+    diagnosis = finding.diagnosis
+    diagnosis = diagnosis._replace(
+        notes=(*finding.notes, *diagnosis.notes),
+        advice=tuple(dict.fromkeys((*finding.advice, *diagnosis.advice))),
+    )
     return {
         **diagnosis.to_dict(),
         **_declared(finding.declaration),

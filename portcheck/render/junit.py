@@ -9,10 +9,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
-from portcheck.render.preflight import advice, remarks, sentences, service, status, who
+from portcheck.render.preflight import remarks, sentences, service, status, who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,9 +52,9 @@ def failure(error: PreflightError) -> list[str]:
 def _case(finding: Finding) -> Case:
     case = Case(*_named(finding.declaration, finding.diagnosis.target))
     said = [*sentences(finding), *remarks(finding)]
-    if finding.status in FINE:
+    if finding.fine:
         return case._replace(details="\n".join(filter(None, (_running(finding), *said))))
-    for each in advice(finding):
+    for each in finding.advice:
         said += advice_lines(each)
     result: Result = "error" if finding.status == "unknown" else "failure"
     return case._replace(result=result, kind=finding.status, message=said[0], details="\n".join(said))

@@ -12,13 +12,11 @@ compose.yaml:7 db: Port 5432 is in use: postgres (PID 812, postgres, since 09:00
 
 from __future__ import annotations
 
-from portcheck.model import Advice
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.judge import FINE
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders, unowned
 from portcheck.render.plain import advice_lines
-from portcheck.render.words import NAME_WIDTH, listed, not_seen, shortened
+from portcheck.render.words import NAME_WIDTH, listed, noted, shortened, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +39,6 @@ REASONS: Mapping[Cause | None, str] = {
 }
 WIDEST = (40, 20, 24, 20)  # a longer cell moves its own row only
 SHOWN = 3
-ANOTHER_PORT = Advice("give one of the two another port")
 
 
 class Line(NamedTuple):
@@ -86,7 +83,7 @@ def _table(lines: list[Line]) -> Iterator[str]:
         for column, most in enumerate(WIDEST)
     ]
     for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip()
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0))).rstrip()
 
 
 def _line(finding: Finding) -> Line:
@@ -174,7 +171,7 @@ def _rival(finding: Finding) -> str:
 
 def sentences(finding: Finding) -> Iterator[str]:
     """What keeps the declared server from starting; nothing for one that could start, or runs already."""
-    if finding.status in FINE:
+    if finding.fine:
         return
     if finding.rival:
         yield f"{_rival(finding)} declares port {_port(finding.rival)} too: whichever starts second fails."
@@ -184,19 +181,11 @@ def sentences(finding: Finding) -> Iterator[str]:
         yield f"None of {_port(finding.declaration)} is free."
 
 
-def advice(finding: Finding) -> tuple[Advice, ...]:
-    """What to do now."""
-    if finding.status in FINE:
-        return ()
-    twice = (ANOTHER_PORT,) if finding.rival else ()
-    return twice if finding.status == "declared-twice" else (*twice, *finding.diagnosis.advice)
-
-
 def remarks(finding: Finding) -> Iterator[str]:
     """What else is true of it and worth a line."""
     for note in finding.notes:
-        if note.code != "declared" or finding.status not in FINE:
-            yield f"note: {visible(note.message)}"
+        if note.code != "declared" or not finding.fine:
+            yield noted(note)
 
 
 def _paragraph(finding: Finding) -> Iterator[str]:
@@ -205,7 +194,7 @@ def _paragraph(finding: Finding) -> Iterator[str]:
     if first:
         yield f"{place(finding.declaration)}: {first}"
     yield from (f"  {line}" for line in (*more, *(noted if said else ())))
-    for each in advice(finding):
+    for each in finding.advice:
         yield from advice_lines(each)
 
 
@@ -218,7 +207,7 @@ def _unseen(report: PreflightReport) -> Iterator[str]:
     for spot in report.unresolved:
         yield f"not seen: {place(spot)}: {visible(spot.message)}"
     spots = (spot for finding in report.findings for spot in finding.diagnosis.blind_spots)
-    yield from map(not_seen, dict.fromkeys(spots))
+    yield from unseen(spots)
 
 
 def summary(report: PreflightReport) -> str:
@@ -231,7 +220,7 @@ def summary(report: PreflightReport) -> str:
     told = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
         f"{count} {word}" for word, count in counts.items()
     )
-    left_open = (f"{left} {'place' if left == 1 else 'places'} left open",) if left else ()
+    left_open = (f"{left} {'entry' if left == 1 else 'entries'} could not be resolved",) if left else ()
     return "; ".join([told if number else "no port is declared for certain", *left_open]) + "."
 
 

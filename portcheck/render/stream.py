@@ -11,6 +11,7 @@ from itertools import islice
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,8 +48,7 @@ def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
 
 
 def _is_closed_pipe(error: OSError) -> bool:
-    # Windows' C library reports EINVAL (https://github.com/python/cpython/issues/79935)
-    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+    return isinstance(error, BrokenPipeError) or (HERE.closed_pipe_is_einval and error.errno == errno.EINVAL)
 
 
 def complain(cause: str, remedy: str | None = None) -> None:
@@ -66,6 +66,15 @@ def is_terminal(stream: TextIO | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # it has been closed
         return False
+
+
+def can_be_drawn_on(stream: TextIO | None) -> bool:
+    """Whether tables can be drawn there: on a terminal, where rich is installed.  Else plain lines have to do."""
+    if not is_terminal(stream):
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
 
 
 def wants_colour(stream: TextIO | None, environ: Mapping[str, str], *, allowed: bool = True) -> bool:

@@ -42,8 +42,6 @@ def check(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, colou
     """The lines for one port, with escape codes only if `colour`."""
     if not (verbose or plain.says_more(diagnosis)) and len(diagnosis.message) <= width:
         return _sentence(diagnosis, colour=colour)
-    if not _can_draw():
-        return plain.check(diagnosis, verbose=verbose)
     console = _console(width, colour=colour)
     console.print(_text(visible(diagnosis.message), f"bold {_colour(diagnosis.verdict)}"))
     tables = list(_tables(diagnosis, verbose=verbose))
@@ -75,7 +73,7 @@ def listing(
     """A table of sockets; more than 200 are plain lines, which come out as they are made."""
     from portcheck.render.table import Listed, rows
 
-    if len(sockets) > MANY or not _can_draw():
+    if len(sockets) > MANY:
         return plain.listing(sockets, processes, remote=remote)
     left_out = {"remote": not remote, "command": width < COMMAND_FITS}
     fields = [field for field in Listed._fields if not left_out.get(field)]
@@ -88,15 +86,6 @@ def listing(
     console = _console(width, colour=colour)
     console.print(table)
     return _lines(console)
-
-
-def _can_draw() -> bool:
-    """Whether rich is installed; plain lines do without it."""
-    try:
-        import rich.console  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    return True
 
 
 def _tables(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[Table]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from portcheck.model import Bind, BlindSpot, Diagnosis, Process, Socket
+    from portcheck.chooser import PortNote
+    from portcheck.model import Bind, BlindSpot, Diagnosis, Note, Process, Socket
 
 NAME_WIDTH = 40
 # What every shell takes as it stands.  Most advice is made of nothing else, and importing shlex (it takes re)
@@ -64,27 +64,36 @@ def identity(process: Process) -> str:
         process.supervisor and f"kept running by {process.supervisor}",
         process.started_by and f"child of {process.started_by}",
         process.forwards and f"forwards to {process.forwards}",
-        *(CONDITIONS.get(word, word) for word in process.condition),
+        *map(CONDITIONS.__getitem__, process.condition),
     ]
     return visible("; ".join(part for part in told if part))
 
 
 def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
     """What is true besides the verdict: notes, what was not seen, and (if `verbose`) further sockets."""
-    for note in diagnosis.notes:
-        yield f"note: {visible(note.message)}"
-    yield from map(not_seen, diagnosis.blind_spots)
+    yield from map(noted, diagnosis.notes)
+    yield from unseen(diagnosis.blind_spots)
     if verbose and diagnosis.connections:
         more = (f"{count} {visible(state)}" for state, count in diagnosis.connections.items())
         yield f"more sockets of this port: {', '.join(more)}"
 
 
-def not_seen(spot: BlindSpot) -> str:
-    """A blind spot, and what would open it."""
+def noted(note: Note | PortNote) -> str:
+    """What is true and useful all the same."""
+    return f"note: {visible(note.message)}"
+
+
+def unseen(spots: Iterable[BlindSpot]) -> Iterator[str]:
+    """Blind spots, each once: on stderr for `list` and `pick`, below the answer for `check` and `preflight`."""
+    return map(_unseen, dict.fromkeys(spots))
+
+
+def _unseen(spot: BlindSpot) -> str:
+    """What could not be seen, and what would let it be seen."""
     return f"not seen: {visible(spot.message)}" + (f" → {visible(spot.remedy)}" if spot.remedy else "")
 
 
-def quoted(command: Sequence[str], *, windows: bool = os.name == "nt") -> str:
+def quoted(command: Sequence[str], *, windows: bool = not HERE.has_posix_shell) -> str:
     """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
     if windows:
         return visible(" ".join(map(_quoted_for_windows, command)))

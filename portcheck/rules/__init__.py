@@ -13,7 +13,8 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from portcheck.model import BindRequest, Outcome, Platform, Socket
+    from portcheck.model import BindRequest, Outcome, Socket
+    from portcheck.traits import Platform
 
     Conflict = Callable[[BindRequest, Socket], bool | None]
     Shadow = Callable[[BindRequest, Socket], bool]

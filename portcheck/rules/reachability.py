@@ -13,7 +13,8 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from portcheck.model import Family, Platform, Protocol, Socket
+    from portcheck.model import Family, Protocol, Socket
+    from portcheck.traits import Platform
 
     # Whether the address is exact, then what counts among equals.
     Rank = tuple[bool, int]

@@ -1,31 +1,56 @@
-"""One run of the command on one port: started, watched, waited for."""
+"""Runs the command once on one port: starts it, watches the port, and waits for its end."""
 
 from __future__ import annotations
 
-import sys
 import time
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.traits import HERE
 from portcheck.waiting.loop import pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Literal
+    from typing import Literal, Protocol
 
     from portcheck.model import Diagnosis
     from portcheck.run.launch import Launch
-    from portcheck.run.monitor import Witness
+    from portcheck.run.monitor import Monitor
+
+    class Child(Protocol):
+        """A running command."""
+
+        was_told_to_end: bool
+
+        def wait(self, timeout: float | None) -> int | None:
+            """Its exit code once it has ended; None after `timeout` seconds."""
+
+        def end(self) -> None:
+            """Ends it."""
+
+    class Children(Protocol):
+        """How this system starts a command, and ends as one did: child_posix or child_windows."""
+
+        def start(self, launch: Launch) -> Child:
+            """Raises OSError."""
+
+        def end_as(self, code: int) -> int:
+            """The exit code that says how the command ended, if it can be said by one."""
 
 
-if sys.platform == "win32":
-    from portcheck.run.child_windows import end_as, start
-else:
-    from portcheck.run.child_posix import end_as, start
+def _children() -> Children:
+    if HERE.forks:
+        from portcheck.run import child_posix
 
-__all__ = ["Ending", "attempt", "end_as"]
+        return child_posix
+    from portcheck.run import child_windows
 
-AT_ONCE = 5.0  # seconds
+    return child_windows
+
+
+CHILDREN = _children()
+AT_ONCE = 5.0  # seconds: a command that fails sooner cannot have served anybody
 
 
 class Ending(NamedTuple):
@@ -33,20 +58,26 @@ class Ending(NamedTuple):
 
     how: Literal["ended", "ready", "timeout"]
     code: int = 0
-    # Who has the port, where that is why the command failed: it never listened, and was not told to end.
+    # The answer for the port, where somebody else has it and the command failed for that: it has never listened, and
+    # was not told to end.
     taken_by: Diagnosis | None = None
-    failed_at_once: bool = False  # by itself, and before it can have served anybody
+    failed_at_once: bool = False  # by itself
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Only where a stranger is known to have the port: running a command twice repeats what it does."""
+        return self.taken_by is not None and any(owner.pid for owner in self.taken_by.owners)
 
 
 def attempt(
-    launch: Launch, witness: Witness, tell: Callable[[str], None], *, until_ready: float | None = None
+    launch: Launch, monitor: Monitor, tell: Callable[[str], None], *, until_ready: float | None = None
 ) -> Ending:
     """Runs the command to its end or, where `until_ready` (seconds) is given, until it is proven to listen.
 
     Raises CannotStart.
     """
     try:
-        child = start(launch)
+        child = CHILDREN.start(launch)
     except OSError as error:
         raise CannotStart(launch.command[0], error) from error
     begun = time.monotonic()
@@ -55,10 +86,10 @@ def attempt(
         code = child.wait(pause if watched else None)
         if code is not None:
             failed = code > 0 and not child.was_told_to_end
-            taken_by = _taken_by(witness, tell) if failed else None
+            taken_by = _taken_by(monitor, tell) if failed else None
             return Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
-        watched = watched and _look(witness, tell)
-        if until_ready is not None and witness.ready:
+        watched = watched and _look(monitor, tell)
+        if until_ready is not None and monitor.ready:
             return Ending("ready")
         if until_ready is not None and time.monotonic() - begun > until_ready:
             child.end()
@@ -66,10 +97,10 @@ def attempt(
     raise AssertionError("pauses() never ends")
 
 
-def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
-    """Whether it is worth looking again.  Whatever goes wrong with looking, the command goes on."""
+def _look(monitor: Monitor, tell: Callable[[str], None]) -> bool:
+    """Whether it is worth looking again.  Whatever goes wrong with looking, the command runs on."""
     try:
-        return not witness.look()
+        return not monitor.look()
     except PortcheckError as error:
         tell(f"whether the command listens cannot be seen: {error.cause}")
     except Exception as error:
@@ -77,17 +108,18 @@ def _look(witness: Witness, tell: Callable[[str], None]) -> bool:
     return False
 
 
-def _taken_by(witness: Witness, tell: Callable[[str], None]) -> Diagnosis | None:
+def _taken_by(monitor: Monitor, tell: Callable[[str], None]) -> Diagnosis | None:
     try:
-        return witness.taken_by()
+        return monitor.taken_by()
     except PortcheckError as error:
         tell(f"whether somebody else has the port cannot be seen: {error.cause}")
         return None
 
 
 class CannotStart(PortcheckError):
-    """The command of `run` is not there (127, as a shell says it), or cannot be run (126)."""
+    """The command of `run` does not exist (exit code 127, as in a shell), or cannot be run (126)."""
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"{command} cannot be started: {error.strerror}")
-        self.exit_code = 127 if isinstance(error, FileNotFoundError) else 126
+        missing = isinstance(error, FileNotFoundError)
+        self.exit_code = exit_codes.NOT_FOUND if missing else exit_codes.CANNOT_RUN

@@ -1,7 +1,7 @@
-"""A command that runs as if portcheck were not there: same terminal, same process group, same end.
+"""Runs a command as if portcheck were not there: same terminal, same process group, same end.
 
 It is a child in portcheck's own process group.  What the terminal sends reaches both; what is sent to portcheck
-alone is passed on; where the command stops, portcheck stops; as it ends, portcheck ends.
+alone is passed on; when the command stops, so does portcheck; as it ends, portcheck ends.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import errno
 import fcntl
 import os
 import signal
-import sys
 import time
 from contextlib import suppress
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import descends
 from portcheck.run import handover, signals
+from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from typing import Any, NoReturn
@@ -28,69 +28,14 @@ if TYPE_CHECKING:
 
 
 KILL_AFTER = 10.0  # seconds between SIGTERM and SIGKILL
-# Python ignores these two; the command gets them back.
+# Python ignores these two; the command must not inherit that.
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-class Child:
-    """A running command."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self.was_told_to_end = False
-
-    def wait(self, timeout: float | None) -> int | None:
-        """Passes on the next signal that comes within `timeout` seconds (None: no limit).
-
-        Returns the command's exit code once it has ended (-15 where it died of signal 15), else None.
-        """
-        received = signals.take(timeout)
-        if received is None:
-            return None
-        if received.number == signal.SIGCHLD:
-            return self._reap()
-        self.was_told_to_end |= received.number in ENDING
-        if _is_for_us_alone(received):
-            with suppress(PermissionError):  # the command has become another user's (sudo)
-                os.kill(self.pid, received.number)
-        return None
-
-    def end(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help; returns when the command has ended."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(PermissionError):
-                os.kill(self.pid, number)
-            end = time.monotonic() + KILL_AFTER
-            while (left := end - time.monotonic()) > 0:
-                if self.wait(left) is not None:
-                    return
-
-    def _reap(self) -> int | None:
-        """Every child that has ended; orphans of the command come to us (_adopt_orphans)."""
-        ended = None
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-            except ChildProcessError:
-                return ended
-            if pid == 0:
-                return ended
-            if pid != self.pid:
-                continue
-            if not os.WIFSTOPPED(status):
-                ended = os.waitstatus_to_exitcode(status)
-            elif os.WSTOPSIG(status) in signals.STOPS:
-                signals.stop_as(os.WSTOPSIG(status))
-
-
-def _is_for_us_alone(received: Received) -> bool:
-    """Not what the kernel sends to the whole group, nor what comes from the command's own processes."""
-    return received.sender is not None and not (received.sender and descends(received.sender, os.getpid()))
-
-
 def start(launch: Launch) -> Child:
-    """Starts the command and returns when it runs; raises OSError, with the errno of execve, where it cannot.
+    """Starts the command and returns once it runs; raises OSError, with the errno of execve, where it cannot.
 
     The launch's listener is handed over, and closed here.
     """
@@ -114,7 +59,7 @@ def start(launch: Launch) -> Child:
 
 
 def _handlers_of_the_command() -> dict[int, Handler]:
-    """What the command has to find as it would have without Python and portcheck, which change these here."""
+    """The handlers that the command would have found without Python and portcheck, which change them."""
     handlers: dict[int, Handler] = dict.fromkeys(IGNORED_BY_PYTHON, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         handlers[signal.SIGINT] = signal.SIG_DFL
@@ -151,6 +96,62 @@ def _become(launch: Launch, report: int, mask: set[int | signal.Signals], handle
         os._exit(127)
 
 
+class Child:
+    """A running command."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.was_told_to_end = False
+
+    def wait(self, timeout: float | None) -> int | None:
+        """Passes on the next signal that comes within `timeout` seconds (None: no limit).
+
+        Returns the command's exit code once it has ended (-15 where it died of signal 15), else None.
+        """
+        received = signals.take(timeout)
+        if received is None:
+            return None
+        if received.number == signal.SIGCHLD:
+            return self._reap()
+        self.was_told_to_end |= received.number in ENDING
+        if _is_for_us_alone(received):
+            with suppress(PermissionError):  # the command has become another user's (sudo)
+                os.kill(self.pid, received.number)
+        return None
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL if that does not help; returns when the command has ended."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(PermissionError):
+                os.kill(self.pid, number)
+            end = time.monotonic() + KILL_AFTER
+            while (left := end - time.monotonic()) > 0:
+                if self.wait(left) is not None:
+                    return
+
+    def _reap(self) -> int | None:
+        """Reaps every child that has ended, the adopted orphans too; the command's exit code if it is among them."""
+        ended = None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return ended
+            if pid == 0:
+                return ended
+            if pid != self.pid:
+                continue
+            if not os.WIFSTOPPED(status):
+                ended = os.waitstatus_to_exitcode(status)
+            elif os.WSTOPSIG(status) in signals.STOPS:
+                signals.stop_as(os.WSTOPSIG(status))
+
+
+def _is_for_us_alone(received: Received) -> bool:
+    """Whether it was sent neither by the kernel, to the whole group, nor by the command's own processes."""
+    return received.sender is not None and not (received.sender and descends(received.sender, os.getpid()))
+
+
 def end_as(code: int) -> int:
     """Ends as the command did: by the same signal, or with the exit code that is returned."""
     if code >= 0:
@@ -159,22 +160,18 @@ def end_as(code: int) -> int:
     return 128 - code
 
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-
-
 def _adopt_orphans() -> None:
-    """Descendants that lose their parent become children of this process, so that a daemon can be told as one."""
+    """Makes descendants that lose their parent children of this process: so a daemon is known to be the command's."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _die_with_parent() -> None:
-    """What is sent to portcheck and cannot be passed on, SIGKILL, reaches the command all the same."""
+    """Has the kernel kill the command when portcheck dies, even of SIGKILL, which cannot be passed on."""
     _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
+    if HERE.has_prctl:
         import ctypes
 
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

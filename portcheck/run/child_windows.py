@@ -1,4 +1,4 @@
-"""A command on Windows: a child in the same console.  Ctrl-C reaches both, and is left to the command."""
+"""Runs a command on Windows, as a child in the same console.  Ctrl-C reaches both, and is left to the command."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from portcheck.run.launch import Launch
 
 KILL_AFTER = 10.0  # seconds
+
+
+def start(launch: Launch) -> Child:
+    """Starts the command; raises OSError where it cannot.  `npm` is found as npm.cmd, as a shell would."""
+    import subprocess
+
+    program = shutil.which(launch.command[0], path=launch.environ.get("PATH"))
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, "no such command", launch.command[0])
+    stdout = 2 if launch.stdout_to_stderr else None
+    return Child(subprocess.Popen((program, *launch.command[1:]), env=dict(launch.environ), stdout=stdout))
 
 
 class Child:
@@ -38,20 +49,9 @@ class Child:
                 self.was_told_to_end = True
 
     def end(self) -> None:
-        """Ends the command; Windows knows no gentle way for one that has no window."""
+        """Ends the command; Windows has no gentle way for one without a window."""
         self._process.terminate()
         self.wait(KILL_AFTER)
-
-
-def start(launch: Launch) -> Child:
-    """Starts the command; raises OSError where it cannot.  `npm` is found as npm.cmd, as a shell would."""
-    import subprocess
-
-    program = shutil.which(launch.command[0], path=launch.environ.get("PATH"))
-    if program is None:
-        raise FileNotFoundError(errno.ENOENT, "no such command", launch.command[0])
-    stdout = 2 if launch.stdout_to_stderr else None
-    return Child(subprocess.Popen((program, *launch.command[1:]), env=dict(launch.environ), stdout=stdout))
 
 
 def end_as(code: int) -> int:

@@ -1,4 +1,4 @@
-"""Taking the first candidate that is free, and with `--listen` keeping it."""
+"""Takes the first candidate that is free, and with `--listen` keeps it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
 
     from portcheck.addresses import Address
     from portcheck.model import Diagnosis
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Host
 
 
 class Wish(NamedTuple):
     """What kind of port the command is to have."""
 
-    hosts: tuple[Host, ...]  # where it has to be free
+    hosts: tuple[Host, ...]  # where the port has to be free
     address: Address  # where the command is to listen
-    host: str  # the same as typed
-    server: Server
+    host: str  # the same, as typed
+    question: Question
     listen: bool = False
-    probe: bool = True
 
 
 class Place(NamedTuple):
@@ -34,8 +33,8 @@ class Place(NamedTuple):
 
     port: int
     host: str
-    address: str | None  # the one that counts; None where any will do
-    listener: socket.socket | None = None  # what listens there already
+    address: str | None  # where it has to listen; None: on any address
+    listener: socket.socket | None = None  # already listening, to be handed over
     skipped: tuple[Diagnosis, ...] = ()  # candidates that are not free
 
 
@@ -43,12 +42,12 @@ def take(candidates: Sequence[int], wish: Wish) -> Place:
     """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
     if wish.listen:
         endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
-        held, skipped = first_held(endpoints, lambda free: _listener(free, wish), wish.server, probe=wish.probe)
-        return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(skipped))
-    *taken, free = choose(candidates, hosts=wish.hosts, server=wish.server, probe=wish.probe).diagnoses
-    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(taken))
+        held, not_free = first_held(endpoints, lambda free: _listener(free, wish), wish.question)
+        return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(not_free))
+    *not_free, free = choose(candidates, hosts=wish.hosts, question=wish.question).diagnoses
+    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(not_free))
 
 
 def _listener(free: Diagnosis, wish: Wish) -> socket.socket:
-    # a cause beside the verdict "free" is what would refuse a server without SO_REUSEADDR
+    # a cause beside the verdict "free" would refuse a server without SO_REUSEADDR
     return listener(wish.address, free.port, leftovers=free.cause is not None)

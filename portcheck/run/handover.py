@@ -1,4 +1,4 @@
-"""Handing a listening socket over by systemd's protocol (sd_listen_fds(3)): nobody can take the port."""
+"""Hands a listening socket over by systemd's protocol (sd_listen_fds(3)), so that nobody else can take the port."""
 
 from __future__ import annotations
 
@@ -15,33 +15,17 @@ if TYPE_CHECKING:
     from portcheck.addresses import Address
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
-# They start the server as another process, or may: a PID that is told to them is not the server's.
-STARTERS = frozenset(
-    (
-        "sh",
-        "bash",
-        "dash",
-        "zsh",
-        "ksh",
-        "fish",
-        "npm",
-        "npx",
-        "yarn",
-        "pnpm",
-        "bunx",
-        "make",
-        "sudo",
-        "nodemon",
-        "uv",
-    )
-)
+# Programs that start the server as another process, or may: LISTEN_PID is theirs then, and not the server's.
+STARTERS = (
+    "sh", "bash", "dash", "zsh", "ksh", "fish", "npm", "npx", "yarn", "pnpm", "bunx", "make", "sudo", "nodemon", "uv",
+)  # fmt: skip
 
 
 def listener(address: Address, port: int, *, leftovers: bool) -> socket.socket:
-    """A socket that listens.  Raises OSError, where somebody else has taken the port in the meantime too.
+    """A socket that listens.  Raises OSError, also where somebody else has taken the port in the meantime.
 
-    It is bound without SO_REUSEADDR, so that no other program is disturbed that has bound the port and is
-    about to listen.  With `leftovers` (only closed connections of an earlier server are left) it is bound with it.
+    It is bound without SO_REUSEADDR, so as not to disturb another program that has bound the port and is about to
+    listen; with it only where `leftovers`, closed connections of an earlier server, are in the way.
     """
     try:
         return _listening(address, port, reuseaddr=False)
@@ -61,9 +45,9 @@ def _listening(address: Address, port: int, *, reuseaddr: bool) -> socket.socket
 
 
 def take_over(fd: int) -> dict[str, str]:
-    """In the process that is about to become the command: puts the socket where it belongs.
+    """In the process that is about to become the command: moves the socket to the fd that the protocol wants.
 
-    Returns the environment variables that say so; LISTEN_PID is this very process.
+    Returns the environment variables that announce it; LISTEN_PID is this process.
     """
     if fd != FIRST_FD:
         os.dup2(fd, FIRST_FD)
@@ -72,7 +56,7 @@ def take_over(fd: int) -> dict[str, str]:
 
 
 def caveat(command: Sequence[str]) -> str | None:
-    """What is to be said of a command that is not the server itself, but starts it."""
+    """What a person should know of a command that is not the server itself, but starts it."""
     starter = os.path.basename(command[0])
     if starter not in STARTERS:
         return None

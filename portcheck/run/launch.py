@@ -1,4 +1,4 @@
-"""What is started: the command with its port in the environment and in the arguments."""
+"""What is started: the command, with its port in the environment and in the arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches a port while its command runs, and says what it sees, each thing once."""
+"""Watches a port while its command runs, and reports what it sees, each thing once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import time
 from portcheck.diagnosis.pipeline import checks
 from portcheck.identify.describe import spread
 from portcheck.listing import Filter, list_sockets
-from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import sockets
-from portcheck.observe.system import PLATFORM, descends
+from portcheck.observe.snapshot import fingerprint, listening_or_bound
+from portcheck.observe.system import descends
+from portcheck.profiles import TABLES_ALONE
 from portcheck.run.proof import Proof, prove
 from portcheck.target import Endpoint
+from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Process, Socket
     from portcheck.run.choose_port import Place
 
-PATIENCE = 2.0  # seconds until it is worth a look where else the command listens; then twice as long, and so on
+PATIENCE = 2.0  # seconds until it is worth looking for another port that the command listens on; doubled each time
 
 
-class Witness:
+class Monitor:
     """What is known of one attempt: whether the command has ever listened, and whether it is ready."""
 
     def __init__(self, place: Place, tell: Callable[[str], None]) -> None:
@@ -35,25 +36,32 @@ class Witness:
         self._handed = place.listener is not None
         self._endpoint = Endpoint(str(place.port), "tcp", place.port)
         self._tell = tell
-        self._said: set[str] = set()
-        self._before: frozenset[object] = frozenset()
+        self._told: set[str] = set()
+        self._fingerprint: frozenset[object] = frozenset()
         self._start = time.monotonic()
         self._patience = PATIENCE
 
     def look(self) -> bool:
-        """One look, nearly free where nothing has changed; True once the command is proven to be ready."""
-        here = PortRange(self._endpoint.port, self._endpoint.port)
-        table = sockets.look("tcp", [here], depth="listeners", may_bind=False).sockets
-        listeners = frozenset((socket.inode, socket.local_address) for socket in table if socket.state == "LISTEN")
+        """One look, which costs next to nothing where nothing has changed; True once the command is proven ready."""
+        sockets = listening_or_bound([self._endpoint])
+        listeners = fingerprint(socket for socket in sockets if socket.state == "LISTEN")
         late = time.monotonic() - self._start >= self._patience
         if late:
             self._patience *= 2
-        if listeners != self._before or (late and listeners):
-            self._before = listeners
+        if listeners != self._fingerprint or (late and listeners):
+            self._fingerprint = listeners
             self._judge(patient=not late)
         if late and not self.ready:
             self._look_elsewhere()
         return self.ready
+
+    def taken_by(self) -> Diagnosis | None:
+        """After the command's end: the answer for the port, if only strangers have ever listened there."""
+        self._judge(patient=True)  # it may have left a daemon that listens
+        diagnosis = next(checks([self._endpoint]))
+        mine = _of_the_command(owner.pid for owner in diagnosis.owners)
+        is_taken = diagnosis.verdict == "in-use" and diagnosis.owners and not mine
+        return diagnosis if is_taken and not self.has_listened else None
 
     def _judge(self, *, patient: bool) -> None:
         proof = self._proof()
@@ -73,6 +81,12 @@ class Witness:
         for stranger in proof.strangers:
             self._say(f"but {stranger}, and is not this command's")
 
+    def _proof(self) -> Proof:
+        diagnosis = next(checks([self._endpoint], TABLES_ALONE))
+        mine = _of_the_command(owner.pid for owner in diagnosis.owners)
+        address = self._place.address
+        return prove(diagnosis, mine, address, PLATFORM, time.time())
+
     def _url(self, address: str) -> str:
         host = self._place.host if self._place.address == address else address
         return f"http://{f'[{host}]' if ':' in host else host}:{self._place.port}"
@@ -88,34 +102,20 @@ class Witness:
 
     def _look_elsewhere(self) -> None:
         listing = list_sockets(Filter(("tcp",)))
-        own = _tree(listing.processes)
-        for name, found in _by_name(listing, own).items():
-            ports = ", ".join(sorted({str(socket.local_port) for socket in found}))
-            if self._place.port not in {socket.local_port for socket in found}:
-                self._say(f"{name} listens on port {ports} ({spread(found)}), not on {self._place.port}")
-
-    def taken_by(self) -> Diagnosis | None:
-        """After the command's end: the answer for the port, if only strangers have ever listened there."""
-        self._judge(patient=True)  # it may have left a daemon that listens
-        diagnosis = next(checks([self._endpoint]))
-        if self.has_listened or diagnosis.verdict != "in-use" or _tree(owner.pid for owner in diagnosis.owners):
-            return None
-        return diagnosis if diagnosis.owners else None
-
-    def _proof(self) -> Proof:
-        diagnosis = next(checks([self._endpoint], probe=False))
-        mine = _tree(owner.pid for owner in diagnosis.owners)
-        address = self._place.address
-        return prove(diagnosis, mine, address, PLATFORM, time.time())
+        mine = _of_the_command(listing.processes)
+        for name, sockets in _by_name(listing, mine).items():
+            ports = ", ".join(sorted({str(socket.local_port) for socket in sockets}))
+            if self._place.port not in {socket.local_port for socket in sockets}:
+                self._say(f"{name} listens on port {ports} ({spread(sockets)}), not on {self._place.port}")
 
     def _say(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._told:
+            self._told.add(text)
             self._tell(text)
 
 
-def _tree(pids: Iterable[int | None]) -> set[int]:
-    """Those of the command: they descend from portcheck, which adopts the orphans among them."""
+def _of_the_command(pids: Iterable[int | None]) -> set[int]:
+    """The processes of the command: they descend from portcheck, which adopts the orphans among them."""
     return {pid for pid in pids if pid and descends(pid, os.getpid())}
 
 
@@ -124,10 +124,10 @@ def _named(process: Process) -> str:
 
 
 def _by_name(listing: Listing, pids: set[int]) -> dict[str, list[Socket]]:
-    """The sockets that these processes listen on, by `node PID 812`."""
-    found: dict[str, list[Socket]] = {}
+    """The sockets that these processes listen on, by names such as `node PID 812`."""
+    sockets: dict[str, list[Socket]] = {}
     for socket in listing:
         pid = next((pid for pid in socket.pids or () if pid in pids), None)
         if pid is not None:
-            found.setdefault(_named(listing.processes[pid]), []).append(socket)
-    return found
+            sockets.setdefault(_named(listing.processes[pid]), []).append(socket)
+    return sockets

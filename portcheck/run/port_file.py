@@ -1,4 +1,4 @@
-"""A file with nothing but the port in it, for scripts: whole or not there at all."""
+"""Writes a file with nothing but the port in it, for scripts: complete, or not there at all."""
 
 from __future__ import annotations
 
@@ -15,26 +15,15 @@ if TYPE_CHECKING:
 class PortFile:
     """The file that `--port-file` names (None: there is none).
 
-    What an earlier run left there is removed at once, and what is written is removed at the end unless `keep` is set.
+    A file left by an earlier run is removed at once, and the new one at the end unless `keep` is set.
     """
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path)
         self.keep = False
 
-    def write(self, port: int) -> None:
-        """A reader sees the whole number or no file.  Raises PortcheckError."""
-        if self._path is not None:
-            path = self._path
-            self._change(lambda: self._new.write_text(f"{port}\n", encoding="ascii"))
-            self._change(lambda: self._new.replace(path))
-
-    @property
-    def _new(self) -> Path:
-        return Path(f"{self._path}.new")
-
     def __enter__(self) -> None:
-        """Raises PortcheckError where no file can be made there: before anything is started."""
+        """Raises PortcheckError where no file can be made there, before anything is started."""
         if self._path is not None:
             if self._path.is_symlink() or (self._path.exists() and not self._path.is_file()):
                 raise PortcheckError(f"--port-file {self._path} is there already, and is no regular file")
@@ -42,11 +31,22 @@ class PortFile:
             self._change(self._new.touch)
             self._change(self._new.unlink)
 
+    def write(self, port: int) -> None:
+        """Never leaves a reader with half of the number.  Raises PortcheckError."""
+        if self._path is not None:
+            path = self._path
+            self._change(lambda: self._new.write_text(f"{port}\n", encoding="ascii"))
+            self._change(lambda: self._new.replace(path))
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self.keep:
             self._remove()
+
+    @property
+    def _new(self) -> Path:
+        return Path(f"{self._path}.new")
 
     def _remove(self) -> None:
         if self._path is not None:

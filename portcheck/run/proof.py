@@ -1,4 +1,4 @@
-"""Whether the process that answers on a port belongs to the command that was started for it.  Pure."""
+"""Judges who listens on the command's port: its own processes, or strangers.  Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from portcheck.rules.reachability import answering
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from portcheck.model import Diagnosis, Owner, Platform, Socket
+    from portcheck.model import Diagnosis, Owner, Socket
+    from portcheck.traits import Platform
 
 # Where a client of this host tries first.
 PREFERRED = ("127.0.0.1", "::1")
@@ -23,8 +24,8 @@ class Proof(NamedTuple):
     server: Owner | None = None  # the command's process that listens on the port, the first of them
     address: str | None = None  # where a client reaches it; None: nowhere, or not on the address that was asked for
     places: str = ""  # where it listens, in words
-    strangers: tuple[str, ...] = ()  # who else answers, and where, in words
-    hidden: bool = False  # somebody listens whose process cannot be seen
+    strangers: tuple[str, ...] = ()  # which other processes answer, and where, in words
+    hidden: bool = False  # there is a listener whose process cannot be seen
 
 
 def prove(diagnosis: Diagnosis, mine: Collection[int], host: str | None, platform: Platform, now: float) -> Proof:
@@ -44,10 +45,10 @@ def prove(diagnosis: Diagnosis, mine: Collection[int], host: str | None, platfor
 
 
 def _reached(diagnosis: Diagnosis, mine: Collection[int], host: str | None, platform: Platform) -> Iterator[str]:
-    """The addresses at which a client gets the command, and nobody else, the best first."""
+    """The addresses on which a client reaches the command and nobody else, the best first."""
     if host is not None and not is_wildcard(host):
-        found = answering(host, family_of(host), None, "tcp", diagnosis.port, diagnosis.sockets, platform)
-        if _all_mine((diagnosis.sockets[index] for index in found), mine):
+        indexes = answering(host, family_of(host), None, "tcp", diagnosis.port, diagnosis.sockets, platform)
+        if _all_mine((diagnosis.sockets[index] for index in indexes), mine):
             yield host
         return
     answers = {answer.address: answer for answer in diagnosis.answers if answer.address != "localhost"}
@@ -67,8 +68,8 @@ def _strangers(diagnosis: Diagnosis, mine: Collection[int], now: float) -> Itera
     places: dict[str, list[str]] = {}
     for answer in diagnosis.answers:
         others = [owner for owner in diagnosis.owners if owner.pid in set(answer.pids or ()) - set(mine)]
-        found = next((owner for index in answer.sockets if (owner := leader(others, index))), None)
-        if found:
-            places.setdefault(who(found.process, now), []).append(answer.address)
+        stranger = next((owner for index in answer.sockets if (owner := leader(others, index))), None)
+        if stranger:
+            places.setdefault(who(stranger.process, now), []).append(answer.address)
     for name, addresses in places.items():
         yield f"{name} answers on {', '.join(addresses)}"

@@ -1,4 +1,4 @@
-"""The signals of a process that stands between its caller and a command, as if it were not there.
+"""Signals of a process that stands between its caller and a command as if it were not there.
 
 They are blocked and taken one by one, so that nothing is interrupted and no signal is lost.
 """
@@ -15,13 +15,13 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-# Those cannot be blocked, and these are our own faults.
+# The first two cannot be blocked, the others tell of faults of our own.
 UNTAKEN = {
     signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
     signal.SIGSYS, signal.SIGABRT,
 }  # fmt: skip
 TAKEN: AbstractSet[int] = signal.valid_signals() - UNTAKEN
-# Typed at a terminal, or the terminal's own: every process of its foreground group gets them.
+# Typed at a terminal, or sent by it: every process of its foreground group receives them.
 OF_THE_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
 STOPS = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 POLL = 0.05  # seconds, where the system cannot wait for a signal with a time limit
@@ -39,14 +39,14 @@ def take(timeout: float | None) -> Received | None:
     """The next signal, or None after `timeout` seconds (None: no limit)."""
     if not hasattr(signal, "sigtimedwait"):
         return _take_by_polling(timeout)
-    found = signal.sigwaitinfo(TAKEN) if timeout is None else signal.sigtimedwait(TAKEN, timeout)
-    if found is None:
+    info = signal.sigwaitinfo(TAKEN) if timeout is None else signal.sigtimedwait(TAKEN, timeout)
+    if info is None:
         return None
-    return Received(found.si_signo, None if found.si_code > SENT_BY_KERNEL else found.si_pid)
+    return Received(info.si_signo, None if info.si_code > SENT_BY_KERNEL else info.si_pid)
 
 
 def _take_by_polling(timeout: float | None) -> Received | None:
-    """For systems without sigtimedwait (macOS), which do not tell the sender either."""
+    """For systems without sigtimedwait (macOS), which do not name the sender either."""
     end = None if timeout is None else time.monotonic() + timeout
     while not (pending := signal.sigpending() & TAKEN):
         if end is not None and time.monotonic() >= end:

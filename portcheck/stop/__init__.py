@@ -1,1 +1,1 @@
-"""Freeing a port: what it takes (plan), carrying that out (execute, terminate), and what came of it (outcome)."""
+"""Freeing a port: the steps it takes (plan), taking them (execute, terminate, watch), what came of it (outcome)."""

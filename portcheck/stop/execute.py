@@ -1,4 +1,4 @@
-"""Carries a plan out: managers' commands and signals; then waits until the port is let go."""
+"""Carries a plan out: managers' commands and signals; then waits until the port is let go, and stays free."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from portcheck.stop.plan import Asker
 from portcheck.stop.terminate import end, is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from portcheck.model import Diagnosis, Process
     from portcheck.stop.plan import Plan, Step
-
-    Look = Callable[[], Diagnosis]
+    from portcheck.stop.watch import Watch
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25  # seconds between two looks
 PATIENCE_WITH_PROCESSES = 10.0
@@ -30,65 +29,106 @@ SIGKILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a proc
 
 
 def asker(finding: Diagnosis) -> Asker:
-    """This process as somebody who wants to stop the holders of a port."""
-    pids = ancestors()
+    """This process as the one that wants to stop the holders of a port."""
     own = process_now(os.getpid())
     named = {owner.process.supervisor_pid for owner in finding.owners if owner.process.supervisor}
-    supervisors = {pid: found for pid in named if pid and (found := process_now(pid))}
+    supervisors = {pid: process for pid in named if pid and (process := process_now(pid))}
     uid = os.getuid() if hasattr(os, "getuid") else None
-    return Asker(uid, pids, own.cgroup if own else None, supervisors)
+    return Asker(uid, _self_and_ancestors(), own.cgroup if own else None, supervisors)
 
 
-def ancestors() -> frozenset[int]:
+def _self_and_ancestors() -> frozenset[int]:
     """portcheck itself and every process above it: stopping one of these would stop the stopping."""
-    found: set[int] = set()
+    pids: set[int] = set()
     pid: int | None = os.getpid()
-    while pid and pid not in found:
-        found.add(pid)
+    while pid and pid not in pids:
+        pids.add(pid)
         process = process_now(pid)
         pid = process.parent_pid if process else None
-    return frozenset(found)
+    return frozenset(pids)
 
 
-def carry_out(plan: Plan, before: Diagnosis, look: Look, *, timeout: float | None, force: bool) -> Doing:
+def carry_out(plan: Plan, watch: Watch, *, timeout: float | None, force: bool) -> Doing:
     """Stops every holder of the plan, and waits until they have let go or `timeout` seconds are over.
 
     None waits as long as managers and processes usually need.  What has not let go then is killed only with `force`.
     """
-    done = _run([step.command for step in plan.steps if step.command], timeout)
-    if not done:
-        patience = PATIENCE_WITH_PROCESSES if timeout is None else timeout
-        after, done = _end(plan, signal.SIGTERM, before, look, patience)
+    troubles = _run([step.command for step in plan.steps if step.command], timeout)
+    if troubles:
+        watch.look()
     else:
-        after = look()
-    killed = force and any(step.signalled for step in plan.steps) and is_held(plan, after)
+        troubles = _end(plan, signal.SIGTERM, watch, PATIENCE_WITH_PROCESSES if timeout is None else timeout)
+    killed = force and any(step.signalled for step in plan.steps) and is_held(plan, watch.diagnosis)
     if killed:
-        after, more = _end(plan, SIGKILL, after, look, AFTER_KILL)
-        done += more
-    return Doing(after, time.time(), done, killed)
+        troubles += _end(plan, SIGKILL, watch, AFTER_KILL)
+    return Doing(watch.diagnosis, time.time(), troubles, killed)
 
 
-def settle(done: Doing, look: Look, seconds: float) -> Doing:
+def settle(done: Doing, watch: Watch, seconds: float) -> Doing:
     """Watches a port that is let go for a while: managers back off before they start again what has ended."""
     deadline = time.monotonic() + seconds
-    after = done.after
-    while not groups(after) and (left := deadline - time.monotonic()) > 0:
+    while not groups(watch.diagnosis) and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(LONGEST_PAUSE, left))
-        after = look()
-    return done._replace(after=after)
+        watch.glance()
+    if seconds and not groups(watch.diagnosis):
+        watch.look()  # what the table of sockets does not show: TIME_WAIT, what the kernel would say to a bind
+    return done._replace(after=watch.diagnosis)
 
 
-def _end(plan: Plan, number: int, found: Diagnosis, look: Look, patience: float) -> tuple[Diagnosis, tuple[str, ...]]:
-    """Signals, and looks ever less often, until the plan's holders have let go; the last look, and what went wrong."""
+def _run(commands: Iterable[tuple[str, ...]], timeout: float | None) -> tuple[str, ...]:
+    """Managers' commands one after the other; what went wrong."""
+    return tuple(trouble for command in commands if (trouble := _command(command, timeout)))
+
+
+def _command(command: tuple[str, ...], timeout: float | None) -> str | None:
+    """In a session of its own, so that nothing asks for a password at the terminal."""
+    import subprocess
+
+    text = " ".join(command)
+    patience = PATIENCE_WITH_MANAGERS if timeout is None else timeout
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=patience,
+            check=False,
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"{text}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return f"'{text}' was not done after {patience:g} s"
+    if not done.returncode:
+        return None
+    # os.fsdecode would raise UnicodeDecodeError for what is written in the code page of a Windows console
+    lines = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "surrogateescape").splitlines()
+    return f"'{text}' failed with status {done.returncode}" + (f": {lines[0].rstrip('.')}" if lines else "")
+
+
+def _environment() -> dict[str, str]:
+    """With the place of one's own systemd, which sudo and cron leave out."""
+    if not hasattr(os, "getuid"):
+        return dict(os.environ)
+    return {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ}
+
+
+def _end(plan: Plan, number: int, watch: Watch, patience: float) -> tuple[str, ...]:
+    """Signals, and looks ever less often, until the plan's holders have let go; what went wrong."""
     endings = [_Ending(step, number) for step in plan.steps if step.signalled]
     deadline, pause = time.monotonic() + patience, FIRST_PAUSE
     while True:
         for ending in endings:
-            ending.go_on(found)
-        found = look()
+            ending.go_on(watch.diagnosis)
         left = deadline - time.monotonic()
-        if not is_held(plan, found) or left <= 0:
-            return found, tuple(trouble for ending in endings for trouble in ending.troubles)
+        # who outlives the main process holds the same socket as before: the table cannot tell
+        if left <= 0 or any(ending.is_outlived() for ending in endings):
+            watch.look()
+        else:
+            watch.glance()
+        if left <= 0 or not is_held(plan, watch.diagnosis):
+            return tuple(trouble for ending in endings for trouble in ending.troubles)
         time.sleep(min(pause, left))
         pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -102,56 +142,22 @@ class _Ending:
         self._number = number
         self._signalled: list[Process] = []
 
-    def go_on(self, found: Diagnosis) -> None:
-        """Signals whoever is next, once those before are gone; `found` is how the port stands."""
+    def go_on(self, diagnosis: Diagnosis) -> None:
+        """Signals whoever is next, once those before are gone."""
         if any(map(is_alive, self._signalled)):
             return
-        for process in self._next(found):
+        for process in self._next(diagnosis):
             self._signalled.append(process)
             try:
                 end(process, self._number)
             except PortcheckError as error:
                 self.troubles.append(error.cause)
 
-    def _next(self, found: Diagnosis) -> Sequence[Process]:
+    def _next(self, diagnosis: Diagnosis) -> Sequence[Process]:
         first = [process for process in self._step.signalled if process not in self._signalled and is_alive(process)]
-        return first or [process for process in left_of(self._step, found) if process not in self._signalled]
+        return first or [process for process in left_of(self._step, diagnosis) if process not in self._signalled]
 
-
-def _run(commands: Iterable[tuple[str, ...]], timeout: float | None) -> tuple[str, ...]:
-    """Managers' commands one after the other; what went wrong."""
-    return tuple(trouble for command in commands if (trouble := _command(command, timeout)))
-
-
-def _command(command: tuple[str, ...], timeout: float | None) -> str | None:
-    """In a session of its own, so that nothing asks for a password at the terminal."""
-    import subprocess
-
-    said = " ".join(command)
-    patience = PATIENCE_WITH_MANAGERS if timeout is None else timeout
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except OSError as error:
-        return f"{said}: {error.strerror}"
-    except subprocess.TimeoutExpired:
-        return f"'{said}' was not done after {patience:g} s"
-    if not done.returncode:
-        return None
-    # os.fsdecode would raise UnicodeDecodeError for what is written in the code page of a Windows console
-    words = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "surrogateescape").splitlines()
-    return f"'{said}' failed with status {done.returncode}" + (f": {words[0].rstrip('.')}" if words else "")
-
-
-def _environment() -> dict[str, str]:
-    """With the place of one's own systemd, which sudo and cron leave out."""
-    if not hasattr(os, "getuid"):
-        return dict(os.environ)
-    return {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ}
+    def is_outlived(self) -> bool:
+        """Whether all that were signalled are gone, and others of the program are not."""
+        members = (owner.process for owner in self._step.members if owner.pid)
+        return not any(map(is_alive, self._signalled)) and any(map(is_alive, members))

@@ -1,4 +1,4 @@
-"""What became of a port that was to be stopped, and the one true sentence about it.  Pure."""
+"""What came of a port that was to be freed, and the one sentence that tells it.  Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Report(NamedTuple):
-    """How it went with one port."""
+    """What came of one port."""
 
     outcome: Outcome
     message: str
@@ -43,35 +43,46 @@ class Doing(NamedTuple):
 def is_held(plan: Plan, after: Diagnosis) -> bool:
     """Whether what was to be stopped still holds the port.
 
-    A process that is just ending has let go of its descriptors before its sockets are gone: they show without it.
+    A process that is ending lets go of its descriptors before its sockets are gone: they still show, without it.
     """
     inodes = {socket.inode for index, socket in enumerate(after.sockets) if serves(after, index)}
     return any(not inodes.isdisjoint(step.inodes) or left_of(step, after) for step in plan.steps)
 
 
 def left_of(step: Step, after: Diagnosis) -> tuple[Process, ...]:
-    """Who of a step still holds the port, without those who have that from another one."""
+    """Which processes of a step still hold the port, without those that have it from another of them."""
     members = {(owner.pid, owner.process.start_ticks) for owner in step.members if owner.pid}
-    roots = (root.process for root in _roots(after))
-    return tuple(process for process in roots if (process.pid, process.start_ticks) in members)
+    holders = (root.process for root in _roots(after))
+    return tuple(process for process in holders if (process.pid, process.start_ticks) in members)
 
 
 def untouched(before: Diagnosis, plan: Plan) -> Report:
-    """Of a port that nothing is done about: it is free, it frees itself, or the plan is a refusal."""
-    found = _without_holders(before) if _has_no_holders(before) else "held"
-    if found == "free":
+    """On a port that nothing is done about: it is free, it frees itself, or the plan is a refusal."""
+    standing = _without_holders(before) if _has_no_holders(before) else "held"
+    if standing == "free":
         return Report("already-free", f"{_stem(before)}: nothing to stop.", before)
-    if found in ("time-wait", "closing", "unknown"):
-        return Report(found, before.message, before, advice=before.advice)
+    if standing in ("time-wait", "closing", "unknown"):
+        return Report(standing, before.message, before, advice=before.advice)
     message = f"{_subject(before)} is not stopped: {plan.refusal}."
     return Report("refused", message, before, plan, advice=plan.advice)
 
 
+def unconfirmed(before: Diagnosis, plan: Plan) -> Report:
+    """On a plan that needs a person's consent where there is nobody to ask."""
+    return untouched(before, plan._replace(refusal="there is no terminal to ask, and --yes was not given"))
+
+
+def not_done(outcome: Literal["planned", "declined"], before: Diagnosis, plan: Plan) -> Report:
+    """On a plan that was only to be shown (--dry-run), or that a person has declined."""
+    reason = " (--dry-run)" if outcome == "planned" else ""
+    return Report(outcome, f"Nothing was done{reason}.", before, plan)
+
+
 def report(before: Diagnosis, plan: Plan, done: Doing, uid: int | None) -> Report:
-    """Of a plan that was carried out: what is true now, whatever was meant."""
-    found = _outcome(before, done.after)
-    advice = tuple(dict.fromkeys(_advice(found, plan, done, uid)))
-    return Report(found, f"{_sentence(found, plan, done)}.", before, plan, done.after, advice)
+    """On a plan that was carried out: what is true now, whatever was intended."""
+    outcome = _outcome(before, done.after)
+    advice = tuple(dict.fromkeys(_advice(outcome, plan, done, uid)))
+    return Report(outcome, f"{_sentence(outcome, plan, done)}.", before, plan, done.after, advice)
 
 
 def _outcome(before: Diagnosis, after: Diagnosis) -> Outcome:
@@ -85,7 +96,7 @@ def _has_no_holders(finding: Diagnosis) -> bool:
 
 
 def _without_holders(finding: Diagnosis) -> Outcome:
-    if finding.verdict in ("free", "denied"):  # nobody is in the way of whoever may bind it
+    if finding.verdict in ("free", "denied"):  # nothing is in the way of a process that may bind it
         return "free"
     if finding.verdict == "unknown":
         return "unknown"
@@ -93,26 +104,26 @@ def _without_holders(finding: Diagnosis) -> Outcome:
 
 
 def _holdings(finding: Diagnosis) -> set[object]:
-    """What tells holding on from taking again: the sockets, and the processes that hold them."""
+    """What tells a port still held from one taken again: the sockets, and the processes that hold them."""
     serving = {index for index in range(len(finding.sockets)) if serves(finding, index)}
     inodes = {finding.sockets[index].inode for index in serving}
     processes = (owner.process for owner in finding.owners if owner.pid and not serving.isdisjoint(owner.sockets))
     return {inode for inode in inodes if inode} | {(process.pid, process.start_ticks) for process in processes}
 
 
-def _sentence(found: Outcome, plan: Plan, done: Doing) -> str:
+def _sentence(outcome: Outcome, plan: Plan, done: Doing) -> str:
     """Without its full stop."""
     after = done.after
     ended = " and ".join(map(_ended, plan.steps))
-    if found == "free":
+    if outcome == "free":
         return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
     why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
-    if found == "held" and is_held(plan, after):
+    if outcome == "held" and is_held(plan, after):
         return f"{_subject(after)} is still held{why}: {_who(done)}"
     port = _subject(after).replace("P", "p", 1) if after.protocol == "tcp" else _subject(after)
-    if found == "respawned":
+    if outcome == "respawned":
         return f"{ended}, but {_by_whom(after, port)}{why}: {_who(done)}"
-    if found == "unknown":
+    if outcome == "unknown":
         return f"{ended}{why}; {_stem(after).replace('W', 'w', 1)}"  # whether it is free cannot be told
     return f"{ended}, but {port} is not free{why}: {_who(done)}"
 
@@ -126,13 +137,13 @@ def _stem(finding: Diagnosis) -> str:
 
 
 def _who(done: Doing) -> str:
-    """`node (PID 812, ann, since 09:00) on 127.0.0.1`; what else is in the way where nobody holds it."""
+    """`node (PID 812, ann, since 09:00) on 127.0.0.1`; where no process holds it, what else is in the way."""
     after = done.after
-    held = [
+    holders = [
         f"{who(root.process, done.now)} on {spread(after.sockets[index] for index in sorted(root.sockets))}"
         for root in _roots(after)
     ]
-    return " and ".join(held) or _stem(after).partition(": ")[2]
+    return " and ".join(holders) or _stem(after).partition(": ")[2]
 
 
 def _ended(step: Step) -> str:
@@ -151,9 +162,9 @@ def _until_then(after: Diagnosis) -> str:
 
 
 def _by_whom(after: Diagnosis, port: str) -> str:
-    """What brought it back: its unit, its container's restart policy, or the supervisor found by ancestry."""
-    found = dict.fromkeys(by for root in _roots(after) if (by := _restarter(root.process)))
-    return f"{' and '.join(found)} started it again" if found else f"{port} was taken again"
+    """What brought it back: its unit, its container's restart policy, or the supervisor among its ancestors."""
+    restarters = dict.fromkeys(by for root in _roots(after) if (by := _restarter(root.process)))
+    return f"{' and '.join(restarters)} started it again" if restarters else f"{port} was taken again"
 
 
 def _restarter(process: Process) -> str | None:
@@ -170,23 +181,23 @@ def _roots(finding: Diagnosis) -> Iterator[Owner]:
         yield from group.roots()
 
 
-def _advice(found: Outcome, plan: Plan, done: Doing, uid: int | None) -> Iterator[Advice]:
-    """What really helps now."""
-    if found in ("time-wait", "closing", "unknown"):
+def _advice(outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> Iterator[Advice]:
+    """What helps now."""
+    if outcome in ("time-wait", "closing", "unknown"):
         yield from done.after.advice
-    elif found in ("held", "respawned"):
+    elif outcome in ("held", "respawned"):
         from portcheck.remedies.fill import fill_all
 
         for root in _roots(done.after):
-            yield from fill_all(_remedies(root, found, plan, done, uid), root, done.after, uid)
+            yield from fill_all(_remedies(root, outcome, plan, done, uid), root, done.after, uid)
 
 
-def _remedies(root: Owner, found: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
+def _remedies(root: Owner, outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
     from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
     from portcheck.remedies.kinds import SIGNALLED, kind_of
 
     kind = kind_of(root, uid)
-    if found == "respawned" and root.process.started_by and kind in SIGNALLED:
+    if outcome == "respawned" and root.process.started_by and kind in SIGNALLED:
         return RESTARTED
     if any(root.process in left_of(step, done.after) for step in plan.steps if step.signalled):
         return () if done.killed else (UNENDED,)

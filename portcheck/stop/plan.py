@@ -1,7 +1,7 @@
-"""What stopping a port's holder takes.  Pure: stop.execute carries a plan out, stop.outcome says what came of it.
+"""Plans how a port is freed.  Pure: stop.execute carries a plan out, stop.outcome says what came of it.
 
-A plan never signals what would come back: a service, a container or a supervised program is stopped by what manages
-it, a server by its main process.  A client that is merely connected to the port is never part of a plan.
+A plan never signals a process that would be started again: a service, a container or a supervised program is stopped
+by what manages it, a server by its main process.  A client that is only connected to the port is never part of a plan.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Asker(NamedTuple):
-    """Who wants to stop something."""
+    """The process that wants to stop something."""
 
     uid: int | None  # None where there are no user ids
     own_pids: frozenset[int]  # portcheck itself and its ancestors
@@ -29,11 +29,11 @@ class Asker(NamedTuple):
 class Step(NamedTuple):
     """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
 
-    members: tuple[Owner, ...]  # everybody who holds its sockets
+    members: tuple[Owner, ...]  # every process that holds its sockets
     inodes: frozenset[int]  # of those sockets
-    roots: tuple[Owner, ...]  # those who are stopped; the others end with them
+    roots: tuple[Owner, ...]  # the processes that are stopped; the others end with them
     command: tuple[str, ...] | None = None
-    signalled: tuple[Process, ...] = ()  # at first; members that outlive them come after
+    signalled: tuple[Process, ...] = ()  # first; members that outlive these are signalled next
 
 
 class Plan(NamedTuple):
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """Why a holder is not stopped."""
+    """The reason why a holder is not stopped."""
 
 
 def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int | None = None) -> Plan:
@@ -55,25 +55,24 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
     """
     if finding.verdict == "free":  # a socket that is in nobody's way may be shown too
         return Plan()
-    found = groups(finding)
+    holders = groups(finding)
     if pid is not None:
-        found = tuple(group for group in found if any(owner.pid == pid for owner in group.members))
-        if not found:
+        holders = tuple(group for group in holders if any(owner.pid == pid for owner in group.members))
+        if not holders:
             return _refused(f"PID {pid} does not hold port {finding.port}", finding)
-    if not found:
+    if not holders:
         return _refused(_nobody_to_stop(finding), finding)
     try:
-        steps = _merged(step for group in found for step in _steps(group, finding, asker))
+        steps = _merged(step for group in holders for step in _steps(group, finding, asker))
     except _RefusedError as refusal:
         return _refused(str(refusal), finding)
     return Plan(steps) if everything or len(_programs(steps)) == 1 else _ambiguous(steps, finding, asker)
 
 
 def _refused(reason: str, finding: Diagnosis) -> Plan:
-    """What the diagnosis advises stays true, except to ask for this very stop."""
-    return Plan(
-        refusal=reason, advice=tuple(one for one in finding.advice if (one.command or ())[:1] != ("portcheck",))
-    )
+    """What the diagnosis advises still applies, except to run this very command."""
+    other = tuple(advice for advice in finding.advice if (advice.command or ())[:1] != ("portcheck",))
+    return Plan(refusal=reason, advice=other)
 
 
 def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:
@@ -111,78 +110,78 @@ def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
 
 
 def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
-    """By what its manager stops it; None where a signal does.  Raises _RefusedError."""
+    """The command by which its manager stops it; None where a signal does.  Raises _RefusedError."""
     # Here, because a port that is free needs none of them.
     from portcheck.remedies.catalogue import BY_KIND, STOP_CONTAINER
     from portcheck.remedies.fill import fill, owner_fields
     from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
 
     kind = kind_of(root, asker.uid)
-    named = briefly(root.process)
+    name = briefly(root.process)
     if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):
-        raise _RefusedError(f"{named} is portcheck itself, or what it runs in")
+        raise _RefusedError(f"{name} is portcheck itself, or what it runs in")
     if kind in SIGNALLED:
         _must_be_signallable(root, asker)
         return None
-    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's plugin
-    way = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
-    if kind not in MANAGED or way is None or way.command is None:
-        raise _RefusedError(way.text if way else f"what {named} has it for is not known")
-    if way.command[:1] == ("sudo",) and asker.uid:
-        raise _RefusedError(f"only root can stop {named}")
-    return way.command
+    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # the former works without compose's plugin
+    advice = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
+    if kind not in MANAGED or advice is None or advice.command is None:
+        raise _RefusedError(advice.text if advice else f"what {name} has it for is not known")
+    if advice.command[:1] == ("sudo",) and asker.uid:
+        raise _RefusedError(f"only root can stop {name}")
+    return advice.command
 
 
 def _runs_portcheck(root: Owner, asker: Asker) -> bool:
-    """An ancestor, or the service in which portcheck runs itself."""
+    """Whether it is an ancestor of portcheck, or the service that portcheck itself runs in."""
     together = asker.own_cgroup is not None and root.process.cgroup == asker.own_cgroup
     return root.pid in asker.own_pids or (together and root.process.service is not None)
 
 
 def _must_be_signallable(root: Owner, asker: Asker) -> None:
     process = root.process
-    named = briefly(process)
+    name = briefly(process)
     if root.pid == 1:
-        raise _RefusedError(f"{named} is the first process: this whole system or container ends with it")
+        raise _RefusedError(f"{name} is the first process: this whole system or container ends with it")
     if asker.uid and process.uid != asker.uid:
-        raise _RefusedError(f"only {process.user or f'uid {process.uid}'} and root can stop {named}")
+        raise _RefusedError(f"only {process.user or f'uid {process.uid}'} and root can stop {name}")
     if process.supervisor and process.supervisor_pid in asker.own_pids:
-        raise _RefusedError(f"{process.supervisor}, which starts {named} again, runs portcheck too")
+        raise _RefusedError(f"{process.supervisor}, which starts {name} again, runs portcheck too")
 
 
 def _first(root: Owner, asker: Asker) -> Process:
-    """Who is signalled first: what would start it again, else the process itself."""
+    """The process that is signalled first: what would start it again, else itself."""
     supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if root.process.supervisor else None
-    # an ancestor is the elder; a younger process has only got its PID since
+    # an ancestor is older; a younger process has merely been given its PID since
     return supervisor if supervisor and _age(supervisor) <= _age(root.process) else root.process
 
 
 def _age(process: Process) -> float:
-    """When it started, on one clock for all."""
+    """When it started, on the same clock for all."""
     return process.start_ticks if process.start_ticks is not None else process.started_at or 0.0
 
 
 def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
-    """The proxies of a container are stopped by one command."""
-    found: dict[object, Step] = {}
+    """With one step for each command: the proxies of a container are stopped together."""
+    merged: dict[object, Step] = {}
     for step in steps:
         key = step.command or step.signalled
-        if key in found:
-            same = found[key]
-            found[key] = same._replace(members=same.members + step.members, inodes=same.inodes | step.inodes)
+        if key in merged:
+            same = merged[key]
+            merged[key] = same._replace(members=same.members + step.members, inodes=same.inodes | step.inodes)
         else:
-            found[key] = step
-    return tuple(found.values())
+            merged[key] = step
+    return tuple(merged.values())
 
 
 def _programs(steps: Sequence[Step]) -> set[object]:
-    """What the steps stop, each thing once: a main process with its children, or the workers of one starter."""
-    known = {owner.pid: owner.process for step in steps for owner in step.members}
-    return {step.command or _family(step.roots[0].process, known) for step in steps}
+    """What the steps stop, each program once: a main process with its children, or the workers of one starter."""
+    members = {owner.pid: owner.process for step in steps for owner in step.members}
+    return {step.command or _family(step.roots[0].process, members) for step in steps}
 
 
-def _family(process: Process, known: Mapping[int | None, Process]) -> object:
-    for _ in known:  # no more often: on Windows a parent's PID may have got another meaning, and lead back
-        process = known.get(process.parent_pid, process)
+def _family(process: Process, members: Mapping[int | None, Process]) -> object:
+    for _ in members:  # no more often: on Windows a parent's PID may be another process's by now, and lead back
+        process = members.get(process.parent_pid, process)
     # alike and started by one program: each has bound the port for itself, with SO_REUSEPORT
     return (process.supervisor_pid, process.command) if process.supervisor_pid else process.pid

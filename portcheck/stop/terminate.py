@@ -1,4 +1,4 @@
-"""Ending one process, and no other that happens to have its PID by now."""
+"""Signals one process, and never another that has been given its PID since."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def is_alive(process: Process) -> bool:
-    """Whether exactly this process still runs; one that has ended and waits for its parent does not."""
+    """Whether exactly this process still runs; a zombie does not."""
     now = process_now(process.pid)
     return now is not None and now.state != "Z" and _start(now) == _start(process)
 
@@ -27,8 +27,8 @@ def is_alive(process: Process) -> bool:
 def end(process: Process, number: int) -> None:
     """Signals exactly this process.
 
-    One that is stopped (Ctrl-Z) is continued, or it would never see the signal.  Raises PortcheckError where it has
-    ended, where its PID belongs to another process by now, or where this user may not signal it.
+    A stopped one (Ctrl-Z) is continued, or it would never see the signal.  Raises PortcheckError where it has ended,
+    where its PID belongs to another process by now, or where this user may not signal it.
     """
     with _handle(process) as send:
         try:
@@ -45,8 +45,8 @@ def end(process: Process, number: int) -> None:
 def _handle(process: Process) -> Iterator[Send]:
     """A function that signals exactly this process.
 
-    Where the system has pidfds, one is opened first and the start time compared after: from then on the handle cannot
-    come to mean another process.  Elsewhere, the start time is compared just before.
+    Where the system has pidfds, one is opened before the start times are compared: from then on it cannot come to mean
+    another process.  Elsewhere the start times are compared just before the signal.
     """
     if not hasattr(os, "pidfd_open"):
         _must_be_same(process)
@@ -70,7 +70,7 @@ def _must_be_same(process: Process) -> None:
 
 
 def _start(process: Process) -> object:
-    """What tells a process from the next one with its PID: on Linux clock ticks since boot, else a time."""
+    """What tells a process from a later one with the same PID: on Linux clock ticks since boot, else a time."""
     return process.start_ticks if process.start_ticks is not None else process.started_at
 
 

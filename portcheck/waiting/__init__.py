@@ -1,1 +1,1 @@
-"""Waiting until a port listens or is free: when it is enough (loop), one look (condition), what is looked at (poll)."""
+"""Waiting until a port listens or is free: polling (poll), judging one look (condition), when to stop (loop)."""

@@ -1,4 +1,4 @@
-"""Whether a target listens or is free, at one look, in a sentence.  Pure."""
+"""Judges one look: whether a target listens or is free, and says so in a sentence.  Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from portcheck.waiting.loop import Standing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.model import Diagnosis, LocalAddress, Platform, Socket
+    from portcheck.model import Diagnosis, LocalAddress, Socket
     from portcheck.target import Endpoint, Host
+    from portcheck.traits import Platform
 
-# What is in the way leaves by itself, or may.
+# Causes that go away by themselves, or may.
 TRANSIENT = ("time-wait", "closing")
 
 
 def freed(endpoint: Endpoint, diagnosis: Diagnosis) -> Standing:
-    """Whether a server could be started; tells what passes by itself from what somebody owns."""
+    """Whether a server could be started; tells what goes away by itself from what a process holds."""
     met = diagnosis.verdict == "free"
     passing = diagnosis.cause in TRANSIENT
     left = _seconds_left(diagnosis.sockets) if passing and not met else None
@@ -42,12 +43,12 @@ def _seconds_left(sockets: Iterable[Socket]) -> float | None:
 def listening(
     endpoint: Endpoint, sockets: Sequence[Socket], addresses: Sequence[LocalAddress], platform: Platform
 ) -> Standing:
-    """Whether every host that is named has a listener: on any of its addresses, as a client would find it."""
+    """Whether every named host has a listener: on any of its addresses, as a client would find it."""
     serving = [socket for socket in sockets if _is_for(socket, endpoint)]
-    found = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
-    if not all(found):
+    reached = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
+    if not all(reached):
         return Standing(endpoint, met=False, message=f"nobody listens on {place(endpoint)}")
-    inodes = frozenset(socket.inode for sockets in found for socket in sockets if socket.inode)
+    inodes = frozenset(socket.inode for sockets in reached for socket in sockets if socket.inode)
     return Standing(endpoint, met=True, message=f"somebody listens on {place(endpoint)}", evidence=inodes)
 
 
@@ -64,7 +65,7 @@ def _reached(
     addresses: Sequence[LocalAddress],
     platform: Platform,
 ) -> list[Socket]:
-    """The sockets that a client of this host reaches; on no host in particular: all."""
+    """The sockets that a client of this host reaches; all of them where no host in particular is meant."""
     if host.kind == "every":
         return list(serving)
     if host.kind == "wildcard":
@@ -80,14 +81,14 @@ def _reached(
 
 
 def connected(endpoint: Endpoint, refusal: str | None) -> Standing:
-    """How a target stands that was connected to: None for a connection, else why there was none."""
+    """How a target stands that was connected to; `refusal` says why there was no connection, None that there was."""
     if refusal is None:
         return Standing(endpoint, met=True, message=f"{place(endpoint)} accepts connections")
     return Standing(endpoint, met=False, message=f"{place(endpoint)} does not accept connections ({refusal})")
 
 
 def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
-    """A listening standing with who listens there, or what else is known of a port where nobody does."""
+    """The same, with who listens there, or with what else is known of a port on which nobody does."""
     endpoint = standing.endpoint
     message = standing.message
     listeners = [index for index, socket in enumerate(diagnosis.sockets) if _is_for(socket, endpoint)]
@@ -100,13 +101,13 @@ def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
 
 def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> list[str]:
     """`node (PID 812, root) listens on 127.0.0.1, port 8000`, once for each leading process."""
-    groups: dict[str, list[Socket]] = {}
+    by_name: dict[str, list[Socket]] = {}
     for index in listeners:
         owner = leader(diagnosis.owners, index)
         name = who(owner.process, now) if owner else "a process that cannot be seen"
-        groups.setdefault(name, []).append(diagnosis.sockets[index])
+        by_name.setdefault(name, []).append(diagnosis.sockets[index])
     verb = "listens on" if diagnosis.protocol == "tcp" else "has bound"
-    return [f"{name} {verb} {spread(found)}, port {diagnosis.port}" for name, found in groups.items()]
+    return [f"{name} {verb} {spread(sockets)}, port {diagnosis.port}" for name, sockets in by_name.items()]
 
 
 def place(endpoint: Endpoint) -> str:

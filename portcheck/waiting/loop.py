@@ -1,7 +1,8 @@
-"""Waiting for ports: when it is enough, how often to look, when to give up.  Pure: clock, look are given."""
+"""The loop of a wait: how often to look, when it is enough, when to give up.  Pure: clock and look are handed in."""
 
 from __future__ import annotations
 
+from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 0.5, 1.5  # seconds, seconds, factor
-# While a condition has to last, gaps in it are looked for more often.
+# While a condition has to last, looks are closer together, so that no gap is missed.
 STEADY_PAUSE = 0.1
 SHORTEST_PAUSE = 0.01
 
@@ -30,8 +31,8 @@ class Standing(NamedTuple):
     met: bool
     message: str  # one sentence, without a full stop
     evidence: frozenset[int] = frozenset()  # inodes of the sockets that meet it, where they can be seen
-    helpless: bool = False  # nothing that is in the way leaves by itself
-    seconds_left: float | None = None  # until what is in the way has left by itself, where that is known
+    helpless: bool = False  # nothing that is in the way goes away by itself
+    seconds_left: float | None = None  # until what is in the way has gone away by itself, where that is known
     diagnosis: Diagnosis | None = None
 
 
@@ -39,7 +40,7 @@ class Plan(NamedTuple):
     """What is waited for, when it is enough, and when to give up; times in seconds."""
 
     free: bool = False  # until a server could be started, instead of until one listens
-    connect: bool = False  # listening is found out by connecting, to local ports too
+    connect: bool = False  # connects to find a listener, on local ports too
     timeout: float = 30.0
     stable: float = 0.0  # how long it has to last
     any: bool = False  # one target is enough
@@ -55,16 +56,16 @@ class Waited(NamedTuple):
 
 
 class WaitFailed(PortcheckError):
-    """What was waited for did not come; `waited` tells how each target stood at the end.
+    """What was waited for did not happen; `waited` tells how each target stood at the end.
 
-    `exit_code` is 124 where time was up, 1 where waiting could not help.
+    `exit_code` is 124 where time ran out, 1 where waiting could not help.
     """
 
     def __init__(self, waited: Waited) -> None:
         missing = [standing.message for standing in waited.standings if not standing.met]
         super().__init__("; ".join(missing) or "it did not last")
         self.waited = waited
-        self.exit_code = 1 if waited.outcome == "hopeless" else 124
+        self.exit_code = exit_codes.of_wait(waited.outcome)
 
 
 def wait_until(
@@ -75,9 +76,9 @@ def wait_until(
     sleep: Callable[[float], object],
     tell: Callable[[tuple[Standing, ...]], object],
 ) -> Waited:
-    """Looks, ever less often, until it is enough or time is up; one last look is taken when it is.
+    """Looks, ever less often, until it is enough or time is up; the last look is taken when time is up.
 
-    `look` is told how many seconds are left; `tell` hears of every look that was not enough.
+    `look` is given the number of seconds that are left; `tell` hears of every look that was not enough.
     """
     start = clock()
     steady = _Steady()
@@ -89,7 +90,7 @@ def wait_until(
         if outcome:
             return Waited(outcome, standings, seconds)
         tell(standings)
-        sleep(_next_look(standings, ages, plan, pause, plan.timeout - seconds))
+        sleep(_seconds_to_next_look(standings, ages, plan, pause, plan.timeout - seconds))
     raise AssertionError("pauses() never ends")
 
 
@@ -102,9 +103,9 @@ def pauses() -> Iterator[float]:
 
 
 class _Steady:
-    """Since when each target has met its condition without a gap.
+    """Remembers since when each target has met its condition without a gap.
 
-    A server that ended and came back between two looks shows other sockets: that is a gap too.
+    A server that ended and came back between two looks has other sockets: that is a gap too.
     """
 
     def __init__(self) -> None:
@@ -138,13 +139,19 @@ def _is_hopeless(standing: Standing, left: float) -> bool:
     return not standing.met and (standing.helpless or (standing.seconds_left or 0) > left)
 
 
-def _next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: float, left: float) -> float:
-    soon = [pause, left]
-    soon += [standing.seconds_left for standing in standings if standing.seconds_left]
-    soon += [min(STEADY_PAUSE, plan.stable - age) for age in ages if age is not None]
-    return max(SHORTEST_PAUSE, min(soon))
+def _seconds_to_next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: float, left: float) -> float:
+    candidates = [pause, left]
+    candidates += [standing.seconds_left for standing in standings if standing.seconds_left]
+    candidates += [min(STEADY_PAUSE, plan.stable - age) for age in ages if age is not None]
+    return max(SHORTEST_PAUSE, min(candidates))
 
 
 def unmet(standings: Sequence[Standing]) -> list[Standing]:
     """Those that do not meet their condition."""
     return [standing for standing in standings if not standing.met]
+
+
+def obstacle(standing: Standing) -> object:
+    """What is in a target's way; it changes where that is worth another line, not with the seconds that are left."""
+    diagnosis = standing.diagnosis
+    return diagnosis and (diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners])

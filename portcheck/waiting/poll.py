@@ -1,4 +1,4 @@
-"""The wait read aloud, and what it looks at: a short table, the whole answer only where that has changed."""
+"""Waits for ports of this host and of others: polls a short table, and diagnoses in full only where it has changed."""
 
 from __future__ import annotations
 
@@ -7,44 +7,41 @@ import time
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe import sockets
-from portcheck.observe.connect import is_delivered_here, refusal
-from portcheck.observe.interfaces import local_addresses
-from portcheck.observe.snapshot import ranges_of
-from portcheck.observe.system import PLATFORM
-from portcheck.profiles import ANY_SERVER
+from portcheck.observe.connect import refusal
+from portcheck.observe.interfaces import is_delivered_here, local_addresses
+from portcheck.observe.snapshot import fingerprint, listening_or_bound
+from portcheck.profiles import TABLES_ALONE, USUAL
+from portcheck.traits import PLATFORM
 from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from portcheck.model import Protocol, Socket
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
-# Holders that the short table shows: while they stay, so does the answer.
+# Causes that show in the short table: as long as it stays the same, so does the answer.
 SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
 
 
 def wait_for(
     endpoints: Sequence[Endpoint],
     plan: Plan,
+    question: Question = USUAL,
     *,
-    server: Server = ANY_SERVER,
-    probe: bool = True,
     tell: Callable[[tuple[Standing, ...]], object] = bool,
 ) -> Waited:
-    """Waits until the targets listen or, if so planned, until a server could be started there.
+    """Waits until the targets listen or, with `plan.free`, until a server could be started there.
 
     Ports of other machines are connected to.  `tell` hears of every look that was not enough.  Raises
-    UsageError where what is asked cannot be seen.
+    UsageError where what is asked for cannot be seen.
     """
     _refuse_what_cannot_be_seen(endpoints, plan)
     if plan.free:
-        look = FreeWatch(endpoints, server, probe=probe)
+        look = FreeWatch(endpoints, question)
         return wait_until(look, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
     watch = ListeningWatch(endpoints, connect=plan.connect)
     waited = wait_until(watch, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
@@ -64,23 +61,21 @@ def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> No
 
 
 class FreeWatch:
-    """Looks whether a server could be started on each target."""
+    """Watches whether a server could be started on each target."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], server: Server, *, probe: bool) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], question: Question) -> None:
         self._endpoints = endpoints
-        self._server = server
-        self._probe = probe
-        self._before: frozenset[object] = frozenset()
+        self._question = question
+        self._fingerprint: frozenset[object] = frozenset()
         self._standings: tuple[Standing, ...] = ()
 
-    def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - nothing here takes long
+    def __call__(self, left: float) -> tuple[Standing, ...]:  # noqa: ARG002 - no look takes that long
         """How each target stands now."""
-        table = _table(self._endpoints)
-        holders = frozenset((socket.inode, socket.local_address, socket.state) for socket in table)
-        if holders != self._before or not self._standings or not all(map(_is_held, self._standings)):
-            found = checks(self._endpoints, server=self._server, probe=self._probe)
-            self._standings = tuple(map(freed, self._endpoints, found))
-            self._before = holders
+        now = fingerprint(listening_or_bound(self._endpoints))
+        if now != self._fingerprint or not self._standings or not all(map(_is_held, self._standings)):
+            diagnoses = checks(self._endpoints, self._question)
+            self._standings = tuple(map(freed, self._endpoints, diagnoses))
+            self._fingerprint = now
         return self._standings
 
 
@@ -89,7 +84,7 @@ def _is_held(standing: Standing) -> bool:
 
 
 class ListeningWatch:
-    """Looks whether each target has a listener: in this host's table, or by connecting to other machines."""
+    """Watches whether each target has a listener: by this host's table, or by connecting to other machines."""
 
     def __init__(self, endpoints: Sequence[Endpoint], *, connect: bool) -> None:
         self._endpoints = endpoints
@@ -98,7 +93,7 @@ class ListeningWatch:
 
     def __call__(self, left: float) -> tuple[Standing, ...]:
         """How each target stands now; connecting takes at most `left` seconds for each address."""
-        table = _table(self._local)
+        table = listening_or_bound(self._local)
         own = local_addresses()
         return tuple(
             _connect(endpoint, min(left, CONNECT_TIMEOUT))
@@ -108,17 +103,17 @@ class ListeningWatch:
         )
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
-        """The standings of this host's ports with who listens there."""
-        found = iter(checks(self._local, probe=False) if self._local else ())
+        """The same standings; those of this host's ports say who listens there."""
+        diagnoses = iter(checks(self._local, TABLES_ALONE) if self._local else ())
         now = time.time()
         return tuple(
-            standing if standing.endpoint in self._remote else concluded(standing, next(found), now)
+            standing if standing.endpoint in self._remote else concluded(standing, next(diagnoses), now)
             for standing in standings
         )
 
 
 def is_remote(endpoint: Endpoint) -> bool:
-    """Whether every host that is named is another machine."""
+    """Whether every named host is another machine."""
     return all(host.kind == "addresses" and not any(map(is_delivered_here, host.addresses)) for host in endpoint.hosts)
 
 
@@ -128,7 +123,7 @@ def _connect(endpoint: Endpoint, timeout: float) -> Standing:
 
 
 def _refusal(host: Host, port: int, timeout: float) -> str | None:
-    """None where one of the host's addresses accepts a connection, else why the first does not."""
+    """None where one of the host's addresses accepts a connection, else why the first of them does not."""
     refusals = [refusal(name, port, timeout) for name in _names(host)]
     return None if None in refusals else next(iter(refusals), "it has no address")
 
@@ -140,14 +135,3 @@ def _names(host: Host) -> list[str]:
     if host.kind == "interface":
         return [str(own) for own in local_addresses() if own.interface == host.text]
     return ["localhost"]
-
-
-def _table(endpoints: Iterable[Endpoint]) -> list[Socket]:
-    """What listens or is bound on these ports: one short dump for each protocol, nobody's connections."""
-    ports: dict[Protocol, list[int]] = {}
-    for endpoint in endpoints:
-        ports.setdefault(endpoint.protocol, []).append(endpoint.port)
-    tables = [
-        sockets.look(protocol, ranges_of(asked), depth="listeners", may_bind=False) for protocol, asked in ports.items()
-    ]
-    return [socket for table in tables for socket in table.sockets]

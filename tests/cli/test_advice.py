@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from support.hosts import NOBODY, PORTCHECK, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.portcheck_command import PORTCHECK
+from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import CLIENT, LEAVES_TIME_WAIT, SERVES_ONE
 
 EPHEMERAL = "net.ipv4.ip_local_port_range"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hosts import PORTCHECK, Host, need
+from support.namespaces import Host
+from support.needs import need
+from support.portcheck_command import PORTCHECK
 
 LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446
 NET_BIND_TCP = 1
@@ -66,8 +68,9 @@ def test_a_landlock_rule_is_a_policy(host: Host) -> None:
     """A sandbox that allows no TCP bind: the rules cannot see it, the probe can."""
     if _landlock_abi() < 4:
         pytest.skip("needs Landlock with network rules (Linux 6.7)")
-    command = host.argv([str(PORTCHECK), "8000", "--json"])
-    done = subprocess.run(command, capture_output=True, preexec_fn=_forbid_bind, check=False, timeout=60)
+    with host.entered():  # in a sandbox, nsenter may not look at our descriptors
+        command = [str(PORTCHECK), "8000", "--json"]
+        done = subprocess.run(command, capture_output=True, preexec_fn=_forbid_bind, check=False, timeout=60)
     (result,) = json.loads(done.stdout)["results"]
     assert (done.returncode, result["verdict"], result["cause"]) == (1, "denied", "policy")
     assert {row["error"] for row in result["binds"]} == {"EACCES"}
@@ -88,8 +91,8 @@ def _forbid_bind() -> None:
 
 
 def test_a_vxlan_interface_owns_its_port(host: Host) -> None:
-    host.ip("link", "add", "vx0", "type", "vxlan", "id", "5", "dev", "lo", "dstport", "4789")
-    host.ip("link", "set", "vx0", "up")
+    host.ip("link add vx0 type vxlan id 5 dev lo dstport 4789")
+    host.ip("link set vx0 up")
     result = host.result("4789/udp")
     assert (result["verdict"], result["cause"], result["complete"]) == ("in-use", "kernel", True)
     assert "VXLAN interface vx0" in result["message"]
@@ -175,7 +178,7 @@ def test_a_sandbox_without_sockets_is_no_crash(host: Host) -> None:
 
 
 def test_an_interface_without_addresses(host: Host) -> None:
-    host.ip("link", "add", "bare0", "type", "veth", "peer", "name", "bare1")
+    host.ip("link add bare0 type veth peer name bare1")
     result = host.result("bare0:8000")
     assert (result["verdict"], result["cause"], result["complete"]) == ("unavailable", "address", True)
     assert result["message"] == "Port 8000 cannot be bound: bare0 has no address."
@@ -183,7 +186,7 @@ def test_an_interface_without_addresses(host: Host) -> None:
 
 def test_an_address_that_is_not_ours_yet(host: Host) -> None:
     host.run(["sysctl", "-q", "-w", "net.ipv6.conf.eth0.accept_dad=1", "net.ipv6.conf.eth0.dad_transmits=100"])
-    host.ip("address", "add", "fd00::99/64", "dev", "eth0")
+    host.ip("address add fd00::99/64 dev eth0")
     result = host.result("[fd00::99]:8000")
     assert (result["verdict"], result["cause"]) == ("unavailable", "address")
     assert "no interface" not in result["message"]

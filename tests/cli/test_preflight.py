@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 import yaml
 from junitparser import JUnitXml
-from support.hosts import HOLDER, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import HOLDER, SYSTEM_PYTHON
 from support.rigs.docker_engine import DockerEngine
 
 ROOT = Path(__file__).parents[2]

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hosts import NOBODY, PATIENCE, SYSTEM_PYTHON, Host, need
-
-
-def when(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
-        time.sleep(0.05)
-    return value
+from support.namespaces import Host
+from support.needs import need
+from support.patience import wait_for
+from support.processes import NOBODY, SYSTEM_PYTHON
 
 
 def listening(host: Host, port: int, pids: int = 1) -> dict[str, Any]:
@@ -26,7 +19,7 @@ def listening(host: Host, port: int, pids: int = 1) -> dict[str, Any]:
         result = host.result(str(port))
         return result if len(result["owners"]) >= pids else None
 
-    found: dict[str, Any] = when(there, f"{pids} processes on port {port}")
+    found: dict[str, Any] = wait_for(there, f"{pids} processes on port {port}")
     return found
 
 

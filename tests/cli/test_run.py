@@ -6,8 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, Host
-from support.running import SERVER, Gate, Running, child_of, done, python
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.processes import child_of, python
+from support.running import SERVER, Gate, Running, done
 
 PORT = 8000
 CANDIDATES = "8000-8009"
@@ -145,7 +147,7 @@ def test_who_took_the_port_meanwhile(host: Host, tmp_path: Path) -> None:
     gate.wait()
     stranger = host.hold("127.0.0.1", PORT)
     gate.open()
-    assert f"PID {stranger.pid}," in run.hears("port 8000 was taken meanwhile: Port 8000 is in use: python3")
+    assert f"PID {stranger.pid}," in run.hears("port 8000 was taken in the meantime: Port 8000 is in use: python3")
     assert run.ends() == 1  # as the command: it was started once
 
 
@@ -155,7 +157,7 @@ def test_a_retry_takes_the_next_candidate(host: Host, tmp_path: Path) -> None:
     gate.wait()
     host.hold("127.0.0.1", PORT)
     gate.open()
-    run.hears("port 8000 was taken meanwhile")
+    run.hears("port 8000 was taken in the meantime")
     run.hears("ready: http://127.0.0.1:8001, python3 PID")
     assert run.ends() == 0
 
@@ -169,7 +171,7 @@ def test_no_retry_is_left(host: Host, tmp_path: Path, candidates: str, retries: 
     host.hold("127.0.0.1", PORT)
     gate.open()
     assert run.ends() == 1
-    assert sum("was taken meanwhile" in line for line in run.said) == 1
+    assert sum("was taken in the meantime" in line for line in run.said) == 1
 
 
 @pytest.mark.parametrize(

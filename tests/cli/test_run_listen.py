@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, PORTCHECK, Host, need
-from support.running import SERVER, Running, child_of, done, python
+from support.namespaces import Host
+from support.needs import need
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import child_of, python
+from support.running import SERVER, Running, done
 
 CANDIDATES = "8000-8009"
 BESIDE_PYTHON = Path(sys.executable).parent
@@ -142,8 +146,8 @@ def test_a_server_that_binds_itself_is_told_why_it_cannot(host: Host) -> None:
     code, _, err = done(host, CANDIDATES, "--listen", "--", *python(SERVER, "127.0.0.1"))
     assert code == 1
     assert "Address already in use" in err
-    assert err.endswith("portcheck: with --listen fd 3 is the listening socket already:"
-                        " a server that binds the port is refused\n")  # fmt: skip
+    assert err.endswith("portcheck: with --listen, fd 3 is already the listening socket:"
+                        " a server that binds the port itself is refused\n")  # fmt: skip
 
 
 def test_leftovers_of_the_last_start_do_not_cost_the_port(host: Host) -> None:

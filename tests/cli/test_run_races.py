@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 
-from support.hosts import Host
+from support.namespaces import Host
 
 ROUNDS = 200
 

@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.hosts import PATIENCE, PORTCHECK, Host
-from support.running import SERVER, Running, done, is_gone, python, until
+from support.namespaces import Host
+from support.patience import PATIENCE, wait_for
+from support.portcheck_command import PORTCHECK
+from support.processes import is_gone, python
+from support.running import SERVER, Running, done
 
 PORT = 8000
 CANDIDATES = "8000-8009"
@@ -44,7 +47,7 @@ port=$("$PORTCHECK" run 8000-8009 --wait-ready --print-port --port-file "$FILE" 
     finally:
         over.touch()
     assert file.read_text() == "8000\n"
-    until(lambda: host.result(str(PORT))["verdict"] == "free", "the command has ended")
+    wait_for(lambda: host.result(str(PORT))["verdict"] == "free", "the command has ended")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +55,7 @@ port=$("$PORTCHECK" run 8000-8009 --wait-ready --print-port --port-file "$FILE" 
     [
         (["sh", "-c", "exit 3"], 3, ""),
         (["sh", "-c", "kill -9 $$"], -9, ""),
-        (["true"], 125, "portcheck: the command has ended, and was never seen to listen\n"),
+        (["true"], 125, "portcheck: the command has ended without having been seen to listen\n"),
         (["no-such-command"], 127, "portcheck: no-such-command cannot be started: No such file or directory\n"),
     ],
 )
@@ -69,7 +72,7 @@ def test_wait_ready_ends_what_does_not_get_ready(host: Host, tmp_path: Path) -> 
     command = ["sh", "-c", f'echo $$ >{pid}; trap "echo ended; exit" TERM; while :; do sleep 0.05; done']
     code, out, err = done(host, CANDIDATES, "--wait-ready", "--timeout", "500ms", "--", *command)
     assert (code, out) == (124, "ended\n")
-    assert err == "portcheck: not ready within 0.5 s, and ended for that\n"
+    assert err == "portcheck: not ready within 0.5 s: the command has been ended\n"
     assert is_gone(int(pid.read_text()))
 
 

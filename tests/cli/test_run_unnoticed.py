@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from typing import Self
 
 import pytest
-from support.hosts import PATIENCE, PORTCHECK, Host, end
-from support.running import SERVER, Running, child_of, done, is_gone, python, until
+from support.namespaces import Host
+from support.patience import PATIENCE, wait_for
+from support.portcheck_command import PORTCHECK
+from support.processes import child_of, end, is_gone, python
+from support.running import SERVER, Running, done
 
 PORT = "8000"
 # Tells of every signal that it takes; SIGTERM ends it with 7.
@@ -163,7 +166,7 @@ def test_a_hangup_reaches_the_command(host: Host) -> None:
     with Terminal(host, [str(PORTCHECK), "run", PORT, "--", *python(SERVER, "127.0.0.1")]) as terminal:
         terminal.shows("serving")
         child = child_of(terminal.program.pid)
-    until(lambda: is_gone(child), "the command has ended")
+    wait_for(lambda: is_gone(child), "the command has ended")
 
 
 def test_the_command_does_not_outlive_a_killed_portcheck(host: Host) -> None:
@@ -171,7 +174,7 @@ def test_the_command_does_not_outlive_a_killed_portcheck(host: Host) -> None:
     child = child_of(run.program.pid)
     run.program.kill()
     run.program.wait(PATIENCE)
-    until(lambda: is_gone(child), "the command has ended")
+    wait_for(lambda: is_gone(child), "the command has ended")
 
 
 def test_it_waits_without_working(host: Host) -> None:
@@ -188,5 +191,5 @@ def test_it_waits_without_working(host: Host) -> None:
         time.sleep(0.2)
         return switches() == before
 
-    until(still, "portcheck sleeps")
+    wait_for(still, "portcheck sleeps")
     assert run.ends() == 0

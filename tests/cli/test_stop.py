@@ -13,7 +13,7 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +21,11 @@ from typing import Any
 
 import pytest
 from support.documents import stop_results, told
-from support.hosts import NOBODY, PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host, need, package_for_everyone
+from support.namespaces import Host
+from support.needs import need
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import (
     CLIENT,
     IGNORES_SIGTERM,
@@ -37,12 +41,7 @@ from support.servers_to_stop import (
 
 PORT = "8000"
 AT_ONCE = ("--yes", "--settle", "0")
-
-
-@pytest.fixture(scope="module")
-def for_everyone() -> Iterator[list[str]]:
-    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory), typer=True) as argv:
-        yield argv
+SETTLES_SOON = ("--yes", "--settle", "500ms")
 
 
 def serve(host: Host, program: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -209,6 +208,43 @@ def test_one_address_of_a_port(host: Host) -> None:
     found = stopped(host, "192.0.2.7:8000", *AT_ONCE, code=0)
     assert found["plan"][0]["signalled"] == [second.pid]
     assert lives(first)
+
+
+# Runs the command line, and then tells on stderr how often the host was looked at in full.
+COUNTS_LOOKS = """
+import sys
+from portcheck.__main__ import run
+from portcheck.diagnosis import pipeline
+looks = []
+def counted(*args, look=pipeline.look, **options):
+    looks.append(args)
+    return look(*args, **options)
+pipeline.look = counted
+code = run(sys.argv[1:])
+print(f"{len(looks)} looks", file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "code", "most"),
+    [
+        (PLAIN, (), 0, 3),  # before, when it has let go, at the end of settling
+        (PLAIN, ("--settle", "0"), 0, 2),
+        (LEAVES_WORKERS, (), 0, 4),  # and who has outlived the main process
+        (IGNORES_SIGTERM, ("--timeout", "500ms"), 1, 2),  # before, and when time is up
+        (IGNORES_SIGTERM, ("--timeout", "500ms", "--force"), 0, 4),
+        (LEAVES_TIME_WAIT, (), 1, 3),
+    ],
+    ids=["plain", "without settling", "generations", "held", "killed", "time-wait"],
+)  # fmt: skip
+def test_the_host_is_looked_at_in_full_only_where_something_changed(
+    host: Host, program: str, options: tuple[str, ...], code: int, most: int
+) -> None:
+    serve(host, program)
+    done = host.run([sys.executable, "-c", COUNTS_LOOKS, "stop", PORT, *SETTLES_SOON, *options], check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert 2 <= int(done.stderr.split()[-2]) <= most
 
 
 # What comes back, or stays
@@ -567,8 +603,8 @@ def test_a_pid_that_another_process_has_by_now(host: Host) -> None:
 
 
 def test_a_port_of_the_kernel(host: Host) -> None:
-    host.ip("link", "add", "vx0", "type", "vxlan", "id", "5", "dev", "lo", "dstport", "4789")
-    host.ip("link", "set", "vx0", "up")
+    host.ip("link add vx0 type vxlan id 5 dev lo dstport 4789")
+    host.ip("link set vx0 up")
     found = stopped(host, "4789/udp", "--yes", code=1)
     assert (found["outcome"], found["refusal"]) == ("refused", "the kernel itself holds it, not a process")
     assert "VXLAN interface vx0" in found["advice"][0]["text"]

@@ -7,7 +7,8 @@ import signal
 from typing import Any
 
 import pytest
-from support.hosts import NOBODY, SYSTEM_PYTHON, Host, end
+from support.namespaces import Host
+from support.processes import NOBODY, SYSTEM_PYTHON, end
 
 PORT = 8000
 

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.portcheck_command import PORTCHECK
+from support.processes import SYSTEM_PYTHON
 
 import portcheck
 
@@ -96,14 +99,14 @@ def test_a_server_that_comes_after_a_second(host: Host) -> None:
 def test_time_is_up_and_nobody_listens(host: Host) -> None:
     done = host.portcheck("wait", str(PORT), "--timeout", "300ms")
     assert (done.returncode, done.stdout) == (124, "")
-    assert done.stderr == "portcheck: not within 0.3 s: nobody listens on port 8000\n"
+    assert done.stderr == "portcheck: timed out after 0.3 s: nobody listens on port 8000\n"
 
 
 def test_time_is_up_and_it_is_said_who_still_holds_it(host: Host) -> None:
     holder = host.hold("0.0.0.0", PORT)
     done = host.portcheck("wait", str(PORT), "--free", "--timeout", "0.3")
     assert done.returncode == 124
-    assert "not within 0.3 s: Port 8000 is in use: python3" in done.stderr
+    assert "timed out after 0.3 s: Port 8000 is in use: python3" in done.stderr
     assert f"PID {holder.pid}" in done.stderr
 
 
@@ -222,10 +225,10 @@ def test_stable_needs_the_same_server_all_the_time(host: Host) -> None:
 def test_another_machine_is_connected_to(host: Host) -> None:
     with Host() as other:
         # one cable between the two
-        host.ip("link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", other.path)
+        host.ip(f"link add cable type veth peer name cable netns {other.path}")
         for end, address in ((host, "198.51.100.1/24"), (other, "198.51.100.2/24")):
-            end.ip("address", "add", address, "dev", "cable")
-            end.ip("link", "set", "cable", "up")
+            end.ip(f"address add {address} dev cable")
+            end.ip("link set cable up")
         code, document = waited(host, "198.51.100.2:8000", "--timeout", "0.5")
         (target,) = document["targets"]
         assert (code, target["message"]) == (124, "198.51.100.2:8000 does not accept connections (ECONNREFUSED)")
@@ -233,7 +236,7 @@ def test_another_machine_is_connected_to(host: Host) -> None:
         later(other, "0.0.0.0", PORT, after=1)
         done = host.portcheck("wait", "198.51.100.2:8000")
         assert (done.returncode, done.stdout) == (0, "198.51.100.2:8000 accepts connections.\n")
-        other.ip("link", "set", "cable", "down")
+        other.ip("link set cable down")
         code, document = waited(host, "198.51.100.2:8000", "--timeout", "0.5")
         assert (code, document["targets"][0]["met"]) == (124, False)
         for refused in ("--free", "--udp"):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hosts import Host, need
+from support.namespaces import Host
+from support.needs import need
 
 import portcheck
 from portcheck.cli.options import COMMANDS

@@ -9,9 +9,10 @@ from types import ModuleType
 from hypothesis import strategies as st
 
 from portcheck import model
+from portcheck import vocabulary as words
 
 
-def vocabulary(name: str, module: ModuleType = model) -> list[str]:
+def vocabulary(name: str, module: ModuleType = words) -> list[str]:
     """The words of one of the Literal types, which exist only for the type checker."""
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     assigned = (node for node in ast.walk(tree) if isinstance(node, ast.Assign))
@@ -26,9 +27,27 @@ maybe_flag = st.none() | st.booleans()
 count = st.integers(0, 2**31)
 port = st.integers(1, 65535)
 moment = st.floats(0, 4e9) | st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e300, -1.0])
-protocol, family, outcome, state, cause, verdict, method = (
+(
+    protocol,
+    family,
+    outcome,
+    state,
+    cause,
+    verdict,
+    method,
+    role,
+    service_manager,
+    engine,
+    supervisor,
+    condition,
+    note_code,
+    blind_spot_code,
+) = (
     st.sampled_from(vocabulary(name))
-    for name in ("Protocol", "Family", "Outcome", "State", "Cause", "Verdict", "Method")
+    for name in (
+        *("Protocol", "Family", "Outcome", "State", "Cause", "Verdict", "Method"),
+        *("Role", "ServiceManager", "Engine", "Supervisor", "Condition", "NoteCode", "BlindSpotCode"),
+    )
 )
 
 
@@ -36,8 +55,8 @@ def few(strategy: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, 
     return st.lists(strategy, max_size=3).map(tuple)
 
 
-blind_spot = st.builds(model.BlindSpot, text.filter(bool), text, maybe_text)
-note = st.builds(model.Note, text.filter(bool), text)
+blind_spot = st.builds(model.BlindSpot, blind_spot_code, text, maybe_text)
+note = st.builds(model.Note, note_code, text)
 advice = st.builds(model.Advice, text, st.none() | st.lists(text, min_size=1, max_size=3).map(tuple))
 socket = st.builds(
     model.Socket,
@@ -60,7 +79,7 @@ socket = st.builds(
     cgroup=maybe_text,
     mptcp=maybe_flag,
 )
-container = st.builds(model.Container, *([text] + [maybe_text] * (len(model.Container._fields) - 1)))
+container = st.builds(model.Container, *([engine] + [maybe_text] * (len(model.Container._fields) - 1)))
 process = st.builds(
     model.Process,
     pid=count,
@@ -73,12 +92,12 @@ process = st.builds(
     parent_pid=st.none() | count,
     executable=maybe_text,
     cgroup=maybe_text,
-    role=maybe_text,
+    role=st.none() | role,
     service=maybe_text,
-    service_manager=maybe_text,
+    service_manager=st.none() | service_manager,
     activation=maybe_text,
     container=st.none() | container,
-    supervisor=maybe_text,
+    supervisor=st.none() | supervisor,
     started_by=maybe_text,
     supervisor_pid=st.none() | count,
     supervised=maybe_text,
@@ -90,7 +109,7 @@ process = st.builds(
     project_dir=maybe_text,
     script=maybe_text,
     forwards=maybe_text,
-    condition=few(text),
+    condition=few(condition),
 )
 bind = st.builds(model.Bind, text, family, maybe_flag, maybe_text)
 

@@ -6,24 +6,21 @@ Needs root.  Inside are the devices lo and v0 (a veth whose other end is here to
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import pickle
-import re
 import socket
-import subprocess
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import pytest
 
 from portcheck.addresses import is_link_local
 from portcheck.model import BindRequest
-from support.rigs.sandbox import wait_for
+from support.namespaces import Host, run_ip
+from support.needs import missing
+from support.processes import in_child
+from support.real_sockets import IPPROTO_MPTCP
 
 if TYPE_CHECKING:
     from portcheck.model import State
@@ -31,10 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Transport = Literal["tcp", "mptcp", "udp"]
 
-IPPROTO_MPTCP = 262
-CLONE_NEWNET = 0x40000000
 DEVICES = (None, "lo", "v0")
-OTHER_USER = 65534
 SEED = int(os.environ.get("PORTCHECK_TEST_SEED", "3"))
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 STATES: dict[int, State] = dict(
@@ -43,15 +37,6 @@ STATES: dict[int, State] = dict(
          "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING"), 1,
     )
 )  # fmt: skip
-_TENTATIVE = r"(?m)^(\w+ ){4}[4-7c-f]"  # IFA_F_TENTATIVE is 0x40
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def why_not() -> str | None:
-    """Why the laboratory cannot be used here, or None."""
-    if not sys.platform.startswith("linux"):
-        return "needs Linux"
-    return "needs root" if os.geteuid() else None
 
 
 def mptcp_exists() -> bool:
@@ -63,56 +48,19 @@ def mptcp_exists() -> bool:
     return True
 
 
-needs_lab = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+needs_lab = pytest.mark.skipif(missing("ip") is not None, reason=str(missing("ip")))
 
 
 def in_namespace(task: Callable[..., T], *arguments: object) -> T:
     """The result of `task(*arguments)`, run by a child in a network namespace of its own."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        _work(writer, task, arguments)
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        answer = pipe.read()
-    os.waitpid(pid, 0)
-    assert answer, "the laboratory died"
-    result: T
-    result, failure = pickle.loads(answer)
-    assert failure is None, failure
-    return result
 
+    def prepared() -> T:
+        EPHEMERAL_PORTS.write_text("60001 65535")
+        run_ip("address add fd00::1/128 dev lo nodad")
+        return task(*arguments)
 
-def _work(writer: int, task: Callable[..., object], arguments: tuple[object, ...]) -> NoReturn:
-    result = failure = None
-    try:
-        _enter_namespace()
-        result = task(*arguments)
-    except BaseException:
-        failure = traceback.format_exc()
-    with open(writer, "wb") as pipe:
-        pickle.dump((result, failure), pipe)
-    os._exit(0)
-
-
-def _enter_namespace() -> None:
-    if _libc.unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
-    run_ip(
-        "link set lo up",
-        "link add v0 type veth peer name v1",
-        "link set v0 up",
-        "link set v1 up",
-        "addr add fd00::1/128 dev lo nodad",
-    )
-    EPHEMERAL_PORTS.write_text("60001 65535")
-
-
-def run_ip(*commands: str) -> None:
-    """Runs `ip` commands; returns when every address is usable, which even with nodad takes a moment."""
-    subprocess.run(["ip", "-batch", "-"], input="\n".join(commands), text=True, check=True)
-    wait_for(lambda: not re.search(_TENTATIVE, Path("/proc/net/if_inet6").read_text()), "tentative addresses")
+    with Host((), devices=("v0", "v1")) as host, host.entered():
+        return in_child(prepared)
 
 
 @contextlib.contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from support.hosts import PATIENCE, PORTCHECK, SYSTEM_PYTHON, Host
+from support.namespaces import Host
+from support.patience import PATIENCE, wait_for
+from support.portcheck_command import PORTCHECK
 
 # Listens on $PORT at each address of its arguments, says "serving" and stays until its standard input ends.
 # Files that the environment names: STARTED it makes first, GO and END it waits for, before listening and to the end.
@@ -32,31 +31,6 @@ wait_for(os.environ["END"]) if "END" in os.environ else sys.stdin.read()
 """
 
 
-def python(program: str, *args: str) -> list[str]:
-    """A command that starts quickly."""
-    return [SYSTEM_PYTHON, "-S", "-E", "-c", program, *args]
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}"
-        time.sleep(0.01)
-
-
-def child_of(pid: int) -> int:
-    """The only child of a process."""
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
-
-
 class Gate:
     """Holds a SERVER between its start and its bind, while the test takes the port away from it."""
 
@@ -66,7 +40,7 @@ class Gate:
 
     def wait(self) -> None:
         """Until the command has started."""
-        until(self._started.exists, "the command has started")
+        wait_for(self._started.exists, "the command has started")
 
     def open(self) -> None:
         self._go.touch()

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, in_namespace, needs_lab, run_ip
+from support.kernel_lab import SEED, Transport, Way, in_namespace, needs_lab
+from support.namespaces import run_ip
 from support.socket_states import describe, reached
 
 from portcheck.addresses import ANY4, ANY6, family_of

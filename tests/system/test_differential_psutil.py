@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
-from support import zoo
+from support import real_sockets
 from support.kernel_lab import SEED, Transport, in_namespace, mptcp_exists, needs_lab
+from support.namespaces import Host
+from support.processes import NOBODY, held_by_child
+from support.real_sockets import inode
 from support.socket_states import Old, make, olds, open_helpers
-from support.zoo import NOBODY, held_by_child, inode, netns
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe import sockets
 from portcheck.observe.linux import descriptors
 from portcheck.observe.portable import sockets as portable_sockets
+from portcheck.observe.portable.sockets import LINUX
+from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -40,9 +43,9 @@ OF_EACH_STATE = 12
 def both(protocol: Protocol, *ports: PortRange) -> tuple[SocketTable, SocketTable]:
     """(by netlink, by psutil), asked one after the other."""
     wanted = ports or None
-    table = sockets.look(protocol, wanted, depth="everything", may_bind=False)
+    table = BACK_END.sockets(protocol, wanted, depth="everything", may_bind=False)
     assert not [spot for spot in table.blind_spots if spot.code == "netlink-refused"]
-    return table, portable_sockets.table(protocol, wanted, "everything")
+    return table, portable_sockets.table(protocol, wanted, "everything", LINUX)
 
 
 def common(seen: Socket) -> tuple[object, ...]:
@@ -68,25 +71,25 @@ def compare(by_netlink: SocketTable, by_psutil: SocketTable) -> int:
 
 @pytest.fixture
 def _namespace() -> Iterator[None]:
-    with netns("192.0.2.1/24", "2001:db8::1/64", "fe80::99/64") as made, made.entered():
+    with Host(["192.0.2.1/24", "2001:db8::1/64", "fe80::99/64"], devices=("v0", "v1")) as made, made.entered():
         yield
 
 
 def everything_at(number: int, address: str) -> list[socket.socket]:
     """Sockets in every lasting state, on ten ports from `number` on."""
-    server = zoo.listener(number, address)
-    zoo.time_wait(server)
+    server = real_sockets.listener(number, address)
+    real_sockets.time_wait(server)
     return [
         server,
-        zoo.listener(number + 1, address, protocol=zoo.IPPROTO_MPTCP),
-        zoo.bound(number + 2, address),
-        *zoo.reuseport_group(number + 3, 3, address),
-        *zoo.connected(server),
-        zoo.close_wait(server),
-        zoo.fin_wait_orphan(server),
-        zoo.client(server),  # nobody accepts it
-        zoo.udp(number, address),
-        *(zoo.udp(number + 1, address, reuseaddr=True) for _ in range(2)),
+        real_sockets.listener(number + 1, address, protocol=real_sockets.IPPROTO_MPTCP),
+        real_sockets.bound(number + 2, address),
+        *real_sockets.reuseport_group(number + 3, 3, address),
+        *real_sockets.connected(server),
+        real_sockets.close_wait(server),
+        real_sockets.fin_wait_orphan(server),
+        real_sockets.client(server),  # nobody accepts it
+        real_sockets.udp(number, address),
+        *(real_sockets.udp(number + 1, address, reuseaddr=True) for _ in range(2)),
     ]
 
 
@@ -111,8 +114,8 @@ def test_a_zoo_of_two_users(report: Callable[[str], None]) -> None:
 @pytest.mark.usefixtures("_namespace")
 def test_without_connections() -> None:
     kept = everything_at(1000, "127.0.0.1")
-    by_netlink = sockets.look("tcp", None, depth="listeners", may_bind=False)
-    by_psutil = portable_sockets.table("tcp", None, "listeners")
+    by_netlink = BACK_END.sockets("tcp", None, depth="listeners", may_bind=False)
+    by_psutil = portable_sockets.table("tcp", None, "listeners", LINUX)
     assert compare(by_netlink, by_psutil) == 5
     assert len(kept) > 5
 
@@ -165,7 +168,7 @@ def agrees(seen: Socket, known: Socket) -> bool:
 
 def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS: the whole list is refused, and each process is asked for itself."""
-    server = zoo.keep(zoo.listener())
+    server = real_sockets.keep(real_sockets.listener())
 
     def refuse(*_: object) -> NoReturn:
         raise psutil.AccessDenied
@@ -177,21 +180,23 @@ def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
     monkeypatch.setattr(psutil.Process, "net_connections", connections)
-    found = portable_sockets.table("tcp", [PortRange(zoo.port(server), zoo.port(server))], "listeners")
+    found = portable_sockets.table(
+        "tcp", [PortRange(real_sockets.port(server), real_sockets.port(server))], "listeners", LINUX
+    )
     (seen,) = found.sockets
     assert (seen.pids, seen.state, seen.inode) == ((os.getpid(),), "LISTEN", inode(server))
     codes = [spot.code for spot in found.blind_spots]
     assert codes == ["processes-hidden", "bound-not-visible"]
     assert "other users' processes" in found.blind_spots[0].message
-    zoo.close_all()
+    real_sockets.close_all()
 
 
 def test_a_socket_of_a_process_that_let_go_may_have_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """psutil names a process and a descriptor; if that is closed by now the inode stays unknown."""
-    server = zoo.listener()
-    (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (zoo.port(server),)]
+    server = real_sockets.listener()
+    (real,) = [seen for seen in psutil.net_connections("tcp") if seen.laddr[1:] == (real_sockets.port(server),)]
     monkeypatch.setattr(psutil, "net_connections", lambda _: [real._replace(fd=99999)])
-    found = portable_sockets.table("tcp", None, "everything")
+    found = portable_sockets.table("tcp", None, "everything", LINUX)
     assert [(seen.inode, seen.pids) for seen in found.sockets] == [(None, (os.getpid(),))]
     assert [spot.code for spot in found.blind_spots] == ["bound-not-visible", "one-process-per-socket"]
-    zoo.close_all()
+    real_sockets.close_all()

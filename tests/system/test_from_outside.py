@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from support.kernel_lab import OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.processes import NOBODY
 from support.socket_states import OPEN_PORT, Old, Specimen, make, olds, open_helpers
 
 from portcheck.api import check
@@ -42,7 +43,7 @@ class Tally(NamedTuple):
     wrong: list[str]
 
 
-@pytest.mark.parametrize("uid", [0, OTHER_USER], ids=["root", "an ordinary user"])
+@pytest.mark.parametrize("uid", [0, NOBODY], ids=["root", "an ordinary user"])
 def test_random_situations(uid: int, long: bool, report: Callable[[str], None]) -> None:
     count = LONG_SITUATIONS if long else SITUATIONS
     tally = in_namespace(compare, uid, count, SEED)

@@ -15,7 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import OTHER_USER, SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from support.processes import NOBODY
 from support.socket_states import (
     OPEN_PORT,
     acknowledge,
@@ -245,7 +246,7 @@ def live(histories: list[int], sharing: bool) -> Tally:
 
 @cache
 def everything(transport: Transport) -> list[Way]:
-    return ways(transport, uids=(0, OTHER_USER))
+    return ways(transport, uids=(0, NOBODY))
 
 
 @pytest.mark.parametrize("sharing", [False, True], ids=["without SO_REUSEPORT", "with SO_REUSEPORT"])

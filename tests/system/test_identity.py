@@ -14,7 +14,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from support.rigs.sandbox import wait_for
+from support.patience import wait_for
+from support.processes import is_gone
 
 from portcheck.model import Container, Process, Socket
 from portcheck.observe.identity import identities
@@ -55,11 +56,6 @@ server.listen(0, "127.0.0.1", () => {
 });
 """
 PLAIN = {"PATH": os.environ["PATH"]}
-
-
-def is_gone(pid: int) -> bool:
-    found = process(pid)
-    return found is None or found.state == "Z"
 
 
 class Workshop:

@@ -7,9 +7,9 @@ import subprocess
 from typing import Any
 
 import pytest
+from support.patience import wait_for
 from support.rigs.debian_root import UID, USER
 from support.rigs.docker_engine import DockerEngine
-from support.rigs.sandbox import wait_for
 from support.rigs.systemd_host import SystemdHost
 
 SLEEPER = '[Service]\nExecStart=/usr/bin/python3 -c "import time; time.sleep(1000)"\n'

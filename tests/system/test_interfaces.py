@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from support import zoo
-from support.zoo import NOBODY, Namespace, netns
+from support import real_sockets
+from support.namespaces import Host
+from support.patience import wait_for
+from support.processes import NOBODY, in_child
 
 from portcheck.model import LocalAddress
 from portcheck.observe import interfaces
 from portcheck.observe.interfaces import is_local, local_addresses
 from portcheck.observe.linux import kernel_ports, procfs, rtnetlink, sock_diag
+from portcheck.observe.macos.backend import MacOS
 
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
@@ -31,8 +34,11 @@ ADDRESSES = (
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    with netns("192.0.2.1/24", "2001:db8::1/64", "fe80::99/64") as made, made.entered():
+def namespace() -> Iterator[Host]:
+    with (
+        Host(["192.0.2.1/24", "2001:db8::1/64", "fe80::99/64"], devices=("v0", "v1"), duplicate_detection=True) as made,
+        made.entered(),
+    ):
         made.ip(
             "addr add 203.0.113.1 peer 203.0.113.2 dev v0",
             "route add local 198.51.100.0/24 dev lo",  # AnyIP
@@ -54,7 +60,7 @@ def binds(address: str) -> bool:
     return True
 
 
-def test_every_address_of_every_interface(namespace: Namespace) -> None:
+def test_every_address_of_every_interface(namespace: Host) -> None:
     found = set(local_addresses())
     assert found >= {
         LocalAddress("127.0.0.1", "ipv4", "lo"),
@@ -68,7 +74,7 @@ def test_every_address_of_every_interface(namespace: Namespace) -> None:
     assert all(binds(str(local)) for local in found if not local.tentative)
 
 
-def test_a_tentative_address_cannot_be_bound_yet(namespace: Namespace) -> None:
+def test_a_tentative_address_cannot_be_bound_yet(namespace: Host) -> None:
     # Detection that lasts longer than this test: many probes, far apart.
     Path("/proc/sys/net/ipv6/conf/v0/dad_transmits").write_text("100")
     namespace.ip("addr add 2001:db8::7/64 dev v0")
@@ -78,18 +84,18 @@ def test_a_tentative_address_cannot_be_bound_yet(namespace: Namespace) -> None:
     assert is_local("2001:db8::7")
 
 
-def test_a_duplicate_address_stays_tentative(namespace: Namespace) -> None:
+def test_a_duplicate_address_stays_tentative(namespace: Host) -> None:
     namespace.ip("addr add 2001:db8::1/64 dev v1")  # the other end of the same wire has it already
 
     def failed() -> bool:
         return "dadfailed" in namespace.run(["ip", "-6", "addr", "show", "dev", "v1"]).stdout
 
-    zoo.wait_until(failed, "duplicate address detection fails")
+    wait_for(failed, "duplicate address detection fails")
     (found,) = [local for local in local_addresses() if str(local) == "2001:db8::1" and local.interface == "v1"]
     assert found.tentative
 
 
-def test_psutil_knows_the_same_addresses(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_psutil_knows_the_same_addresses(namespace: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> NoReturn:
         raise PermissionError
 
@@ -99,30 +105,30 @@ def test_psutil_knows_the_same_addresses(namespace: Namespace, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_local_is_what_can_be_bound(namespace: Namespace, address: str) -> None:
+def test_local_is_what_can_be_bound(namespace: Host, address: str) -> None:
     assert is_local(address) == binds(address)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2001:db8::2"])
-def test_everything_can_be_bound_where_the_host_says_so(namespace: Namespace, address: str) -> None:
+def test_everything_can_be_bound_where_the_host_says_so(namespace: Host, address: str) -> None:
     assert is_local(address) is binds(address) is False
     for family in ("ipv4", "ipv6"):
         Path(f"/proc/sys/net/{family}/ip_nonlocal_bind").write_text("1")
     assert is_local(address) is binds(address) is True
 
 
-def test_an_ordinary_user_gets_the_same_answers(namespace: Namespace) -> None:
-    answers = zoo.in_child(lambda: ([is_local(each) for each in ADDRESSES], local_addresses()), uid=NOBODY)
+def test_an_ordinary_user_gets_the_same_answers(namespace: Host) -> None:
+    answers = in_child(lambda: ([is_local(each) for each in ADDRESSES], local_addresses()), uid=NOBODY)
     assert answers == ([is_local(each) for each in ADDRESSES], local_addresses())
 
 
-def test_an_interface_that_is_down_keeps_its_ipv4_address(namespace: Namespace) -> None:
+def test_an_interface_that_is_down_keeps_its_ipv4_address(namespace: Host) -> None:
     namespace.ip("link set v0 down")
     assert "192.0.2.1" in {local.address for local in local_addresses()}
     assert is_local("192.0.2.1") is binds("192.0.2.1") is True
 
 
-def test_where_routes_cannot_be_asked_nobody_knows(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_routes_cannot_be_asked_nobody_knows(namespace: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_: str) -> NoReturn:
         raise PermissionError(errno.EPERM, "seccomp")
 
@@ -137,19 +143,19 @@ def test_what_is_no_address() -> None:
 
 @pytest.mark.parametrize(("address", "answer"), [("127.9.9.9", None), ("192.0.2.77", False), ("127.0.0.1", True)])
 def test_elsewhere_only_the_interfaces_tell(monkeypatch: pytest.MonkeyPatch, address: str, answer: bool | None) -> None:
-    monkeypatch.setattr(interfaces, "PLATFORM", "macos")
+    monkeypatch.setattr(interfaces, "BACK_END", MacOS())
     assert is_local(address) is answer
 
 
 # What the kernel holds
 
 
-def test_a_vxlan_device_holds_its_udp_port(namespace: Namespace) -> None:
+def test_a_vxlan_device_holds_its_udp_port(namespace: Host) -> None:
     assert kernel_ports.kernel_owned() == {}
     namespace.ip("link add vx0 type vxlan id 5 dev v0 dstport 4789", "link set vx0 up")
     assert kernel_ports.kernel_owned() == {("udp", 4789): "VXLAN interface vx0"}
     with pytest.raises(OSError, match="in use"):
-        zoo.udp(4789, "0.0.0.0")
+        real_sockets.udp(4789, "0.0.0.0")
     (seen,) = sock_diag.dump("udp", None)
     assert (seen.local_port, bool(seen.inode)) == (4789, True)
 

@@ -9,7 +9,9 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
-from support.kernel_lab import DEVICES, OTHER_USER, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab, run_ip
+from support.kernel_lab import DEVICES, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.namespaces import run_ip
+from support.processes import NOBODY
 from support.socket_states import (
     ADDRESSES,
     CLIENT_STATES,
@@ -75,7 +77,7 @@ def states(transport: Transport) -> tuple[str, ...]:
 
 def news(transport: Transport) -> list[Way]:
     """Every bind of the same protocol, by both users, and a plain one of the other protocol on each address."""
-    uids = (0, OTHER_USER)
+    uids = (0, NOBODY)
     if transport == "udp":
         return ways("udp", uids=uids) + [Way("tcp", address) for address in ADDRESSES]
     other = [Way("udp", address) for address in ADDRESSES]

@@ -12,8 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support import zoo
-from support.zoo import NOBODY, Hidden, held_by_child, in_child, inode, netns
+from support import real_sockets
+from support.namespaces import Host
+from support.patience import wait_for
+from support.processes import NOBODY, held_by_child, in_child
+from support.real_sockets import Hidden, inode
 
 from portcheck.observe.linux import descriptors, fd_walk, procfs, rare_holders
 from portcheck.observe.linux.descriptors import Holders, holders
@@ -26,7 +29,7 @@ NO_SUCH_INODE = 2**40
 
 @pytest.fixture(autouse=True)
 def _namespace() -> Iterator[None]:
-    with netns() as made, made.entered():
+    with Host() as made, made.entered():
         yield
 
 
@@ -39,24 +42,26 @@ def pids_of(*inodes: int) -> list[tuple[int, ...]]:
 
 
 def test_our_own_socket() -> None:
-    assert pids_of(inode(zoo.listener())) == [(os.getpid(),)]
+    assert pids_of(inode(real_sockets.listener())) == [(os.getpid(),)]
 
 
 def test_another_process() -> None:
-    with held_by_child(zoo.listener) as child:
+    with held_by_child(real_sockets.listener) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
 def test_many_sockets_of_many_processes_in_one_walk() -> None:
     with ExitStack() as stack:
-        children = [stack.enter_context(held_by_child(lambda: [zoo.listener() for _ in range(20)])) for _ in range(5)]
+        children = [
+            stack.enter_context(held_by_child(lambda: [real_sockets.listener() for _ in range(20)])) for _ in range(5)
+        ]
         found = holders([each for child in children for each in child.inodes])
         assert found.pids == {each: (child.pid,) for child in children for each in child.inodes}
 
 
 def test_a_socket_that_was_inherited_has_every_process() -> None:
     """A server that forked its workers, some of which forked again."""
-    shared = zoo.listener()
+    shared = real_sockets.listener()
     with held_by_child(lambda: None) as one, held_by_child(lambda: None) as two:
         expected = sorted((os.getpid(), one.pid, two.pid))
         assert pids_of(inode(shared)) == [tuple(expected)]
@@ -66,7 +71,7 @@ def test_a_socket_that_was_inherited_has_every_process() -> None:
 
 
 def test_only_the_processes_that_still_hold_it() -> None:
-    shared = zoo.listener()
+    shared = real_sockets.listener()
     number = inode(shared)
     with held_by_child(lambda: None) as one:
         shared.close()
@@ -75,20 +80,22 @@ def test_only_the_processes_that_still_hold_it() -> None:
 
 def test_each_member_of_a_reuseport_group_has_its_own() -> None:
     with ExitStack() as stack:
-        children = [stack.enter_context(held_by_child(lambda: zoo.listener(80, reuseport=True))) for _ in range(3)]
+        children = [
+            stack.enter_context(held_by_child(lambda: real_sockets.listener(80, reuseport=True))) for _ in range(3)
+        ]
         inodes = [child.inodes[0] for child in children]
         assert len(set(inodes)) == 3
         assert pids_of(*inodes) == [(child.pid,) for child in children]
 
 
 def test_a_socket_with_two_descriptors_names_its_process_once() -> None:
-    made = zoo.listener()
+    made = real_sockets.listener()
     with made.dup():
         assert pids_of(inode(made)) == [(os.getpid(),)]
 
 
 def test_udp_and_multipath() -> None:
-    made = [zoo.udp(), zoo.listener(protocol=zoo.IPPROTO_MPTCP)]
+    made = [real_sockets.udp(), real_sockets.listener(protocol=real_sockets.IPPROTO_MPTCP)]
     assert pids_of(*map(inode, made)) == [(os.getpid(),)] * 2
 
 
@@ -96,8 +103,8 @@ def test_a_process_is_read_until_everything_is_found(monkeypatch: pytest.MonkeyP
     """The listener of a busy server comes before its thousands of connections."""
     if sys.implementation.name != "cpython":
         pytest.skip("a set's intersection ends early in CPython")
-    server = zoo.listener()
-    kept = [zoo.udp() for _ in range(100)]
+    server = real_sockets.listener()
+    kept = [real_sockets.udp() for _ in range(100)]
     before = sum(int(name) < server.fileno() for name in os.listdir("/proc/self/fd"))
     read: list[str] = []
     real = os.readlink
@@ -125,18 +132,18 @@ def test_a_socket_that_does_not_exist_has_nobody() -> None:
 
 
 def test_a_socket_that_is_registered_with_an_io_uring() -> None:
-    with held_by_child(lambda: zoo.in_io_uring(zoo.listener())) as child:
+    with held_by_child(lambda: real_sockets.in_io_uring(real_sockets.listener())) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
 def test_a_thread_with_its_own_descriptors() -> None:
-    with held_by_child(lambda: zoo.in_thread_table(zoo.listener)) as child:
+    with held_by_child(lambda: real_sockets.in_thread_table(real_sockets.listener)) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
 def test_where_threads_cannot_be_compared_each_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rare_holders, "_KCMP_NUMBERS", {})
-    with held_by_child(lambda: zoo.in_thread_table(zoo.listener)) as child:
+    with held_by_child(lambda: real_sockets.in_thread_table(real_sockets.listener)) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
@@ -145,11 +152,11 @@ def test_a_ring_in_a_threads_own_descriptors() -> None:
         numbers: list[int] = []
 
         def ring() -> socket.socket:
-            kept = zoo.in_io_uring(zoo.listener())
+            kept = real_sockets.in_io_uring(real_sockets.listener())
             numbers.append(kept.inode)
-            return zoo.udp()
+            return real_sockets.udp()
 
-        kept = zoo.in_thread_table(ring)
+        kept = real_sockets.in_thread_table(ring)
         return Hidden(numbers[0], kept)
 
     with held_by_child(make) as child:
@@ -198,7 +205,7 @@ ctypes.CDLL(None).syscall({exit}, 0)
         assert process.stdout
         assert process.stdin
         found = int(process.stdout.readline())
-        zoo.wait_until(lambda: _state(process.pid) == "Z", "the main thread ends")
+        wait_for(lambda: _state(process.pid) == "Z", "the main thread ends")
         assert pids_of(found) == [(process.pid,)]
         process.stdin.close()
 
@@ -209,7 +216,7 @@ def _state(pid: int) -> str | None:
 
 
 def test_a_socket_in_flight_has_nobody() -> None:
-    with held_by_child(lambda: zoo.in_flight(zoo.listener())) as child:
+    with held_by_child(lambda: real_sockets.in_flight(real_sockets.listener())) as child:
         assert pids_of(*child.inodes) == [()]
 
 
@@ -217,7 +224,7 @@ def test_a_socket_in_flight_has_nobody() -> None:
 
 
 def test_an_ordinary_user_does_not_see_roots_holder() -> None:
-    with held_by_child(zoo.listener) as child:
+    with held_by_child(real_sockets.listener) as child:
         found = in_child(lambda: holders(child.inodes), uid=NOBODY)
         assert found.pids == {child.inodes[0]: ()}
         assert found.hidden
@@ -225,22 +232,22 @@ def test_an_ordinary_user_does_not_see_roots_holder() -> None:
 
 
 def test_an_ordinary_user_sees_its_own_processes() -> None:
-    with held_by_child(zoo.listener, uid=NOBODY) as child:
+    with held_by_child(real_sockets.listener, uid=NOBODY) as child:
         assert in_child(lambda: holders(child.inodes), uid=NOBODY).pids == {child.inodes[0]: (child.pid,)}
 
 
 def test_zombies_and_kernel_threads_hide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """They cannot be looked at either, but there is nothing to see: only the living process counts."""
     kernel_threads = {pid for pid in procfs.process_ids() if (stat := procfs.stat(pid)) and stat.is_kernel_thread}
-    with subprocess.Popen(["true"]) as zombie, held_by_child(zoo.listener) as living:
-        zoo.wait_until(lambda: _state(zombie.pid) == "Z", "a zombie")
+    with subprocess.Popen(["true"]) as zombie, held_by_child(real_sockets.listener) as living:
+        wait_for(lambda: _state(zombie.pid) == "Z", "a zombie")
         monkeypatch.setattr(procfs, "process_ids", lambda: {zombie.pid, living.pid, *kernel_threads})
         assert in_child(lambda: holders([NO_SUCH_INODE]).hidden, uid=NOBODY) == 1
         assert _state(zombie.pid) == "Z"
 
 
 def test_a_pid_namespace_hides_what_is_outside() -> None:
-    made = zoo.listener()
+    made = real_sockets.listener()
     answer = _in_unshared(["--pid", "--fork", "--mount-proc"], inode(made))
     assert answer == Holders({inode(made): ()}, pid_namespace=True)
     assert not answer.complete
@@ -248,7 +255,7 @@ def test_a_pid_namespace_hides_what_is_outside() -> None:
 
 
 def test_hidepid_hides_other_users() -> None:
-    made = zoo.listener()
+    made = real_sockets.listener()
     nobody = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"  # group 0 would see everything
     before = f"mount -t proc -o hidepid=2 proc /proc && exec {nobody}"
     answer = _in_unshared(["--mount"], inode(made), before=before)
@@ -298,7 +305,7 @@ def test_complete_is_when_everything_was_seen() -> None:
 def test_processes_that_come_and_go_are_no_error() -> None:
     """The walk meets processes and descriptors that vanish under it; the lasting holder is always found."""
     with (
-        held_by_child(zoo.listener) as child,
+        held_by_child(real_sockets.listener) as child,
         subprocess.Popen(["sh", "-c", "while :; do true & : </dev/null & wait; done"], process_group=0) as churn,
     ):
         try:
@@ -312,7 +319,7 @@ def test_processes_that_come_and_go_are_no_error() -> None:
 def test_a_descriptor_that_closes_in_between_does_not_hide_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = zoo.listener()
+    made = real_sockets.listener()
     real = os.listdir
 
     def listdir(path: int | str) -> list[str]:
@@ -325,7 +332,7 @@ def test_a_descriptor_that_closes_in_between_does_not_hide_the_others(
 
 def test_a_holder_that_handed_over_while_we_looked_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that began after the first listing of /proc."""
-    with held_by_child(zoo.listener) as child:
+    with held_by_child(real_sockets.listener) as child:
         real = procfs.process_ids
         listings = iter([real() - {child.pid}])
         monkeypatch.setattr(procfs, "process_ids", lambda: next(listings, None) or real())

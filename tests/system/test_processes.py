@@ -14,7 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import zoo
+from support.needs import need
+from support.patience import wait_for
+from support.processes import NOBODY, held_by_child, in_child
 
 from portcheck.model import Process
 from portcheck.observe.linux import processes, procfs
@@ -92,7 +94,7 @@ def test_no_process() -> None:
 def test_a_name_can_hold_anything(name: bytes) -> None:
     program = f"import ctypes; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0); {WAITER}"
     with waiting([sys.executable, "-c", program]) as pid:
-        zoo.wait_until(lambda: seen(pid).state == "S", "it waits for us")
+        wait_for(lambda: seen(pid).state == "S", "it waits for us")
         found = seen(pid)
     assert found.name is not None
     assert (os.fsencode(found.name), found.parent_pid) == (name, os.getpid())
@@ -120,7 +122,7 @@ def test_a_deleted_executable_still_shows(tmp_path: Path) -> None:
     shutil.copy(sleep, program)
     with subprocess.Popen([program, "600"]) as child:
         try:
-            zoo.wait_until(lambda: seen(child.pid).executable == str(program), "the program runs")
+            wait_for(lambda: seen(child.pid).executable == str(program), "the program runs")
             program.unlink()
             assert seen(child.pid).executable == f"{program} (deleted)"
         finally:
@@ -130,14 +132,14 @@ def test_a_deleted_executable_still_shows(tmp_path: Path) -> None:
 def test_a_stopped_process() -> None:
     with waiting([sys.executable, "-c", WAITER]) as pid:
         os.kill(pid, signal.SIGSTOP)
-        zoo.wait_until(lambda: seen(pid).state == "T", "it stops")
+        wait_for(lambda: seen(pid).state == "T", "it stops")
         os.kill(pid, signal.SIGCONT)
-        zoo.wait_until(lambda: seen(pid).state == "S", "it goes on")
+        wait_for(lambda: seen(pid).state == "S", "it goes on")
 
 
 def test_a_zombie() -> None:
     with subprocess.Popen(["true"]) as child:
-        zoo.wait_until(lambda: seen(child.pid).state == "Z", "it ends")
+        wait_for(lambda: seen(child.pid).state == "Z", "it ends")
         found = seen(child.pid)
     assert (found.name, found.command, found.executable, found.parent_pid) == ("true", (), None, os.getpid())
 
@@ -151,9 +153,9 @@ def test_a_kernel_thread() -> None:
 
 
 def test_another_users_process_shows_what_it_may() -> None:
-    zoo.needs_root()
-    with zoo.held_by_child(lambda: None) as child:
-        found = zoo.in_child(lambda: processes.process(child.pid), uid=zoo.NOBODY)
+    need()
+    with held_by_child(lambda: None) as child:
+        found = in_child(lambda: processes.process(child.pid), uid=NOBODY)
     assert found
     assert (found.uid, found.user, found.parent_pid) == (0, "root", os.getpid())
     assert (found.cwd, found.executable) == (None, None)
@@ -162,10 +164,10 @@ def test_another_users_process_shows_what_it_may() -> None:
 
 def test_the_real_user_is_named() -> None:
     """A set-user-ID program acts as another user, but who started it may signal it."""
-    zoo.needs_root()
-    program = f"import os; os.setresuid({zoo.NOBODY}, 0, 0); {WAITER}"
+    need()
+    program = f"import os; os.setresuid({NOBODY}, 0, 0); {WAITER}"
     with waiting([sys.executable, "-c", program]) as pid:
-        assert seen(pid).uid == zoo.NOBODY == psutil.Process(pid).uids().real
+        assert seen(pid).uid == NOBODY == psutil.Process(pid).uids().real
 
 
 def test_a_user_without_a_name() -> None:

@@ -6,9 +6,10 @@ import json
 import re
 from pathlib import Path
 
+from support.patience import wait_for
 from support.rigs.docker_engine import DockerEngine, start_engine
 from support.rigs.keeper import hierarchies
-from support.rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.sandbox import skip_if_unavailable
 
 LABELS = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")
 

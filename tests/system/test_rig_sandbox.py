@@ -10,17 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.patience import wait_for
 from support.rigs import keeper
-from support.rigs.sandbox import (
-    PATH,
-    RigUnavailableError,
-    Sandbox,
-    enter,
-    need_root_and,
-    run,
-    skip_if_unavailable,
-    wait_for,
-)
+from support.rigs.sandbox import PATH, RigUnavailableError, Sandbox, enter, need_root_and, run, skip_if_unavailable
 
 ENVIRONMENT = {"PATH": PATH}
 

@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.patience import wait_for
 from support.rigs.debian_root import cached_root
-from support.rigs.sandbox import RigUnavailableError, skip_if_unavailable, wait_for
+from support.rigs.sandbox import RigUnavailableError, skip_if_unavailable
 from support.rigs.systemd_host import SystemdHost, boot
 
 ECHO = """\

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 from support.documents import commands, told
-from support.hosts import NOBODY, package_for_everyone
+from support.patience import wait_for
+from support.portcheck_command import package_for_everyone
+from support.processes import NOBODY
 from support.rigs.docker_engine import IMAGE, DockerEngine, start_engine
-from support.rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.sandbox import skip_if_unavailable
 
 AT_ONCE = ("--yes", "--settle", "0")
 SHOP = ("--label=com.docker.compose.project=shop", "--label=com.docker.compose.service=web")
@@ -215,7 +217,7 @@ def test_an_engine_that_hangs_costs_a_second_and_becomes_a_blind_spot(engine: Do
 def test_an_ordinary_user_is_told_where_to_look(engine: DockerEngine) -> None:
     """The proxy is root's, and the engine takes no commands from this user."""
     engine.start("web", "--publish=8088:80")
-    with TemporaryDirectory() as directory, package_for_everyone(Path(directory), typer=True) as portcheck:
+    with TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as portcheck:
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         found = told(engine.run([*become, *portcheck, "stop", "8088", "--yes", "--json"], check=False), 1)
     assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from support.documents import commands, told
+from support.patience import wait_for
 from support.rigs.debian_root import USER
-from support.rigs.sandbox import skip_if_unavailable, wait_for
+from support.rigs.sandbox import skip_if_unavailable
 from support.rigs.systemd_host import SystemdHost, boot
 
 AT_ONCE = ("--yes", "--settle", "0")

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.hosts import PORTCHECK, Host, need
+from support.namespaces import Host
+from support.needs import need
+from support.portcheck_command import PORTCHECK
 
 from portcheck.observe.linux import descriptors, netlink
 from portcheck.target import parse_targets
@@ -95,8 +97,9 @@ class Counts:
 def questions(text: str) -> int:
     from portcheck.diagnosis.pipeline import checks
     from portcheck.observe.names import SystemNames
+    from portcheck.profiles import TABLES_ALONE
 
-    return len(list(checks(parse_targets([text], SystemNames()), probe=False)))
+    return len(list(checks(parse_targets([text], SystemNames()), TABLES_ALONE)))
 
 
 @pytest.mark.parametrize("text", ["{0}", "{0}-{1}"])

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from support.zoo import NOBODY, in_child, wait_until
+from support.patience import wait_for
+from support.processes import NOBODY, in_child
 
 from portcheck.errors import PortcheckError
 from portcheck.model import Process
@@ -65,7 +66,7 @@ def test_without_clock_ticks_the_time_of_its_start_tells(
 def test_one_that_has_ended(program: subprocess.Popen[bytes]) -> None:
     before = seen(program)
     program.kill()
-    wait_until(lambda: seen(program).state == "Z", "a zombie")
+    wait_for(lambda: seen(program).state == "Z", "a zombie")
     assert not is_alive(before)  # although its parent has not asked for it yet
     program.wait()
     with pytest.raises(PortcheckError, match="no longer"):
@@ -74,7 +75,7 @@ def test_one_that_has_ended(program: subprocess.Popen[bytes]) -> None:
 
 def test_one_that_is_stopped_is_continued_to_get_it(program: subprocess.Popen[bytes]) -> None:
     os.kill(program.pid, signal.SIGSTOP)
-    wait_until(lambda: seen(program).state == "T", "a stopped process")
+    wait_for(lambda: seen(program).state == "T", "a stopped process")
     end(seen(program), signal.SIGTERM)
     assert program.wait(30) == -signal.SIGTERM
 

@@ -13,8 +13,9 @@ import structure
 # in the package's root, or a folder with all that is in it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
-    ("text", "exit_codes"),
-    ("model", "traits"),
+    ("text", "toml", "exit_codes", "vocabulary"),
+    ("traits",),
+    ("model",),
     ("errors", "addresses"),
     ("target", "profiles", "requests"),
     ("rules", "identify", "cli"),
@@ -45,7 +46,7 @@ IMPORTS = {
 }
 # Deciding is apart from the operating system.
 PURE = (
-    "namedtuple", "text", "exit_codes", "model", "errors", "addresses", "target", "profiles", "requests",
+    "namedtuple", "text", "exit_codes", "vocabulary", "model", "errors", "addresses", "target", "profiles", "requests",
     "rules", "identify", "remedies",
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
     "waiting.loop", "waiting.condition", "stop.plan", "stop.outcome", "run.proof", "preflight.judge",

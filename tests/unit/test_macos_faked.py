@@ -68,6 +68,7 @@ c.net_if_addrs = lambda: [
 """
 PORTCHECK = r"""
 import portcheck
+from portcheck import traits
 from portcheck.observe import system
 from portcheck.observe.macos import launchd as macos
 from portcheck.observe.subprocesses import Answer
@@ -97,7 +98,7 @@ def test_the_whole_list_is_denied_and_each_process_asked_instead() -> None:
         "try:\n"
         "    psutil.net_connections('tcp')\n"
         "except psutil.AccessDenied as error:\n"
-        "    tell([error.pid, system.PLATFORM, sorted(s.user or '?' for s in portcheck.listeners(protocol='tcp'))])\n"
+        "    tell([error.pid, traits.PLATFORM, sorted(s.user or '?' for s in portcheck.listeners(protocol='tcp'))])\n"
     )
     assert (denied, platform, len(users)) == (1, "macos", 5)
 
@@ -143,7 +144,7 @@ def test_a_link_local_address_shows_its_scope_inside() -> None:
 
 @pytest.mark.parametrize(("root", "privileged"), [(False, False), (True, True)])
 def test_the_privileged_ports(root: bool, privileged: bool) -> None:
-    assert on_macos("tell(system.policy())", root=root)[:3] == [1024, privileged, True]
+    assert on_macos("tell(system.BACK_END.policy())", root=root)[:3] == [1024, privileged, True]
 
 
 def test_only_what_decides_is_taken_from_an_environment() -> None:
@@ -154,7 +155,9 @@ def test_only_what_decides_is_taken_from_an_environment() -> None:
 
 
 def test_a_process_that_may_not_be_read_is_still_named() -> None:
-    code = "found = system.process(1)\ntell([found.name, found.uid, found.command, found.cwd, system.process(99)])"
+    code = (
+        "found = system.process_now(1)\ntell([found.name, found.uid, found.command, found.cwd, system.process_now(99)])"
+    )
     assert on_macos(code) == ["launchd", 0, None, None, None]
 
 

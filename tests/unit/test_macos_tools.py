@@ -15,6 +15,7 @@ from portcheck.identify.launchd import Job, Known, read_jobs, read_sockets, reco
 from portcheck.model import PortRange, Process, Scene, Socket, SocketTable
 from portcheck.observe.macos import launchd
 from portcheck.observe.portable import lsof
+from portcheck.observe.portable.sockets import MACOS
 from portcheck.observe.subprocesses import Answer, NoAnswerError
 
 FIXTURES = Path(__file__).parent / "fixtures" / "macos"
@@ -33,7 +34,7 @@ def places(found: tuple[Socket, ...]) -> list[tuple[object, ...]]:
 
 
 def test_lsof_on_linux_shows_a_shared_socket_once_with_all_its_processes() -> None:
-    found = lsof.read_fields(recorded("lsof-linux.txt"), EVERY_PORT)
+    found = lsof.read_fields(recorded("lsof-linux.txt"), EVERY_PORT, MACOS)
     assert [(one.local_address, one.state) for one in found] == [
         ("127.0.0.1", "LISTEN"),
         ("127.0.0.1", "ESTABLISHED"),
@@ -45,14 +46,14 @@ def test_lsof_on_linux_shows_a_shared_socket_once_with_all_its_processes() -> No
 
 
 def test_lsof_as_on_macos() -> None:
-    found = lsof.read_fields(recorded("lsof-macos.txt"), EVERY_PORT)
+    found = lsof.read_fields(recorded("lsof-macos.txt"), EVERY_PORT, MACOS)
     assert places(found) == [
         ("tcp", "ipv4", "0.0.0.0", 7000, "LISTEN", (663,)),
         ("tcp", "ipv6", "::", 7000, "LISTEN", (663,)),
         ("tcp", "ipv4", "0.0.0.0", 5000, "LISTEN", (663,)),
         ("tcp", "ipv6", "::1", 3000, "LISTEN", (812,)),
         ("tcp", "ipv6", "::1", 3000, "ESTABLISHED", (812,)),
-        ("tcp", "ipv6", "fe80:1::1", 8021, "LISTEN", (812,)),
+        ("tcp", "ipv6", "fe80::1", 8021, "LISTEN", (812,)),
         ("tcp", "ipv4", "127.0.0.1", 4444, "BOUND", (812,)),
         ("udp", "ipv4", "0.0.0.0", 5353, None, (91,)),
     ]
@@ -61,7 +62,7 @@ def test_lsof_as_on_macos() -> None:
 
 
 def test_only_the_local_port_counts() -> None:
-    assert lsof.read_fields(recorded("lsof-macos.txt"), [PortRange(51432, 51432)]) == ()
+    assert lsof.read_fields(recorded("lsof-macos.txt"), [PortRange(51432, 51432)], MACOS) == ()
 
 
 FIELDS = st.sampled_from(["p1", "f3", "tIPv4", "PTCP", "n*:80", "n[::1]:80->", "TST=LISTEN", "u0", "n", "p"])
@@ -69,19 +70,14 @@ FIELDS = st.sampled_from(["p1", "f3", "tIPv4", "PTCP", "n*:80", "n[::1]:80->", "
 
 @given(st.text() | st.lists(FIELDS).map("\n".join))
 def test_any_text_is_read(text: str) -> None:
-    assert all(one.pids for one in lsof.read_fields(text, EVERY_PORT))
+    assert all(one.pids for one in lsof.read_fields(text, EVERY_PORT, MACOS))
 
 
 def on_macos(*sockets: Socket, **fields: Any) -> Scene:
     return scene(*sockets, platform="macos", uid=501, **fields)
 
 
-@pytest.fixture
-def nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("portcheck.observe.holders.with_holders", lambda found: found)
-
-
-def test_lsof_adds_what_psutil_did_not_show(monkeypatch: pytest.MonkeyPatch, nobody_asked: None) -> None:
+def test_lsof_adds_what_psutil_did_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lsof, "is_there", lambda _: True)
     asked: list[Any] = []
 
@@ -90,12 +86,12 @@ def test_lsof_adds_what_psutil_did_not_show(monkeypatch: pytest.MonkeyPatch, nob
         return Answer(False, recorded("lsof-macos.txt"), "")
 
     monkeypatch.setattr(lsof, "ask", answer)
-    found = lsof.with_sockets(on_macos(), endpoint(5000))
+    found = lsof.with_sockets(on_macos(), endpoint(5000), MACOS)
     assert found is not None
     assert places(found.tables["tcp"].sockets) == [("tcp", "ipv4", "0.0.0.0", 5000, "LISTEN", (663,))]
     assert asked == [("lsof", "-nP", "-iTCP:5000", "-FpuLftPnT")]
     seen = on_macos(listener("0.0.0.0", 5000))
-    assert lsof.with_sockets(seen, endpoint(5000)) is None, "nothing that was not known"
+    assert lsof.with_sockets(seen, endpoint(5000), MACOS) is None, "nothing that was not known"
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -105,7 +101,7 @@ def test_without_an_answer_of_lsof_nothing_is_added(there: bool, monkeypatch: py
 
     monkeypatch.setattr(lsof, "is_there", lambda _: there)
     monkeypatch.setattr(lsof, "ask", refuse)
-    assert lsof.with_sockets(on_macos(), endpoint(5000)) is None
+    assert lsof.with_sockets(on_macos(), endpoint(5000), MACOS) is None
 
 
 # launchd

@@ -21,6 +21,7 @@ from support.examples import (
 )
 from support.generated import diagnoses, vocabulary
 
+from portcheck.chooser import Choice, PortNote
 from portcheck.model import BlindSpot, Diagnosis, Owner, Process, Socket
 from portcheck.render.json_documents import check_document, dumps, list_document, pick_document
 
@@ -184,14 +185,16 @@ def test_unreadable_flags_are_not_told() -> None:
 
 def test_pick() -> None:
     candidates = [httpd_everywhere(), diagnosis(8001), diagnosis(8002)]
-    document = pick_document([8001, 8002], candidates)
+    note = PortNote("unsafe-in-browsers", "browsers refuse it", 8001)
+    document = pick_document(Choice((8001, 8002), tuple(candidates), (note,)))
     validate(document, "pick")
     assert (document["port"], document["ports"]) == (8001, [8001, 8002])
+    assert document["notes"] == [{"code": "unsafe-in-browsers", "message": "browsers refuse it", "port": 8001}]
     assert [candidate["port"] for candidate in document["candidates"]] == [80, 8001, 8002]
 
 
 def test_pick_of_nothing() -> None:
-    document = pick_document([], [httpd_everywhere()])
+    document = pick_document(Choice((), (httpd_everywhere(),)))
     validate(document, "pick")
     assert (document["port"], document["ports"]) == (None, [])
 

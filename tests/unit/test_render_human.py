@@ -43,7 +43,7 @@ def test_free_is_one_line() -> None:
 
 
 def test_a_sentence_is_coloured_as_rich_does_it() -> None:
-    alone, remarked = diagnosis(8000), diagnosis(8000, notes=(Note("reserved", "kept"),))
+    alone, remarked = diagnosis(8000), diagnosis(8000, notes=(Note("reserved-from-ephemeral", "kept"),))
     first, second = (next(terminal.check(found, colour=True)) for found in (alone, remarked))
     assert first == second == "\x1b[1;32mPort 8000 is free on every IPv4 and IPv6 address.\x1b[0m"
 

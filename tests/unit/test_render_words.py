@@ -66,7 +66,6 @@ def test_user(process: Process, said: str | None) -> None:
             Process(1, condition=("orphaned", "deleted-executable")),
             f"{CONDITIONS['orphaned']}; {CONDITIONS['deleted-executable']}",
         ),
-        (Process(1, condition=("something-new",)), "something-new"),
     ],
 )
 def test_identity(process: Process, said: str) -> None:

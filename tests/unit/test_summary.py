@@ -7,7 +7,7 @@ from support.scenes import LINK, LO6, endpoint, listener, process, scene
 
 from portcheck.diagnosis import pipeline
 from portcheck.model import Diagnosis, PortPolicy, PortRange, Scene
-from portcheck.profiles import ANY_SERVER, PROFILES, Server
+from portcheck.profiles import ANY_SERVER, PROFILES, TABLES_ALONE, Question, Server
 from portcheck.target import EVERY, Endpoint, Host
 
 WILDCARDS = Host("*", "wildcard")
@@ -18,13 +18,13 @@ def summed_up(seen: Scene, *endpoints: Endpoint, server: Server = ANY_SERVER) ->
     """What a person is told of these ports on such a host."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "look", lambda *_, **__: seen)
-        return list(pipeline.summaries(endpoints, server=server, probe=False))
+        return list(pipeline.summaries(endpoints, Question(server, probe=False)))
 
 
 def each(seen: Scene, *endpoints: Endpoint) -> list[Diagnosis]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "look", lambda *_, **__: seen)
-        return list(pipeline.checks(endpoints, probe=False))
+        return list(pipeline.checks(endpoints, TABLES_ALONE))
 
 
 def messages(seen: Scene, *endpoints: Endpoint, server: Server = ANY_SERVER) -> list[str]:

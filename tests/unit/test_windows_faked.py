@@ -100,8 +100,8 @@ def test_pid_0_is_nobody() -> None:
 
 def test_what_is_left_of_a_connection_has_no_process() -> None:
     code = (
-        "from portcheck.model import PortRange\nfrom portcheck.observe.sockets import look\n"
-        "found = look('tcp', [PortRange(6667, 6667)], depth='everything', may_bind=False)\n"
+        "from portcheck.model import PortRange\nfrom portcheck.observe.system import BACK_END\n"
+        "found = BACK_END.sockets('tcp', [PortRange(6667, 6667)], depth='everything', may_bind=False)\n"
         "tell([socket.pids for socket in found.sockets])"
     )
     assert on_windows(code) == [[]]
@@ -135,7 +135,7 @@ def test_a_free_port_is_unknown_where_no_bind_may_tell_and_netsh_says_nothing() 
 def test_a_dead_parents_pid_may_be_anothers() -> None:
     code = (
         "from portcheck.observe.context import Ancestry\n"
-        "born = system.process(9000)\n"
+        "born = system.process_now(9000)\n"
         "times, c.proc_times = c.proc_times, lambda pid: (0, 0, 1_790_000_500.0 if pid == 700 else 1_790_000_000.0)\n"
         "tell([[a.name for a in Ancestry({}).of(born._replace(parent_pid=parent))] for parent in (700, 1200)])\n"
     )
@@ -155,5 +155,5 @@ def test_interfaces_go_by_the_names_that_people_use_and_link_local_ones_lack_the
 
 
 def test_of_an_environment_only_the_package_script_counts() -> None:
-    code = "from portcheck.observe.portable.processes import environment\ntell(environment(5444))"
+    code = "tell(system.BACK_END.environment(5444))"
     assert on_windows(code) == {"npm_lifecycle_event": "dev"}

@@ -24,6 +24,8 @@ from portcheck.model import (
     SocketTable,
 )
 from portcheck.observe import second_look
+from portcheck.observe.linux.backend import Linux
+from portcheck.observe.windows.backend import Windows
 from portcheck.profiles import PROFILES
 from portcheck.rules import windows
 from portcheck.rules.dual_stack import bound_addresses, pairs
@@ -365,6 +367,7 @@ def netsh(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def checked(monkeypatch: pytest.MonkeyPatch, kernel: Callable[[BindRequest], Probe], *ports: int) -> list[Diagnosis]:
     monkeypatch.setattr(pipeline, "look", lambda *_, **__: scene())
     monkeypatch.setattr(pipeline, "try_bind", kernel)
+    monkeypatch.setattr(second_look, "BACK_END", Windows())
     return list(pipeline.checks([endpoint(port) for port in ports]))
 
 
@@ -392,8 +395,11 @@ def test_netsh_is_not_asked_for_free_ports(monkeypatch: pytest.MonkeyPatch, nets
 
 
 def test_netsh_is_asked_beforehand_where_no_bind_will_tell(netsh: list[tuple[str, ...]]) -> None:
-    assert second_look.without_binds(scene()).policy.exclusions == {"tcp": True}
+    assert Windows().before_rules(scene()).policy.exclusions == {"tcp": True}
     assert netsh == [("tcp", "udp")]
+
+
+def test_linux_has_nothing_to_ask_beforehand_and_no_closer_look() -> None:
     linux = scene()._replace(platform="linux")
-    assert second_look.without_binds(linux) is linux
-    assert second_look.look_closer(linux, endpoint()) is None
+    assert Linux().before_rules(linux) is linux
+    assert Linux().second_look(linux, endpoint()) is None

@@ -33,7 +33,7 @@ def spread(parts: Sequence[Part], work: Callable[[Part], Found]) -> list[Found]:
     """
     children = [_child(part, work) for part in parts[1:]]
     found = [work(part) for part in parts[:1]]
-    for part, (pid, pipe) in zip(parts[1:], children, strict=True):
+    for part, (pid, pipe) in zip(parts[1:], children):
         with open(pipe, "rb") as answer:
             data = answer.read()
         os.waitpid(pid, 0)

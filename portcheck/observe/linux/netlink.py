@@ -15,7 +15,9 @@ from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self, TypeVar
+    from typing import TypeVar
+
+    from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
 
     T = TypeVar("T")
 

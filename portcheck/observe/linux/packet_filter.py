@@ -6,7 +6,6 @@ They take connections past every socket: a server that listens there is never re
 from __future__ import annotations
 
 import os
-from itertools import pairwise
 
 from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -40,7 +39,7 @@ def from_iptables(lines: Iterable[str]) -> Iterator[Redirect]:
         if not line.startswith("-A ") or "-j " not in line:
             continue
         words = shlex.split(line)
-        after = dict(pairwise(words))
+        after = dict(zip(words, words[1:]))
         if after.get("-j") not in ("DNAT", "REDIRECT") or after.get("!") in ("--dport", "--dports"):
             continue  # a negated match names the ports that are spared
         ports = after.get("--dport") or after.get("--dports") or ""

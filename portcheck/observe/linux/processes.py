@@ -7,13 +7,18 @@ import time
 from functools import cache
 from os.path import basename
 
+from portcheck.identify.facts import ENVIRONMENT
 from portcheck.model import Process
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.interface import Session
 from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# /proc/PID/stat after the name, counted from the state (field 3 in proc_pid_stat(5)).
+_SESSION, _TERMINAL = 3, 4
+_PTS, _TTY = range(136, 144), 4  # major device numbers (Documentation/admin-guide/devices.txt)
 _NAME_LENGTH = 15  # the kernel keeps that many bytes of a name (TASK_COMM_LEN - 1)
 
 
@@ -41,8 +46,40 @@ def process(pid: int) -> Process | None:
         state=stat.state,
         executable=executable,
         start_ticks=stat.start_ticks,
-        cgroup=read_cgroup(procfs.read(f"{pid}/cgroup")),
+        cgroup=cgroup(pid),
     )
+
+
+def cgroup(pid: int | str) -> str | None:
+    """The cgroup of a process (`self`: of this one)."""
+    return read_cgroup(procfs.read(f"{pid}/cgroup"))
+
+
+def session(pid: int) -> Session:
+    """Its session and terminal; unknown where there is no such process."""
+    text = procfs.read(f"{pid}/stat")
+    if not text:
+        return Session()
+    fields = text.rpartition(b") ")[2].split()
+    return Session(int(fields[_SESSION]), _terminal(int(fields[_TERMINAL])))
+
+
+def _terminal(number: int) -> str | None:
+    """`pts/3`, `tty1` for a device number as the kernel packs it."""
+    major, minor = (number >> 8) & 0xFFF, (number & 0xFF) | ((number >> 12) & 0xFFF00)
+    if major in _PTS:
+        return f"pts/{minor + ((major - _PTS.start) << 8)}"
+    return f"tty{minor}" if major == _TTY else None
+
+
+def environment(pid: int) -> dict[str, str]:
+    """Those variables that decide something, as the program was started with them; {} where not readable."""
+    variables: dict[str, str] = {}
+    for entry in (procfs.read(f"{pid}/environ") or b"").split(b"\0"):
+        name, equals, value = entry.partition(b"=")
+        if equals and (key := os.fsdecode(name)) in ENVIRONMENT:
+            variables.setdefault(key, os.fsdecode(value))
+    return variables
 
 
 @cache

@@ -12,8 +12,9 @@ import sys
 from functools import cache
 from struct import Struct
 
-from portcheck.model import PortRange, Socket
+from portcheck.model import BlindSpot, PortRange, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import procfs
 from portcheck.observe.linux.netlink import NETLINK_SOCK_DIAG, Netlink, attribute, attributes, number
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from portcheck.model import Family, Protocol, State
+    from portcheck.observe.interface import Depth
 
     T = TypeVar("T")
 
@@ -68,10 +70,52 @@ _MOST_RANGES = 256
 _FIRST_WITH_BOUND_ONLY = (6, 8)
 
 
+def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool) -> SocketTable:
+    """The sockets of a protocol, as `observe.interface` has it.  Raises OSError where the kernel refuses to tell."""
+    if protocol == "udp":
+        return SocketTable("udp", tuple(dump("udp", ports)), "everything")
+    # First what is bound, then what listens: a server that starts in between is seen twice and not missed.
+    bound = dump("tcp", ports, BOUND_ONLY)
+    others = dump("tcp", ports, _states(depth))
+    sockets = tuple(_without_twins(bound, others))
+    if bound or sees_bound_only(may_bind=may_bind):
+        return SocketTable("tcp", sockets, depth)
+    blind = BlindSpot(
+        "bound-not-visible",
+        "this kernel does not list TCP sockets that are bound without listening (Linux 6.8 and later does)",
+    )
+    return SocketTable("tcp", sockets, depth, sees_bound_only=False, blind_spots=(blind,))
+
+
+def _states(depth: Depth) -> int:
+    return LISTEN if depth == "listeners" else EVERY_STATE
+
+
+def _without_twins(bound: list[Socket], others: list[Socket]) -> list[Socket]:
+    later = {other.inode for other in others}
+    return [*(socket for socket in bound if socket.inode not in later), *others]
+
+
+def multipath(table: SocketTable) -> frozenset[int] | None:
+    """The inodes of a table's multipath sockets; None where they are not told.
+
+    To be asked for only once the table is settled: to list them the kernel goes through every token that it could have
+    given to one (1.5 ms, however few there are).
+    """
+    ports = [socket.local_port for socket in table.sockets if socket.inode]
+    # A kernel without MPTCP would look for a module to load if it was asked.
+    if table.protocol != "tcp" or not ports or procfs.read("sys/net/mptcp/enabled") is None:
+        return None
+    try:
+        return mptcp_inodes([PortRange(min(ports), max(ports))], _states(table.depth))
+    except OSError:
+        return None
+
+
 def dump(protocol: Protocol, ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -> list[Socket]:
     """The sockets of both families in `states` (UDP: in any) whose local port is in `ports` (None: any).
 
-    Holders and `cgroup` stay unknown: `observe.owners` finds them by inode, `observe.cgroups` by cgroup_id.
+    Holders and `cgroup` stay unknown: `descriptors` finds them by inode, `cgroups` by cgroup_id.
     Raises OSError where the kernel refuses to tell.
     """
     port_filter = _port_filter(ports)

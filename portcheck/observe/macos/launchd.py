@@ -8,7 +8,7 @@ from portcheck.identify.launchd import LAUNCHD_PID, SYSTEM, Job, Known, read_job
 from portcheck.identify.launchd import recognised as recognised_process
 from portcheck.model import BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
+from portcheck.observe.databases import service_port
 from portcheck.observe.subprocesses import NoAnswerError, Patience, ask
 
 if TYPE_CHECKING:
@@ -84,13 +84,12 @@ def _in_domain(domain: str, patience: Patience) -> dict[int, Job]:
 
 def _listening() -> dict[tuple[Protocol, int], Job]:
     """The jobs that have launchd make their sockets, by port, from their property lists."""
-    names = SystemNames()
     found: dict[tuple[Protocol, int], Job] = {}
     for domain, folders in ((SYSTEM, DAEMONS), (f"gui/{os.getuid()}", AGENTS)):
         for path in _plists(folders):
             label, sockets = read_sockets(_plist(path))
             for protocol, name in sockets:
-                port = int(name) if name.isdecimal() else names.service(name, protocol)
+                port = int(name) if name.isdecimal() else service_port(name, protocol)
                 if port and label:
                     found.setdefault((protocol, port), Job(label, f"{domain}/{label}"))
     return found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from portcheck.model import Protocol, Scene
+    from portcheck.observe.portable.sockets import Differences
     from portcheck.target import Endpoint
 
 PATIENCE = 3.0  # seconds
@@ -23,24 +24,22 @@ FIELDS = "-FpuLftPnT"
 _WILDCARDS = {"ipv4": "0.0.0.0", "ipv6": "::"}
 
 
-def with_sockets(scene: Scene, endpoint: Endpoint) -> Scene | None:
+def with_sockets(scene: Scene, endpoint: Endpoint, differences: Differences) -> Scene | None:
     """The scene with what lsof sees on this port and psutil did not; None where that is nothing."""
     table = scene.tables[endpoint.protocol]
-    known = {(socket.local_address, socket.local_port) for socket in table.sockets if socket.pids}
-    found = [
+    held = {(socket.local_address, socket.local_port) for socket in table.sockets if socket.pids}
+    more = [
         socket
-        for socket in _sockets(endpoint.protocol, endpoint.port)
-        if (socket.local_address, socket.local_port) not in known
+        for socket in _sockets(endpoint.protocol, endpoint.port, differences)
+        if (socket.local_address, socket.local_port) not in held
     ]
-    if not found:
+    if not more:
         return None
-    from portcheck.observe.holders import with_holders
-
-    table = table._replace(sockets=(*table.sockets, *found))
-    return with_holders(scene._replace(tables={**scene.tables, endpoint.protocol: table}))
+    table = table._replace(sockets=(*table.sockets, *more))
+    return scene._replace(tables={**scene.tables, endpoint.protocol: table})
 
 
-def _sockets(protocol: Protocol, port: int) -> tuple[Socket, ...]:
+def _sockets(protocol: Protocol, port: int, differences: Differences) -> tuple[Socket, ...]:
     if not is_there("lsof"):
         return ()
     try:
@@ -48,25 +47,25 @@ def _sockets(protocol: Protocol, port: int) -> tuple[Socket, ...]:
         answer = ask(("lsof", "-nP", f"-i{protocol.upper()}:{port}", FIELDS), Patience(PATIENCE))
     except NoAnswerError:
         return ()
-    return read_fields(answer.out, [PortRange(port, port)])
+    return read_fields(answer.out, [PortRange(port, port)], differences)
 
 
-def read_fields(text: str, ports: Sequence[PortRange]) -> tuple[Socket, ...]:
+def read_fields(text: str, ports: Sequence[PortRange], differences: Differences) -> tuple[Socket, ...]:
     """The sockets whose local port is one of these, each once with all its processes, in lsof's order."""
     holders: dict[Socket, list[int]] = {}
-    for pid, socket in _entries(text):
+    for pid, socket in _entries(text, differences):
         if any(socket.local_port in wanted for wanted in ports):
             holders.setdefault(socket, []).append(pid)
     return tuple(socket._replace(pids=tuple(dict.fromkeys(pids))) for socket, pids in holders.items())
 
 
-def _entries(text: str) -> Iterator[tuple[int, Socket]]:
+def _entries(text: str, differences: Differences) -> Iterator[tuple[int, Socket]]:
     process: dict[str, str] = {}
     file: dict[str, str] = {}
     for line in (*text.splitlines(), "p"):
         letter, value = line[:1], line[1:]
         if letter in ("p", "f"):
-            socket = _socket(file, process)
+            socket = _socket(file, process, differences)
             if socket:
                 yield int(process["p"]), socket
             file = {}
@@ -81,14 +80,14 @@ def _entries(text: str) -> Iterator[tuple[int, Socket]]:
             file[letter] = value
 
 
-def _socket(file: dict[str, str], process: dict[str, str]) -> Socket | None:
+def _socket(file: dict[str, str], process: dict[str, str], differences: Differences) -> Socket | None:
     protocol: Protocol = "udp" if file.get("P") == "UDP" else "tcp"
     family = "ipv6" if file.get("t") == "IPv6" else "ipv4"
     local, arrow, remote = file.get("n", "").partition("->")
-    (address, scope), port = _endpoint(local, family)
+    (address, scope), port = _endpoint(local, family, differences)
     if file.get("P") not in ("TCP", "UDP") or not port or not process.get("p", "").isdecimal():
         return None
-    (remote_address, _), remote_port = _endpoint(remote, family) if arrow else ((None, None), None)
+    (remote_address, _), remote_port = _endpoint(remote, family, differences) if arrow else ((None, None), None)
     uid = process.get("u", "")
     return Socket(
         protocol,
@@ -105,8 +104,8 @@ def _socket(file: dict[str, str], process: dict[str, str]) -> Socket | None:
     )
 
 
-def _endpoint(text: str, family: str) -> tuple[tuple[str, str | None], int | None]:
+def _endpoint(text: str, family: str, differences: Differences) -> tuple[tuple[str, str | None], int | None]:
     """`*:5000`, `127.0.0.1:80`, `[::1]:80`, `[fe80:4::1]:80` → address with scope, and port; `*:*` has none."""
     host, _, port = text.rpartition(":")
     address = _WILDCARDS[family] if host == "*" else host.removeprefix("[").removesuffix("]")
-    return address_and_scope(address), int(port) if port.isdecimal() else None
+    return address_and_scope(address, differences), int(port) if port.isdecimal() else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from portcheck.identify.facts import ENVIRONMENT
 from portcheck.model import Process
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.system import PLATFORM
+from portcheck.observe.interface import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import TypeVar
 
     import psutil
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+_DECISIVE = {name: name for name in ENVIRONMENT}
 # psutil's words for a state → the letters of ps(1); what is merely idle or waiting sleeps.
 _LETTERS = {
     "running": "R",
@@ -37,64 +38,55 @@ def process(pid: int) -> Process | None:
     import psutil
 
     try:
-        seen = psutil.Process(pid)
-        with seen.oneshot():
-            return _told(seen)
+        process = psutil.Process(pid)
+        with process.oneshot():
+            return _read(process)
     except psutil.NoSuchProcess:
         return None
 
 
-def _told(seen: psutil.Process) -> Process:
-    command = _allowed(seen.cmdline)
-    uids = _allowed(seen.uids) if hasattr(seen, "uids") else None  # Windows has none
+def _read(process: psutil.Process) -> Process:
+    command = _allowed(process.cmdline)
+    uids = _allowed(process.uids) if hasattr(process, "uids") else None  # Windows has none
     return Process(
-        pid=seen.pid,
-        name=_allowed(seen.name),
+        pid=process.pid,
+        name=_allowed(process.name),
         uid=None if uids is None else uids.real,
-        user=_allowed(seen.username),
+        user=_allowed(process.username),
         command=None if command is None else tuple(command),
-        cwd=_allowed(seen.cwd),
-        started_at=_allowed(seen.create_time),
-        parent_pid=_allowed(seen.ppid),
-        state=_LETTERS.get(_allowed(seen.status) or ""),
-        executable=_allowed(seen.exe),
+        cwd=_allowed(process.cwd),
+        started_at=_allowed(process.create_time),
+        parent_pid=_allowed(process.ppid),
+        state=_LETTERS.get(_allowed(process.status) or ""),
+        executable=_allowed(process.exe),
     )
 
 
-def terminal(pid: int) -> str | None:
-    """Its controlling terminal: `ttys003`; Windows has none that could be told."""
+def session(pid: int) -> Session:
+    """Its controlling terminal (`ttys003`; Windows has none that could be told); psutil knows no sessions."""
     import psutil
 
     try:
-        seen = psutil.Process(pid)
-        path = _allowed(seen.terminal) if hasattr(seen, "terminal") else None
+        process = psutil.Process(pid)
+        path = _allowed(process.terminal) if hasattr(process, "terminal") else None
     except psutil.NoSuchProcess:
-        return None
-    return path.removeprefix("/dev/") if path else None
+        return Session()
+    return Session(None, path.removeprefix("/dev/") if path else None)
 
 
-def environment(pid: int) -> dict[str, str]:
-    """Those variables that decide something; {} where they may not be read (other users' on macOS and Windows)."""
+def environment(pid: int, decisive: Mapping[str, str] = _DECISIVE) -> dict[str, str]:
+    """Those variables that decide something; {} where they may not be read (other users' on macOS and Windows).
+
+    `decisive`: the names as psutil spells them → as they are known here.
+    """
     import psutil
 
     try:
-        seen = psutil.Process(pid)
-        variables = (_allowed(seen.environ) or {}) if hasattr(seen, "environ") else {}
+        process = psutil.Process(pid)
+        variables = (_allowed(process.environ) or {}) if hasattr(process, "environ") else {}
     except psutil.NoSuchProcess:
         return {}
-    told = _decisive()
-    return {told[name]: value for name, value in variables.items() if name in told}
-
-
-def _decisive() -> dict[str, str]:
-    """As psutil spells them → as they are known here.
-
-    Windows' names have no case, and psutil writes them in capitals.  Where no terminal can be told, as there, a
-    variable that was inherited from one proves nothing of it.
-    """
-    if PLATFORM != "windows":
-        return {name: name for name in ENVIRONMENT}
-    return {name.upper(): name for name in ENVIRONMENT if name.startswith("npm_")}
+    return {decisive[name]: value for name, value in variables.items() if name in decisive}
 
 
 def _allowed(question: Callable[[], T]) -> T | None:

@@ -2,8 +2,8 @@
 
 It names no user, hides whether an IPv6 socket is v6only, lists TCP sockets that are bound without listening on
 macOS alone, and on Linux gives one process per socket.  There that process's descriptor leads to the inode, by
-which `observe.owners` finds all holders; a socket whose first process is hidden stays without.  On macOS and the
-BSDs a socket comes once for each process that holds it; on Windows PID 0 stands for nobody, or nobody known.
+which the walk over all descriptors finds all holders; a socket whose first process is hidden stays without.  On macOS
+and the BSDs a socket comes once for each process that holds it; on Windows PID 0 stands for nobody, or nobody known.
 """
 
 from __future__ import annotations
@@ -12,21 +12,18 @@ import os
 from socket import AF_INET6, if_indextoname
 
 from portcheck.addresses import is_link_local, parse_address
-from portcheck.model import BlindSpot, Socket, SocketTable
+from portcheck.model import AS_ROOT, BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.portable.tcp_states import state_named
-from portcheck.observe.system import PLATFORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any, Literal
+    from typing import Any
 
     from portcheck.model import PortRange, Protocol, State
+    from portcheck.observe.interface import Depth
 
 _CLOSED: dict[str, State] = {"CLOSE": "CLOSED", "BOUND": "BOUND"}
-# Where no process is named for these, none holds them: what is left of a connection is the kernel's.
-_LET_GO = ("TIME-WAIT",) if PLATFORM == "linux" else ("TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
-
 _BOUND_NOT_VISIBLE = BlindSpot(
     "bound-not-visible",
     "TCP sockets that are bound without listening do not show in this system's socket list",
@@ -37,6 +34,24 @@ _V6ONLY_HIDDEN = BlindSpot(
 _ONE_PROCESS = BlindSpot(
     "one-process-per-socket", "only the first process of a socket shows here; others may hold it too"
 )
+
+
+class Differences(NamedTuple):
+    """In what psutil's list differs from system to system; the defaults are the BSDs'."""
+
+    # Where no process is named for these, none holds them: what is left of a connection is the kernel's.
+    let_go: tuple[State, ...] = ("TIME-WAIT", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
+    once_per_process: bool = True  # a socket comes once for each process that holds it
+    lists_bound_only: bool = False  # as closed; elsewhere such TCP sockets do not show
+    embedded_scopes: bool = False  # a link-local address has its scope in its second group
+    hides_v6only_and_holders: bool = False
+    has_inodes: bool = False  # a descriptor is a link to the socket's inode
+
+
+BSD = Differences()
+MACOS = Differences(lists_bound_only=True, embedded_scopes=True)
+WINDOWS = Differences(once_per_process=False)
+LINUX = Differences(let_go=("TIME-WAIT",), once_per_process=False, hides_v6only_and_holders=True, has_inodes=True)
 
 
 class _WithPid(NamedTuple):
@@ -51,34 +66,33 @@ class _WithPid(NamedTuple):
     status: str
 
 
-def table(
-    protocol: Protocol, ports: Sequence[PortRange] | None, depth: Literal["listeners", "everything"]
-) -> SocketTable:
-    """The sockets whose local port is in `ports` (None: all), as `observe.sockets.look` gives them.
+def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, differences: Differences) -> SocketTable:
+    """The sockets whose local port is in `ports` (None: all), as `observe.interface` has it.
 
     Never raises: what psutil cannot tell here is a blind spot.
     """
     connections, spots = _connections(protocol)
     whole = not spots
     sockets = tuple(
-        _socket(protocol, connection)
+        _socket(protocol, connection, differences)
         for connection in connections
         if connection.laddr
         and connection.laddr.port
         and (ports is None or any(connection.laddr.port in wanted for wanted in ports))
         and (depth == "everything" or protocol == "udp" or not connection.raddr)
     )
-    if PLATFORM not in ("linux", "windows"):
-        sockets = _with_every_process(sockets)
-    if protocol == "tcp" and PLATFORM != "macos":
+    if differences.once_per_process:
+        sockets = _with_every_process(sockets, differences.let_go)
+    shows_bound_only = protocol == "udp" or differences.lists_bound_only
+    if not shows_bound_only:
         spots.append(_BOUND_NOT_VISIBLE)
-    if PLATFORM == "linux":
+    if differences.hides_v6only_and_holders:
         spots.extend(_hidden_details(sockets))
     return SocketTable(
         protocol,
         sockets,
         depth if protocol == "tcp" else "everything",
-        sees_bound_only=whole and (protocol == "udp" or PLATFORM == "macos"),
+        sees_bound_only=whole and shows_bound_only,
         blind_spots=tuple(spots),
     )
 
@@ -116,12 +130,12 @@ def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]
         BlindSpot(
             "processes-hidden",
             f"the sockets of {hidden} other users' processes cannot be seen",
-            "run portcheck with sudo",
+            AS_ROOT,
         )
     ]
 
 
-def _with_every_process(sockets: Sequence[Socket]) -> tuple[Socket, ...]:
+def _with_every_process(sockets: Sequence[Socket], let_go: Sequence[State]) -> tuple[Socket, ...]:
     """Each socket once, with all the processes that hold it.
 
     Two sockets that share an address by SO_REUSEPORT look the same here, and become one.
@@ -130,43 +144,43 @@ def _with_every_process(sockets: Sequence[Socket]) -> tuple[Socket, ...]:
     for socket in sockets:
         holders.setdefault(socket._replace(pids=None), set()).update(socket.pids or ())
     return tuple(
-        socket._replace(pids=tuple(sorted(pids)) or (() if socket.state in _LET_GO else None))
+        socket._replace(pids=tuple(sorted(pids)) or (() if socket.state in let_go else None))
         for socket, pids in holders.items()
     )
 
 
-def _socket(protocol: Protocol, connection: Any) -> Socket:
-    local, interface = address_and_scope(connection.laddr.ip)
+def _socket(protocol: Protocol, connection: Any, differences: Differences) -> Socket:
+    local, interface = address_and_scope(connection.laddr.ip, differences)
     remote = connection.raddr or None
-    state = _state(connection) if protocol == "tcp" else None
-    inode = _inode(connection)
+    state = _state(connection, differences) if protocol == "tcp" else None
+    inode = _inode(connection) if differences.has_inodes else None
     return Socket(
         protocol=protocol,
         family="ipv6" if connection.family == AF_INET6 else "ipv4",
         local_address=local,
         local_port=connection.laddr.port,
-        remote_address=address_and_scope(remote.ip)[0] if remote else None,
+        remote_address=address_and_scope(remote.ip, differences)[0] if remote else None,
         remote_port=remote.port if remote else None,
         state=state,
         interface=interface,
-        pids=(connection.pid,) if (connection.pid or 0) > 0 else () if state in _LET_GO else None,
+        pids=(connection.pid,) if (connection.pid or 0) > 0 else () if state in differences.let_go else None,
         inode=inode,
     )
 
 
-def _state(connection: Any) -> State | None:
+def _state(connection: Any, differences: Differences) -> State | None:
     """macOS lists what is bound and does not listen as closed (psutil reads the sockets of every descriptor)."""
-    if PLATFORM == "macos" and connection.status == "CLOSE" and not connection.raddr:
+    if differences.lists_bound_only and connection.status == "CLOSE" and not connection.raddr:
         return "BOUND"
     return _CLOSED.get(connection.status) or state_named(connection.status)
 
 
-def address_and_scope(text: str) -> tuple[str, str | None]:
+def address_and_scope(text: str, differences: Differences) -> tuple[str, str | None]:
     """`fe80::1%en0` → (canonical text, scope)."""
     address = parse_address(text)
     if address is None:
         return text, None
-    return _without_embedded_scope(address.text) if PLATFORM == "macos" else (address.text, address.zone)
+    return _without_embedded_scope(address.text) if differences.embedded_scopes else (address.text, address.zone)
 
 
 def _without_embedded_scope(text: str) -> tuple[str, str | None]:
@@ -183,9 +197,7 @@ def _without_embedded_scope(text: str) -> tuple[str, str | None]:
 
 
 def _inode(connection: Any) -> int | None:
-    """The socket's inode on Linux, read from the one file descriptor that psutil names."""
-    if PLATFORM != "linux":
-        return None
+    """The socket's inode, read from the one file descriptor that psutil names."""
     if connection.status == "TIME_WAIT":
         return 0
     if connection.pid is None:

@@ -6,7 +6,8 @@ from portcheck.identify.windows import IP_HELPER, KERNEL, SHARED_HOST, Known
 from portcheck.identify.windows import recognised as recognised_process
 from portcheck.model import BlindSpot, Process
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.system import process
+from portcheck.observe.portable import sockets as by_psutil
+from portcheck.observe.portable.processes import process
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -93,12 +94,13 @@ def _name(pid: int) -> str:
 def _still_holds(pid: int, sockets: Collection[Socket]) -> bool:
     """Whether the table still names a process that is not there: it may have ended in between, and its sockets too."""
     from portcheck.model import PortRange
-    from portcheck.observe.portable.sockets import table
 
     return any(
         pid in (again.pids or ())
         for socket in sockets
-        for again in table(socket.protocol, [PortRange(socket.local_port, socket.local_port)], "listeners").sockets
+        for again in by_psutil.table(
+            socket.protocol, [PortRange(socket.local_port, socket.local_port)], "listeners", by_psutil.WINDOWS
+        ).sockets
     )
 
 

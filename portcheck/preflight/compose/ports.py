@@ -78,7 +78,7 @@ def mapping(host: str, published: str, target: str, protocol: str) -> list[Publi
         return [Published(address, ports[0], tuple(ports[1:]), protocol, targets[0])]
     if len(targets) != len(ports):
         raise PortSyntaxError(f"{shown(published)} and {shown(target)} are ranges of different lengths")
-    return [Published(address, port, (), protocol, inside) for port, inside in zip(ports, targets, strict=True)]
+    return [Published(address, port, (), protocol, inside) for port, inside in zip(ports, targets)]
 
 
 def _ports(text: str, what: str) -> range:

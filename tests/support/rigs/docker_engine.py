@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from .sandbox import Sandbox, enter, need_root_and, run, skip_if_unavailable, wait_for
+from support.patience import wait_for
+from support.rigs.sandbox import Sandbox, enter, need_root_and, run, skip_if_unavailable
 
 IMAGE = "portcheck-rig:1"
 HTTPD = 'CMD ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]'

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 import pytest
 
-from . import keeper
-
-T = TypeVar("T")
+from support.needs import missing
+from support.rigs import keeper
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -38,23 +35,8 @@ def skip_if_unavailable(rig: str) -> Iterator[None]:
 
 def need_root_and(programs: Sequence[str]) -> None:
     """Raises RigUnavailableError unless we are root on Linux and every program is there."""
-    if not sys.platform.startswith("linux"):
-        raise RigUnavailableError("needs Linux")
-    if os.geteuid() != 0:
-        raise RigUnavailableError("needs root")
-    for program in ("ip", "nsenter", "setpriv", "unshare", *programs):
-        if shutil.which(program, path=PATH) is None:
-            raise RigUnavailableError(f"needs {program}")
-
-
-def wait_for(condition: Callable[[], T | None], what: str, timeout: float = 60) -> T:
-    """The first true value of `condition`; raises TimeoutError naming `what` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {timeout} s: {what}")
-        time.sleep(0.02)
-    return value
+    if reason := missing("ip", "nsenter", "setpriv", "unshare", *programs, path=PATH):
+        raise RigUnavailableError(reason)
 
 
 def run(

@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
+from support.patience import wait_for
+from support.rigs.sandbox import PATH, Sandbox, enter, need_root_and, run, skip_if_unavailable
+
 from .debian_root import LIBRARIES, PACKAGE, cached_root
 from .keeper import joining
-from .sandbox import PATH, Sandbox, enter, need_root_and, run, skip_if_unavailable, wait_for
 
 BOOT = """
 set -e

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,9 @@ from support.acquaintances import ID, OTHER_ID, POD
 
 from portcheck.identify.cgroup import INSIDE, SYSTEM, USER, Placement, placement, unescape
 from portcheck.model import Container
+
+if TYPE_CHECKING:
+    from portcheck.model import ServiceManager
 
 USER_MANAGER = "/user.slice/user-1000.slice/user@1000.service"
 STATIC_POD = "4b52d75cab61380f07c0c5a69fb371d4"  # of a manifest's hash
@@ -116,7 +121,9 @@ def test_a_service_in_a_container_is_not_one_of_the_host(path: str, container: C
         (f"{USER_MANAGER}/app.slice/redis.service/libpod-payload-{ID}", USER, 1000),
     ],
 )
-def test_the_unit_around_a_podman_container_is_the_one_to_stop(path: str, manager: str, user: int | None) -> None:
+def test_the_unit_around_a_podman_container_is_the_one_to_stop(
+    path: str, manager: ServiceManager, user: int | None
+) -> None:
     assert placement(path) == Placement("redis.service", manager, user, container=Container("podman", ID))
 
 

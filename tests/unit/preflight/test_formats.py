@@ -50,7 +50,8 @@ def test_text_has_a_line_for_each_port_then_what_to_do_then_the_sum() -> None:
     assert "compose.yaml:14 db: Port 5432 is in use: db (PID 7, db, " in "\n".join(lines)
     assert "not seen: compose.yaml:10 db: db is not set" in lines
     assert lines[-1] == (
-        "6 declared ports: 2 declared twice, 1 in-use, 1 free, 1 already running, 1 unavailable; 2 places left open."
+        "6 declared ports: 2 declared twice, 1 in-use, 1 free, 1 already running, 1 unavailable;"
+        " 2 entries could not be resolved."
     )
 
 
@@ -80,7 +81,7 @@ def test_what_is_left_open_alone_still_reads_well() -> None:
     assert list(text(PreflightReport(("db",), (), (), unresolved), None)) == [
         "not seen: db:1: db",
         "",
-        "no port is declared for certain; 1 place left open.",
+        "no port is declared for certain; 1 entry could not be resolved.",
     ]
 
 
@@ -130,6 +131,7 @@ def test_json_says_where_and_what() -> None:
     assert (flexible["status"], flexible["fallback"], flexible["instead"]["port"]) == ("fallback", [9001, 9002], 9001)
     assert (env["status"], env["verdict"], env["owners"][0]["pid"]) == ("running", "in-use", 812)
     assert (app["status"], app["notes"]) == ("unavailable", [{"code": "declared", "message": "db"}])
+    assert web["advice"] == [{"text": "give one of the two another port", "command": None}]
     assert document["complete"] is False
     assert [each["code"] for each in document["blind_spots"]] == ["variable", "syntax"]
     assert document["disabled"][0]["compose_profiles"] == ["db"]

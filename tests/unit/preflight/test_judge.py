@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.declared import PROJECT, composed, container, declared, found, held, look_at, own, statuses, time_wait
 from support.scenes import listener, process, scene
 
-from portcheck.model import Diagnosis, Process, Scene
+from portcheck.exit_codes import of_preflight
+from portcheck.model import Advice, Diagnosis, Process, Scene
 from portcheck.preflight.declarations import Declaration
-from portcheck.preflight.judge import Finding, Project, asked, exit_code, judge
+from portcheck.preflight.judge import Finding, Project, asked, judge
 
 EMPTY = scene()
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    return of_preflight((finding.status for finding in findings), complete=True, strict=False)
 
 
 def rivals(*declarations: Declaration) -> list[str | None]:
@@ -283,58 +286,28 @@ def test_no_more_fallbacks_are_looked_at_than_needed() -> None:
     assert looked == [9000, 9001]
 
 
-# Exit codes
+END_IT = Advice("end it from here", ("portcheck", "stop", "5432"))
 
 
-def findings_of(*words: str) -> list[Finding]:
-    (finding,) = found(EMPTY, declared(1))
-    return [finding._replace(status=word) for word in words]  # type: ignore[arg-type]
+def advice_for(seen: Scene, *declarations: Declaration) -> list[list[str]]:
+    """What is advised about each declaration, where whoever holds a port could be ended."""
+    looks = look_at(seen)
+
+    def look(declaration: Declaration) -> Iterator[Diagnosis]:
+        return (one._replace(advice=(END_IT,) if one.owners else ()) for one in looks(declaration))
+
+    findings = judge(declarations, look, PROJECT)
+    return [[advice.text for advice in finding.advice] for finding in findings]
 
 
-@given(st.lists(st.sampled_from(["free", "running", "fallback"])))
-def test_what_could_be_started_is_0(words: list[str]) -> None:
-    assert exit_code(findings_of(*words)) == 0
-    assert exit_code(findings_of(*words, "unknown")) == 3
-    for bad in ("in-use", "denied", "unavailable", "declared-twice"):
-        assert exit_code(findings_of(bad, *words, "unknown")) == 1
+def test_advice_is_part_of_a_finding() -> None:
+    """Two that want one port are told so first; who holds it comes after, unless that is one of the two."""
+    twice = "give one of the two another port"
+    assert advice_for(held(5432), composed(5432, "db")) == [[END_IT.text]]
+    assert advice_for(EMPTY, composed(8000, "a"), composed(8000, "b")) == [[twice], [twice]]
+    assert advice_for(held(5432), composed(5432, "a"), composed(5432, "b")) == [[twice, END_IT.text]] * 2
 
 
-# Any declarations at all
-
-services = st.sampled_from([None, "web", "api", "db"])
-hosts = st.sampled_from([None, "*", "0.0.0.0", "::", "127.0.0.1", "::1", "localhost", "192.0.2.7", "eth0"])
-some = st.builds(
-    declared,
-    st.integers(8000, 8003),
-    services,
-    st.integers(1, 9),
-    host=hosts,
-    kind=st.sampled_from(["compose", "env", "procfile", "devcontainer", "portcheck"]),
-    file=st.sampled_from(["a", "b"]),
-    compose_project=st.sampled_from([None, "shop"]),
-    fallback=st.lists(st.integers(8000, 8003), max_size=3).map(tuple),
-    profile=st.sampled_from([None, "uvicorn", "node"]),
-)
-worlds = st.sampled_from([EMPTY, held(8000), held(8001, own()), held(8002, container(), "127.0.0.1")])
-
-
-@given(worlds, st.lists(some, max_size=6))
-def test_findings_agree_with_each_other(seen: Scene, declarations: list[Declaration]) -> None:
-    chosen = asked(declarations)
-    findings = found(seen, *chosen)
-    assert tuple(finding.declaration for finding in findings) == chosen
-    for finding in findings:
-        assert (finding.instead is not None) <= (finding.status in ("fallback", "running"))
-        assert (finding.status == "free") <= (finding.diagnosis.verdict == "free")
-        if finding.status == "declared-twice":
-            assert finding.rival is not None
-        if finding.rival:
-            assert finding.rival.service and finding.rival in chosen
-            assert finding.status not in ("free", "running", "fallback")
-
-
-@given(st.lists(some.map(lambda each: each._replace(fallback=())), max_size=6))
-def test_a_conflict_has_two_sides(declarations: list[Declaration]) -> None:
-    findings = found(EMPTY, *asked(declarations))
-    involved = {finding.declaration for finding in findings if finding.rival}
-    assert all(finding.rival in involved for finding in findings if finding.rival)
+def test_what_is_fine_is_not_advised_about() -> None:
+    assert statuses(held(8000, own()), declared(8000)) == ["running"]
+    assert advice_for(held(8000, own()), declared(8000)) == [[]]

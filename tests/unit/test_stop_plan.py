@@ -11,7 +11,6 @@ from support.examples import diagnosis as blank
 from support.generated import vocabulary
 from support.scenes import NOON, diagnosis, endpoint, listener, scene
 
-from portcheck.commands.stop import exit_code
 from portcheck.model import Container, Diagnosis, Process, Socket
 from portcheck.remedies.advise import advise
 from portcheck.render.stop import conclusion, intention, wrapped
@@ -277,15 +276,6 @@ def test_a_udp_port_is_called_that() -> None:
     finding = diagnosis(seen, endpoint(8000, "udp"))
     found = report(finding, plan(finding, ROOT), Doing(blank(8000, protocol="udp"), NOON), 0)
     assert found.message == "UDP port 8000 is free now: node (PID 812) has ended."
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "code"),
-    [((), 0), (("free", "already-free", "planned"), 0), (("unknown",), 3), (("free", "unknown", "held"), 1),
-     (("declined",), 1), (("refused",), 1), (("respawned",), 1), (("time-wait",), 1), (("closing",), 1)],
-)  # fmt: skip
-def test_exit_codes(outcomes: tuple[Any, ...], code: int) -> None:
-    assert exit_code(outcomes) == code
 
 
 def test_the_schemas_words_are_ours() -> None:

@@ -1,0 +1,91 @@
+"""What a back end tells of its operating system: `system` chooses one, and a type checker holds each to `BackEnd`."""
+
+from __future__ import annotations
+
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import typing
+    from collections.abc import Mapping, Sequence
+    from typing import Literal
+
+    from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
+    from portcheck.target import Endpoint
+
+    Depth = Literal["listeners", "everything"]
+    Ranges = Mapping[Protocol, Sequence[PortRange]]
+
+    class BackEnd(typing.Protocol):
+        """What concerns the whole look takes a scene, and returns it with more in it.
+
+        Unless it says otherwise a function does not raise: what cannot be seen is a blind spot, or None.
+        """
+
+        # Whether listeners alone are told for less than everything: a busy server has 50,000 connections.
+        listeners_come_first: bool
+        # Whether a process whose parent ends gets another one at once; else its parent's PID may be a stranger's.
+        orphans_are_adopted: bool
+
+        def sockets(
+            self, protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool
+        ) -> SocketTable:
+            """The sockets of a protocol whose local port is in `ports` (None: all of them).
+
+            Depth "listeners" leaves out TCP connections: enough where a listener explains everything.  UDP is whole.
+            With `may_bind` a socket of our own may be bound (loopback, port 0) to see whether bound-only ones show.
+            """
+
+        def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
+            """With what no socket shows: packet-filter rules; if `verbose`, other network namespaces too."""
+
+        def before_rules(self, scene: Scene) -> Scene:
+            """With what has to be asked beforehand where no bind is going to tell."""
+
+        def second_look(self, scene: Scene, endpoint: Endpoint) -> Scene | None:
+            """With what only slow tools tell, asked where a refused bind is not explained; None if nothing is new."""
+
+        def with_pids(self, scene: Scene) -> Scene:
+            """With the processes of its sockets, where those did not come with the table."""
+
+        def recognised(self, scene: Scene) -> Scene:
+            """With what only this system's own service manager and tools can tell of the processes."""
+
+        def process(self, pid: int) -> Process | None:
+            """A process as it is at this moment; None if there is none."""
+
+        def session(self, pid: int) -> Session:
+            """Its session and terminal; unknown where there is no such process."""
+
+        def environment(self, pid: int) -> dict[str, str]:
+            """Those variables that decide something, as the program was started with them; {} if not readable."""
+
+        def working_directory(self, process: Process) -> str:
+            """A path by which its working directory can be reached from here."""
+
+        def own_cgroup(self) -> str | None:
+            """The cgroup of portcheck itself, which tells nothing of others that are in it too."""
+
+        def cgroup_path(self, cgroup_id: int) -> str | None:
+            """The path of a cgroup that a socket table names by its id."""
+
+        def policy(self) -> PortPolicy:
+            """What this host allows, apart from its sockets."""
+
+        def addresses(self) -> tuple[LocalAddress, ...]:
+            """Every address of every interface, loopback included.  Raises OSError if none is told."""
+
+        def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
+            """Whether a socket can have an address that no interface lists; None where that cannot be told."""
+
+        def delivers_here(self, address: str) -> bool:
+            """Whether a client of this host reaches this host by an address that no interface lists."""
+
+        def interface_names(self) -> tuple[str, ...]:
+            """The names by which people know the interfaces."""
+
+
+class Session(NamedTuple):
+    """A process's session (getsid(2); 0: from outside of this PID namespace) and its controlling terminal."""
+
+    id: int | None = None
+    terminal: str | None = None

@@ -1,0 +1,134 @@
+"""Linux: the kernel's own lists by netlink, and /proc (see `observe.interface`)."""
+
+from __future__ import annotations
+
+from portcheck.model import OUTSIDE, BlindSpot
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import sock_diag
+from portcheck.observe.linux.packet_filter import redirected
+from portcheck.observe.linux.policy import linux_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
+    from portcheck.observe.interface import Depth, Ranges, Session
+    from portcheck.target import Endpoint
+
+
+class Linux:
+    """Sees every socket of this network namespace, whoever holds it."""
+
+    listeners_come_first = True
+    orphans_are_adopted = True
+
+    def sockets(
+        self, protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool
+    ) -> SocketTable:
+        """By sock_diag; where a sandbox refuses that, by psutil, which sees less."""
+        try:
+            return sock_diag.table(protocol, ports, depth, may_bind=may_bind)
+        except OSError as refusal:
+            from portcheck.observe.portable.sockets import LINUX, table
+
+            refused = BlindSpot(
+                "netlink-refused",
+                f"the kernel's own socket list (sock_diag) is refused here: {refusal.strerror or refusal}",
+                OUTSIDE,
+            )
+            by_psutil = table(protocol, ports, depth, LINUX)
+            return by_psutil._replace(blind_spots=(refused, *by_psutil.blind_spots))
+
+    def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
+        """Packet-filter rules, and for `verbose` the listeners of other network namespaces."""
+        scene = scene._replace(redirected=redirected(asked))
+        if not verbose:
+            return scene
+        from portcheck.observe.linux.namespaces import listeners_elsewhere
+
+        return scene._replace(elsewhere=listeners_elsewhere(asked))
+
+    def before_rules(self, scene: Scene) -> Scene:
+        """The tables tell everything."""
+        return scene
+
+    def second_look(self, scene: Scene, endpoint: Endpoint) -> Scene | None:  # noqa: ARG002
+        """No tool sees more than the kernel's own lists."""
+        return None
+
+    def with_pids(self, scene: Scene) -> Scene:
+        """One walk over all processes' descriptors, for all sockets; then what the kernel says that it holds itself."""
+        from portcheck.observe.linux import holders
+
+        return holders.with_pids(scene)
+
+    def recognised(self, scene: Scene) -> Scene:
+        """cgroups and ancestors tell it of each process by itself."""
+        return scene
+
+    def process(self, pid: int) -> Process | None:
+        """What /proc tells of it."""
+        from portcheck.observe.linux import processes
+
+        return processes.process(pid)
+
+    def session(self, pid: int) -> Session:
+        """What /proc/PID/stat tells of it."""
+        from portcheck.observe.linux import processes
+
+        return processes.session(pid)
+
+    def environment(self, pid: int) -> dict[str, str]:
+        """What /proc/PID/environ tells of it."""
+        from portcheck.observe.linux import processes
+
+        return processes.environment(pid)
+
+    def working_directory(self, process: Process) -> str:
+        """Through /proc, so that a container's paths are looked up in the container."""
+        return f"/proc/{process.pid}/cwd"
+
+    def own_cgroup(self) -> str | None:
+        """What /proc/self/cgroup tells."""
+        from portcheck.observe.linux import processes
+
+        return processes.cgroup("self")
+
+    def cgroup_path(self, cgroup_id: int) -> str | None:
+        """The directory of the cgroup v2 hierarchy that has this id."""
+        from portcheck.observe.linux import cgroups
+
+        return cgroups.cgroup_path(cgroup_id)
+
+    def policy(self) -> PortPolicy:
+        """By sysctl and this process's capabilities."""
+        return linux_policy()
+
+    def addresses(self) -> tuple[LocalAddress, ...]:
+        """By rtnetlink; a sandbox may refuse that: psutil asks the C library, which may have another way."""
+        from portcheck.observe.linux import rtnetlink
+
+        try:
+            return tuple(rtnetlink.addresses())
+        except OSError:
+            from portcheck.observe.portable import addresses as portable
+
+            return portable.addresses()
+
+    def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
+        """By the kernel's own reasons, such as a local route or ip_nonlocal_bind."""
+        from portcheck.observe.linux import local_routes
+
+        return local_routes.admits(family, address, zone)
+
+    def delivers_here(self, address: str) -> bool:
+        """By the routing table, for IPv4."""
+        from portcheck.observe.linux import local_routes
+
+        return local_routes.delivers_here(address)
+
+    def interface_names(self) -> tuple[str, ...]:
+        """if_nameindex(3), or /proc where netlink is refused."""
+        from portcheck.observe.linux import local_routes
+
+        return local_routes.interface_names()

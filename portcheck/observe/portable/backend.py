@@ -1,0 +1,99 @@
+"""Any system, as psutil and lsof tell of it (see `observe.interface`): what other back ends do not know better."""
+
+from __future__ import annotations
+
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.portable import addresses as portable_addresses
+from portcheck.observe.portable import lsof, processes
+from portcheck.observe.portable import sockets as by_psutil
+from portcheck.observe.portable.policy import unix_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
+    from portcheck.observe.interface import Depth, Ranges, Session
+    from portcheck.target import Endpoint
+
+
+class Portable:
+    """The BSDs and their siblings are seen by this one as it is."""
+
+    listeners_come_first = False
+    orphans_are_adopted = False  # they are on Unix, but nobody has looked at every system
+    differences = by_psutil.BSD
+
+    def sockets(
+        self,
+        protocol: Protocol,
+        ports: Sequence[PortRange] | None,
+        *,
+        depth: Depth,
+        may_bind: bool,  # noqa: ARG002
+    ) -> SocketTable:
+        """By psutil."""
+        return by_psutil.table(protocol, ports, depth, self.differences)
+
+    def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:  # noqa: ARG002
+        """Nothing is known of packet filters here, nor of network namespaces."""
+        return scene
+
+    def before_rules(self, scene: Scene) -> Scene:
+        """Nobody can be asked."""
+        return scene
+
+    def second_look(self, scene: Scene, endpoint: Endpoint) -> Scene | None:
+        """By lsof, where it is there."""
+        return lsof.with_sockets(scene, endpoint, self.differences)
+
+    def with_pids(self, scene: Scene) -> Scene:
+        """They came with the table."""
+        return scene
+
+    def recognised(self, scene: Scene) -> Scene:
+        """Nobody is known to ask."""
+        return scene
+
+    def process(self, pid: int) -> Process | None:
+        """By psutil."""
+        return processes.process(pid)
+
+    def session(self, pid: int) -> Session:
+        """Its terminal by psutil, which knows no sessions."""
+        return processes.session(pid)
+
+    def environment(self, pid: int) -> dict[str, str]:
+        """By psutil."""
+        return processes.environment(pid)
+
+    def policy(self) -> PortPolicy:
+        """That of every Unix."""
+        return unix_policy()
+
+    def addresses(self) -> tuple[LocalAddress, ...]:
+        """By psutil."""
+        return portable_addresses.addresses()
+
+    def interface_names(self) -> tuple[str, ...]:
+        """if_nameindex(3)."""
+        return portable_addresses.interface_names()
+
+    def working_directory(self, process: Process) -> str:
+        """Where it says that it is."""
+        return process.cwd or "/"
+
+    def own_cgroup(self) -> str | None:
+        """There are none."""
+        return None
+
+    def cgroup_path(self, cgroup_id: int) -> str | None:  # noqa: ARG002
+        """There are none."""
+        return None
+
+    def admits(self, family: Family, address: str, zone: str | None) -> bool | None:  # noqa: ARG002
+        """Loopback may have more than one address; of others the interfaces tell all."""
+        return None if address.startswith("127.") else False
+
+    def delivers_here(self, address: str) -> bool:
+        """Loopback does."""
+        return address.startswith("127.")

@@ -1,0 +1,192 @@
+"""The core on every Python that it says it runs on: each one that is on this machine, without any package installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.namespaces import Host
+from support.processes import HOLDER, SYSTEM_PYTHON
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from portcheck.__main__ import main; main()"
+MINORS = (9, 10, 11, 12, 13, 14)
+HELD, FREE = "3000", "4000"
+PICK = ("pick", "--any", FREE)
+
+
+class Line(NamedTuple):
+    """A command line, and the exit code of the contract."""
+
+    args: tuple[str, ...]
+    code: int
+
+
+CORE = [
+    Line((HELD,), 1),
+    Line(("-v", HELD), 1),
+    Line(("--json", HELD), 1),
+    Line((FREE,), 0),
+    Line(("--json", f"{FREE}-4002", "53/udp"), 1),
+    Line(("--no-probe", f"127.0.0.1:{HELD}"), 1),
+    Line(("list",), 0),
+    Line(("list", "--json"), 0),
+    Line(("list", "--pids", HELD), 0),
+    Line(("pick", f"{HELD}-3002"), 0),
+    Line(("pick", "--json", HELD), 1),
+    Line(("70000",), 2),
+    Line(("wait", HELD), 0),
+    Line(("wait", HELD, "--json"), 0),
+    Line(("wait", FREE, "--free", "--json"), 0),
+    Line(("wait", FREE, "--timeout", "0.2"), 124),
+    Line(("run", f"{HELD}-3002", "--", "sh", "-c", "echo $PORT"), 0),
+    Line(("run", "--listen", FREE, "--", "sh", "-c", "echo $LISTEN_FDS"), 0),
+    Line(("run", FREE, "--", "/nowhere"), 127),
+    Line(("stop", HELD, "--dry-run"), 0),
+    Line(("stop", HELD, "--dry-run", "--json"), 0),
+    Line(("preflight", "--no-docker"), 1),
+    Line(("preflight", "--no-docker", "--json"), 1),
+    Line(("preflight", "--no-docker", "--format", "github"), 1),
+    Line(("preflight", "--no-docker", "--format", "junit"), 1),
+    Line(("stop", HELD, "--nonsense"), 2),
+    Line(("--help",), 2),  # this takes typer, and says so
+]
+
+
+def minor(python: str) -> int:
+    """12 for Python 3.12; 0 where it does not start, as a shim of pyenv without its Python."""
+    argv = [python, "-I", "-c", "import sys; print(sys.version_info[1])"]
+    return int(subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout or 0)
+
+
+@cache
+def interpreter(wanted: int) -> str | None:
+    """A Python 3.WANTED of this machine."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    candidates = [*map(str, pyenv.glob(f"versions/3.{wanted}.*/bin/python")), shutil.which(f"python3.{wanted}")]
+    return next((python for python in candidates if python and minor(python) == wanted), None)
+
+
+@pytest.fixture(params=MINORS, ids=lambda minor: f"3.{minor}")
+def python(request: pytest.FixtureRequest) -> str:
+    path = interpreter(request.param)
+    if path is None:
+        pytest.skip(f"no Python 3.{request.param} on this machine")
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared_host(project: Path) -> Iterator[Host]:
+    """One host for all: nothing that is asked here changes it."""
+    with Host(link_local=False) as made:
+        for words in (("127.0.0.1", HELD), ("::1", "53", "udp")):
+            made.start([SYSTEM_PYTHON, "-c", HOLDER, *words], ready=b"ready", cwd=project.parent)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing that takes a library to read; TOML does, before Python 3.11."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "Procfile").write_text(f"web: gunicorn -b 0.0.0.0:{HELD} app\napi: gunicorn -b 127.0.0.1:{FREE} app\n")
+    return folder
+
+
+def asked(host: Host, python: str, project: Path, args: tuple[str, ...]) -> tuple[int, str, str]:
+    """Exit code and both outputs, of a Python that sees no site-packages and takes every warning for an error."""
+    argv = [python, "-I", "-S", "-W", "error", "-c", PROGRAM, str(ROOT), *args]
+    done = host.run(argv, check=False, cwd=project)
+    return done.returncode, timeless(done.stdout), timeless(done.stderr)
+
+
+def timeless(text: str) -> str:
+    """Without how long it took."""
+    return re.sub(r'("seconds": |time=")[\d.]+', r"\1N", text)
+
+
+@pytest.mark.parametrize("line", CORE, ids=lambda line: " ".join(line.args))
+def test_every_python_says_the_same(python: str, line: Line, shared_host: Host, project: Path) -> None:
+    answer = asked(shared_host, python, project, line.args)
+    assert answer[0] == line.code, answer
+    assert answer == asked(shared_host, sys.executable, project, line.args)
+
+
+def test_toml_is_read_or_what_is_missing_is_said(python: str, shared_host: Host, tmp_path: Path) -> None:
+    (tmp_path / "portcheck.toml").write_text(f"[ports]\nweb = {FREE}\n")
+    code, out, err = asked(shared_host, python, tmp_path, ("preflight", "--no-docker"))
+    if minor(python) >= 11:
+        assert (code, err) == (0, "")
+        assert FREE in out
+    else:
+        assert (code, err.splitlines()[0]) == (3, "portcheck: portcheck.toml: reading it needs tomli")
+
+
+def test_a_project_is_named_by_its_directory_where_toml_cannot_be_read(python: str, host: Host, tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "pyproject.toml").write_text('[project]\nname = "shop-api"\n')
+    host.start([SYSTEM_PYTHON, "-c", HOLDER, "127.0.0.1", HELD], ready=b"ready", cwd=shop)
+    code, out, err = asked(host, python, tmp_path, ("--json", HELD))
+    assert (code, err) == (1, "")
+    (owner,) = json.loads(out)["results"][0]["owners"]
+    assert owner["project"] == ("shop-api" if minor(python) >= 11 else "shop")
+
+
+def test_plain_lines_on_a_terminal_too(python: str, shared_host: Host, project: Path) -> None:
+    """Where rich would draw a table."""
+    plain = asked(shared_host, python, project, (HELD, "--plain"))[1]
+    argv = " ".join([python, "-I", "-S", "-W", "error", "-c", f"'{PROGRAM}'", str(ROOT), HELD])
+    on_terminal = shared_host.run(["script", "-qec", argv, "/dev/null"], check=False, cwd=project)
+    assert on_terminal.returncode == 1
+    assert plain.splitlines()[0] in on_terminal.stdout
+
+
+@pytest.fixture(scope="module")
+def oldest() -> str:
+    path = interpreter(MINORS[0])
+    if path is None:
+        pytest.skip(f"no Python 3.{MINORS[0]} on this machine")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(oldest: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """scripts/portcheck of a fresh checkout, by the oldest Python and the lock."""
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in ("portcheck", "requirements", "scripts"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, checkout)
+    script = ["env", f"PYTHON={oldest}", str(checkout / "scripts" / "portcheck")]
+    first = subprocess.run([*script, *PICK], capture_output=True, text=True, check=False, timeout=300)
+    assert first.stdout.strip().isdigit(), first.stderr
+    assert first.stderr.splitlines() == [f"portcheck: setting up {checkout / '.venv' / 'run'} (once)"]
+    return script
+
+
+def test_the_lock_installs_on_the_oldest_python(installed: list[str]) -> None:
+    done = subprocess.run([*installed, *PICK], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip().isdigit(), done.stderr) == (0, True, "")
+
+
+def test_help_on_the_oldest_python(installed: list[str]) -> None:
+    done = subprocess.run([*installed, "stop", "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--dry-run" in done.stdout
+
+
+def test_pip_finds_a_release_of_everything_for_the_oldest_python(oldest: str, tmp_path: Path) -> None:
+    subprocess.run([oldest, "-m", "venv", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    argv = [python, "-m", "pip", "install", "--quiet", "--dry-run", str(ROOT)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
