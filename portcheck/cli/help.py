@@ -14,7 +14,7 @@ import typer
 
 from portcheck.cli.options import COMMANDS, DETAILS, HELP, SUMMARY, VERSION
 from portcheck.cli.parse import request
-from portcheck.cli.values import Whole
+from portcheck.cli.table import Whole
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:

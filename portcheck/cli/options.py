@@ -5,8 +5,7 @@ A new option is one entry here, and one field of the request in `requests.py`.
 
 from __future__ import annotations
 
-from portcheck.cli.table import Command, Need, Operands, Option
-from portcheck.cli.values import Choice, Whole, parse_duration
+from portcheck.cli.table import Choice, Command, Need, Operands, Option, Whole, parse_duration
 from portcheck.requests import (
     CheckRequest,
     ListRequest,

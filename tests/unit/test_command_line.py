@@ -19,8 +19,7 @@ from portcheck.cli import options as table
 from portcheck.cli import parse as reader
 from portcheck.cli.options import COMMANDS
 from portcheck.cli.parse import parse
-from portcheck.cli.table import Command, Option
-from portcheck.cli.values import Choice, Whole, parse_duration
+from portcheck.cli.table import Choice, Command, Option, Whole, parse_duration
 from portcheck.errors import UsageError
 from portcheck.requests import (
     CheckRequest,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.cli.values import Choice, Whole, parse_duration
+from portcheck.cli.table import Choice, Whole, parse_duration
 from portcheck.errors import UsageError
 
 
