@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from portcheck import exit_codes
@@ -10,9 +11,13 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import fork
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
     from portcheck.errors import PortcheckError
+
+ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
+COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
 
 
 def main() -> NoReturn:
@@ -41,20 +46,48 @@ def run(argv: list[str]) -> int:
 
 
 def _execute(argv: list[str]) -> int:
-    from portcheck import quick
+    from portcheck.cli.parse import parse
+    from portcheck.requests import HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
 
-    request = quick.parse(argv)
-    if request is None:
-        gc.enable()  # some of these commands live long
-        from portcheck import cli
-
-        request = cli.parse(argv or ["--help"])
-        if not isinstance(request, tuple):
-            # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
-            return int(request or 0) if argv else exit_codes.USAGE
+    if os.environ.get(COMPLETION):
+        return _help(argv)
+    request = parse(argv)
+    if isinstance(request, HelpRequest):
+        code = _help(request.argv)
+        # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
+        return code if argv else exit_codes.USAGE
+    if isinstance(request, VersionRequest):
+        return _version()
+    if isinstance(request, (RunRequest, StopRequest, WaitRequest)):
+        gc.set_threshold(ALLOCATIONS)
+        gc.enable()  # they live long
     from portcheck.commands import execute
 
     return execute(request)
+
+
+def _help(argv: Sequence[str]) -> int:
+    """Help and completion: for these alone typer is needed."""
+    from portcheck.render.stream import complain, write
+
+    try:
+        from portcheck.cli.help import answer
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("portcheck"):
+            raise
+        complain(f"help and completion need {error.name}: pip install typer")
+        return exit_codes.USAGE
+    code, text = answer(argv)
+    write(text.splitlines())
+    return code
+
+
+def _version() -> int:
+    from portcheck import __version__
+    from portcheck.render.stream import write
+
+    write([f"portcheck {__version__}"])
+    return 0
 
 
 def _say(error: PortcheckError) -> None:
@@ -64,8 +97,6 @@ def _say(error: PortcheckError) -> None:
 
 
 def _crashed(error: Exception) -> int:
-    import os
-
     from portcheck.render.stream import complain
 
     if os.environ.get("PORTCHECK_TRACEBACK"):

@@ -1,4 +1,4 @@
-"""What a command line asks for, as values: the quick way in and typer both end here."""
+"""What a command line asks for, as values."""
 
 from __future__ import annotations
 
@@ -126,5 +126,16 @@ class PreflightRequest(NamedTuple):
     quiet: bool = False
 
 
+class HelpRequest(NamedTuple):
+    """Help, or completion: what typer answers."""
+
+    argv: tuple[str, ...] = ("--help",)
+
+
+class VersionRequest(NamedTuple):
+    """portcheck --version"""
+
+
 if TYPE_CHECKING:
+    # Those that are answered by a command.
     Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest

@@ -72,22 +72,27 @@ def owner_goals(ss: float) -> tuple[Goal, ...]:
 
 START = {
     "pass": PASS,
-    "check": (PORTCHECK, "80"),
-    "check --json": (PORTCHECK, "80", "--json"),
-    "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
-    "pick --json": (PORTCHECK, "pick", "8001", "8002", "8003", "--json"),
+    "80": (PORTCHECK, "80"),
+    "80 --host": (PORTCHECK, "80", "--host=127.0.0.1"),
+    "--json 80": (PORTCHECK, "--json", "80"),
     "range": (PORTCHECK, "9000-9999", "--no-probe"),
+    "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
+    "list": (PORTCHECK, "list"),
+    "stop --dry-run": (PORTCHECK, "stop", "80", "--dry-run"),
+    "wait --free": (PORTCHECK, "wait", "80", "--free"),
+    "run -- true": (PORTCHECK, "run", "8001", "--", "true"),
+    "usage error": (PORTCHECK, "80", "--bad"),
     "terminal": (PORTCHECK, str(PORT)),
     "empty typer": EMPTY_TYPER,
     "--help": (PORTCHECK, "--help"),
-    "usage error": (PORTCHECK, "80", "--bad"),
-    "list": (PORTCHECK, "list"),
 }
+QUICK = ("80", "80 --host", "--json 80", "range", "pick", "list", "stop --dry-run", "wait --free")
 START_GOALS = (
-    *(Goal(name, "pass", 3.0) for name in ("check", "check --json", "pick", "pick --json")),
-    Goal("range", "pass", 3.2),
+    *(Goal(name, "pass", 3.2) for name in QUICK),
+    Goal("run -- true", "pass", 5.0),
+    Goal("usage error", "pass", 3.0),
     Goal("terminal", "pass", 6.5),
-    *(Goal(name, "empty typer", 1.3) for name in ("--help", "usage error", "list")),
+    Goal("--help", "empty typer", 1.3),
 )
 
 

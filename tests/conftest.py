@@ -71,7 +71,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 @pytest.fixture(scope="session")
 def for_everyone() -> Iterator[list[str]]:
-    """portcheck as other users can run it: plain `check`, `pick` and `list` lines."""
+    """portcheck as other users can run it."""
     with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
         yield argv
 

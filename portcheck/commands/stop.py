@@ -11,9 +11,8 @@ from portcheck.observe.names import SystemNames
 from portcheck.render import stream
 from portcheck.render.progress import progress
 from portcheck.render.stop import conclusion, intention, wrapped
-from portcheck.stop.execute import asker, carry_out, settle
 from portcheck.stop.outcome import not_done, report, unconfirmed, untouched
-from portcheck.stop.plan import plan
+from portcheck.stop.plan import Plan, plan
 from portcheck.stop.watch import Watch
 from portcheck.target import parse_targets
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Protocol
     from portcheck.requests import StopRequest
     from portcheck.stop.outcome import Report
-    from portcheck.stop.plan import Plan
     from portcheck.target import Endpoint
 
 
@@ -50,6 +48,10 @@ def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
 def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     watch = Watch(endpoint)
     before = watch.diagnosis
+    if before.verdict == "free":
+        return untouched(before, Plan())
+    from portcheck.stop.execute import asker, carry_out, settle
+
     asking = asker(before)
     intended = plan(before, asking, everything=request.all, pid=request.pid)
     if not intended.steps:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from portcheck.identify.describe import briefly, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
-from portcheck.remedies.fill import fill_all
-from portcheck.remedies.kinds import SIGNALLED, kind_of
 from portcheck.stop.plan import Plan
 
 if TYPE_CHECKING:
@@ -189,11 +186,16 @@ def _advice(outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> Itera
     if outcome in ("time-wait", "closing", "unknown"):
         yield from done.after.advice
     elif outcome in ("held", "respawned"):
+        from portcheck.remedies.fill import fill_all
+
         for root in _roots(done.after):
             yield from fill_all(_remedies(root, outcome, plan, done, uid), root, done.after, uid)
 
 
 def _remedies(root: Owner, outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
+    from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
+    from portcheck.remedies.kinds import SIGNALLED, kind_of
+
     kind = kind_of(root, uid)
     if outcome == "respawned" and root.process.started_by and kind in SIGNALLED:
         return RESTARTED

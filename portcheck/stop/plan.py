@@ -9,9 +9,6 @@ from __future__ import annotations
 from portcheck.identify.describe import briefly
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.remedies.catalogue import BY_KIND, ONE_OF_SEVERAL, STOP_CONTAINER
-from portcheck.remedies.fill import fill, owner_fields
-from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,6 +76,9 @@ def _refused(reason: str, finding: Diagnosis) -> Plan:
 
 
 def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:
+    from portcheck.remedies.catalogue import ONE_OF_SEVERAL
+    from portcheck.remedies.fill import fill, owner_fields
+
     roots = [step.roots[0] for step in steps]
     names = " and ".join(briefly(root.process) for root in roots)
     choices = (fill(ONE_OF_SEVERAL, owner_fields(root, finding, asker.uid), root, asker.uid) for root in roots)
@@ -111,6 +111,11 @@ def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
 
 def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
     """The command by which its manager stops it; None where a signal does.  Raises _RefusedError."""
+    # Here, because a port that is free needs none of them.
+    from portcheck.remedies.catalogue import BY_KIND, STOP_CONTAINER
+    from portcheck.remedies.fill import fill, owner_fields
+    from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
+
     kind = kind_of(root, asker.uid)
     name = briefly(root.process)
     if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck import exit_codes
-from portcheck.errors import PortcheckError, UsageError
+from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 0.02, 0.5, 1.5  # seconds, seconds, factor
 # While a condition has to last, looks are closer together, so that no gap is missed.
 STEADY_PAUSE = 0.1
 SHORTEST_PAUSE = 0.01
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Standing(NamedTuple):
@@ -156,13 +155,3 @@ def obstacle(standing: Standing) -> object:
     """What is in a target's way; it changes where that is worth another line, not with the seconds that are left."""
     diagnosis = standing.diagnosis
     return diagnosis and (diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners])
-
-
-def parse_duration(text: str) -> float:
-    """`30`, `2s`, `500ms`, `1.5m` → seconds.  Raises UsageError."""
-    number = text.rstrip("hms")
-    unit = text[len(number) :] or "s"
-    plain = number.replace(".", "", 1)
-    if unit not in UNITS or not (plain.isascii() and plain.isdigit()):
-        raise UsageError(f"'{text}' is no duration; accepted: 30, 2s, 500ms, 1.5m, 1h")
-    return float(number) * UNITS[unit]

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHOSEN = [
-    "tests/unit/test_quick.py",
+    "tests/unit/test_command_line.py",
     "tests/unit/test_render_human.py",
     "tests/system/test_differential_psutil.py",
     "tests/cli/test_stories.py",

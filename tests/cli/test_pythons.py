@@ -44,8 +44,6 @@ CORE = [
     Line(("pick", f"{HELD}-3002"), 0),
     Line(("pick", "--json", HELD), 1),
     Line(("70000",), 2),
-]
-MORE = [
     Line(("wait", HELD), 0),
     Line(("wait", HELD, "--json"), 0),
     Line(("wait", FREE, "--free", "--json"), 0),
@@ -62,9 +60,6 @@ MORE = [
     Line(("stop", HELD, "--nonsense"), 2),
     Line(("--help",), 2),  # this takes typer, and says so
 ]
-# TODO: these are read by typer alone.  Once the reader of the standard library takes every command, this mark goes;
-# being strict, it fails as soon as they pass.
-NEEDS_THE_READER = pytest.mark.xfail(strict=True, reason="this command line is read by typer alone")
 
 
 def minor(python: str) -> int:
@@ -118,23 +113,16 @@ def timeless(text: str) -> str:
     return re.sub(r'("seconds": |time=")[\d.]+', r"\1N", text)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [*CORE, *(pytest.param(line, marks=NEEDS_THE_READER) for line in MORE)],
-    ids=lambda line: " ".join(line.args),
-)
+@pytest.mark.parametrize("line", CORE, ids=lambda line: " ".join(line.args))
 def test_every_python_says_the_same(python: str, line: Line, shared_host: Host, project: Path) -> None:
     answer = asked(shared_host, python, project, line.args)
     assert answer[0] == line.code, answer
     assert answer == asked(shared_host, sys.executable, project, line.args)
 
 
-@pytest.mark.parametrize("args", [pytest.param(("preflight", "--no-docker"), marks=NEEDS_THE_READER)])
-def test_toml_is_read_or_what_is_missing_is_said(
-    python: str, args: tuple[str, ...], shared_host: Host, tmp_path: Path
-) -> None:
+def test_toml_is_read_or_what_is_missing_is_said(python: str, shared_host: Host, tmp_path: Path) -> None:
     (tmp_path / "portcheck.toml").write_text(f"[ports]\nweb = {FREE}\n")
-    code, out, err = asked(shared_host, python, tmp_path, args)
+    code, out, err = asked(shared_host, python, tmp_path, ("preflight", "--no-docker"))
     if minor(python) >= 11:
         assert (code, err) == (0, "")
         assert FREE in out
@@ -190,7 +178,6 @@ def test_the_lock_installs_on_the_oldest_python(installed: list[str]) -> None:
     assert (done.returncode, done.stdout.strip().isdigit(), done.stderr) == (0, True, "")
 
 
-@NEEDS_THE_READER
 def test_help_on_the_oldest_python(installed: list[str]) -> None:
     done = subprocess.run([*installed, "stop", "--help"], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

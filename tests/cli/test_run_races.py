@@ -15,12 +15,12 @@ ROUNDS = 200
 # fd 51 is closed.
 DRIVER = r"""
 import json, os, select, sys
-from portcheck import cli
 from portcheck.__main__ import run
+from portcheck.cli.parse import parse
 from portcheck.commands import execute
 rounds, options, server = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 run(["run", "7999", "--", "true"])
-request = cli.parse(["run", "8000", "8001", *options, "--", *server])
+request = parse(["run", "8000", "8001", *options, "--", *server])
 results = []
 for _ in range(rounds):
     start, go = os.pipe()

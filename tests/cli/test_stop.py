@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from support.documents import stop_results, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import PATIENCE
-from support.portcheck_command import PORTCHECK, package_for_everyone
+from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import (
     CLIENT,
@@ -43,12 +42,6 @@ from support.servers_to_stop import (
 PORT = "8000"
 AT_ONCE = ("--yes", "--settle", "0")
 SETTLES_SOON = ("--yes", "--settle", "500ms")
-
-
-@pytest.fixture(scope="module")
-def for_everyone() -> Iterator[list[str]]:
-    with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory), typer=True) as argv:
-        yield argv
 
 
 def serve(host: Host, program: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:

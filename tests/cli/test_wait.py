@@ -271,7 +271,7 @@ def test_a_port_that_connects_to_itself_is_no_server(host: Host) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "TARGET"),
+        ([], "wait needs a target"),
         (["0"], "out of range"),
         (["8000", "--free", "--listening"], "exclude each other"),
         (["8000", "--any", "--all"], "exclude each other"),

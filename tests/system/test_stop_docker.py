@@ -217,7 +217,7 @@ def test_an_engine_that_hangs_costs_a_second_and_becomes_a_blind_spot(engine: Do
 def test_an_ordinary_user_is_told_where_to_look(engine: DockerEngine) -> None:
     """The proxy is root's, and the engine takes no commands from this user."""
     engine.start("web", "--publish=8088:80")
-    with TemporaryDirectory() as directory, package_for_everyone(Path(directory), typer=True) as portcheck:
+    with TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as portcheck:
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         found = told(engine.run([*become, *portcheck, "stop", "8088", "--yes", "--json"], check=False), 1)
     assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"

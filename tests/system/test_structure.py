@@ -41,7 +41,7 @@ HEAVY = {
     "datetime",
     "logging",
 }
-OURS_AT_MOST = 50
+OURS_AT_MOST = 52
 
 
 def free_port() -> str:
@@ -55,7 +55,7 @@ def free_port() -> str:
 @pytest.mark.parametrize(
     ("args", "allowed"), [((), set()), (("--json",), set()), (("--no-probe",), set())], ids=["text", "json", "no-probe"]
 )
-def test_the_quick_way_imports_little(args: tuple[str, ...], allowed: set[str]) -> None:
+def test_a_check_imports_little(args: tuple[str, ...], allowed: set[str]) -> None:
     modules = imported(free_port(), *args)
     assert not (HEAVY - allowed) & modules
     assert ("json" in modules) is ("--json" in args)
@@ -67,8 +67,36 @@ def test_the_quick_way_imports_little(args: tuple[str, ...], allowed: set[str]) 
     }
 
 
-def test_pick_takes_the_quick_way_too() -> None:
-    assert not HEAVY & imported("pick", free_port())
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{port} --host=127.0.0.1 -qv --as node",
+        "pick {port}",
+        "list {port}",
+        "list --user=nobody --pids",
+        "stop {port} --dry-run",
+        "wait {port} --free --timeout=0",
+        "{port} --bad",
+        "{port} --json --plain",
+        "wait --timeout soon",
+        "run {port}",
+        "--version",
+    ],
+)
+def test_no_command_imports_what_is_heavy(line: str) -> None:
+    """Nor does a mistake."""
+    assert not HEAVY & imported(*line.format(port=free_port()).split())
+
+
+def test_where_nothing_is_to_be_stopped_nothing_is_imported_for_it() -> None:
+    modules = imported("stop", free_port(), "--dry-run")
+    assert "portcheck.stop.plan" in modules
+    assert not {"signal", "portcheck.stop.execute"} & modules
+    assert not {name for name in modules if name.startswith("portcheck.remedies")}
+
+
+def test_run_imports_no_typer() -> None:
+    assert not {"typer", "rich", "psutil", "subprocess", "dataclasses"} & imported("run", "--any", free_port())
 
 
 def test_import_portcheck_imports_nothing_heavy() -> None:

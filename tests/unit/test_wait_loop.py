@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.errors import UsageError
 from portcheck.target import Endpoint
 from portcheck.waiting.loop import (
     FIRST_PAUSE,
@@ -18,7 +17,6 @@ from portcheck.waiting.loop import (
     Plan,
     Standing,
     Waited,
-    parse_duration,
     unmet,
     wait_until,
 )
@@ -185,23 +183,3 @@ def test_no_wait_takes_longer_than_it_may_and_none_ends_too_soon(
     else:
         assert waited.seconds >= timeout
     assert len(time.looks) <= 20 + timeout / SHORTEST_PAUSE
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("30", 30), ("2s", 2), ("500ms", 0.5), ("1.5m", 90), ("1h", 3600), ("0", 0), (".5", 0.5), ("2.", 2)],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "s", "-1", "1e3", "inf", "nan", "2 s", "1d", "1sm", "1.2.3", "٣", ".", "0x10"])
-def test_what_is_no_duration_is_named(text: str) -> None:
-    with pytest.raises(UsageError, match="is no duration; accepted: 30, 2s"):
-        parse_duration(text)
-
-
-@given(st.integers(0, 10**6))
-def test_every_number_of_seconds_can_be_said(number: int) -> None:
-    assert parse_duration(f"{number}") == parse_duration(f"{number}s") == number
-    assert parse_duration(f"{number}ms") == pytest.approx(number / 1000)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import socket
 
 from portcheck.addresses import parse_address
+from portcheck.errors import PortcheckError
 from portcheck.model import LocalAddress
 
 
 def addresses() -> tuple[LocalAddress, ...]:
-    """Every address of every interface, loopback included."""
-    import psutil
+    """Every address of every interface, loopback included.  Raises PortcheckError without psutil."""
+    try:
+        import psutil
+    except ModuleNotFoundError:
+        raise PortcheckError(
+            "the addresses of this host's interfaces are not told here, and psutil is not installed",
+            "pip install psutil, or run portcheck outside of the sandbox or container",
+        ) from None
 
     return tuple(
         LocalAddress(address.text, address.family, interface)

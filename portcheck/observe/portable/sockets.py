@@ -99,8 +99,11 @@ def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, d
 
 def _connections(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
     """psutil's connections, each with the `pid` that it names (or None)."""
-    import psutil
-
+    try:
+        import psutil
+    except ModuleNotFoundError:
+        missing = "the socket list cannot be read: psutil is not installed"
+        return [], [BlindSpot("sockets-not-visible", missing, "pip install psutil")]
     try:
         return psutil.net_connections(protocol), []
     except psutil.AccessDenied:  # macOS asks each process, and stops at the first that it may not ask

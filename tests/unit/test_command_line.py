@@ -1,0 +1,369 @@
+"""Both readers, ours and typer's, made from one table: they take the same lines, and mean the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from itertools import chain
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from portcheck.cli import help as help_
+from portcheck.cli import options as table
+from portcheck.cli import parse as reader
+from portcheck.cli.options import COMMANDS
+from portcheck.cli.parse import parse
+from portcheck.cli.table import Choice, Command, Option, Whole, parse_duration
+from portcheck.errors import UsageError
+from portcheck.requests import (
+    CheckRequest,
+    HelpRequest,
+    ListRequest,
+    PickRequest,
+    PreflightRequest,
+    RunRequest,
+    StopRequest,
+    VersionRequest,
+    WaitRequest,
+)
+
+APP = typer.main.get_command(help_.app())
+REFUSED, HELP = "refused", "help"
+
+
+def by_us(argv: Sequence[str]) -> object:
+    try:
+        request = parse(argv)
+    except UsageError:
+        return REFUSED
+    return HELP if isinstance(request, HelpRequest) else (type(request), request)
+
+
+def by_typer(argv: Sequence[str]) -> object:
+    words, command = [*argv], tuple[str, ...]()
+    if words[:1] == ["run"] and "--" in words:
+        place = words.index("--")
+        words, command = words[:place], tuple(words[place + 1 :])
+    if words[0] not in (*COMMANDS, "--help", "-h"):
+        words = ["check", *words]
+    try:
+        with redirect_stdout(StringIO()):
+            request = APP.main(words, prog_name="portcheck", standalone_mode=False, obj=command)
+    except Exception as error:
+        # Some versions of typer bring click along, others import it: their errors are known by this method.
+        if isinstance(error, UsageError) or hasattr(error, "format_message"):
+            return REFUSED
+        raise
+    return HELP if request == 0 else (type(request), request)
+
+
+# Lines, made from the table.
+
+OPERANDS = ("80", "8000-8010", "127.0.0.1:80", "[::1]:80", "http", "list", "check", "", "-", "\x1b[31m", "\udcff")
+TEXTS = ("web", "::1", "", "-", "-x", "--json", "a=b", "\udcff")
+DURATIONS = ("5", "0", "2s", "500ms", "", "3d", "-1", "x")
+NUMBERS = ("1", "2", "65535", "0", "-1", "65536", "", "x", "1.5", "0x10")
+
+
+def values(option: Option) -> tuple[str, ...]:
+    """Good ones first, bad ones last."""
+    if option.read is parse_duration:
+        return DURATIONS
+    if isinstance(option.read, Whole):
+        return NUMBERS
+    return (*option.read.words, "", "xml") if isinstance(option.read, Choice) else TEXTS
+
+
+def written(option: Option, spelling: str, value: str) -> list[list[str]]:
+    """Every way to write an option."""
+    if not option.metavar:
+        return [[spelling]]
+    attached = f"{spelling}={value}" if spelling.startswith("--") else f"{spelling}{value}"
+    return [[spelling, value], [attached]]
+
+
+def right_or_wrong(option: Option) -> st.SearchStrategy[list[str]]:
+    spellings = st.sampled_from(option.spellings)
+    right = st.tuples(spellings, st.sampled_from(values(option))).flatmap(
+        lambda pair: st.sampled_from(written(option, *pair))
+    )
+    lacking_or_too_much = spellings.flatmap(
+        lambda spelling: st.sampled_from([[spelling], [f"{spelling}="], [f"{spelling}=1"], [spelling[:-1]]])
+    )
+    return st.one_of(right, right, right, lacking_or_too_much)
+
+
+def chunks(command: Command) -> st.SearchStrategy[list[str]]:
+    letters = [spelling[1] for option in command.options for spelling in option.spellings if len(spelling) == 2]
+    bundle = st.text(st.sampled_from([*letters, "h", "2", "z", "="]), min_size=1, max_size=4)
+    return st.one_of(
+        st.sampled_from(OPERANDS).map(lambda word: [word]),
+        st.sampled_from(command.options).flatmap(right_or_wrong),
+        st.sampled_from(command.options).flatmap(right_or_wrong),
+        bundle.map(lambda some: [f"-{some}"]),
+        st.sampled_from([["--"], ["--bad"], ["--help"], ["-5"], ["---"], ["--=1"], ["--", "true", "--udp"]]),
+    )
+
+
+def joined(parts: Iterable[list[str]]) -> list[str]:
+    return [*chain.from_iterable(parts)]
+
+
+def lines(command: Command) -> st.SearchStrategy[list[str]]:
+    """The words of a command line; the name of `check` may be left out."""
+    start = st.sampled_from([[command.name], [command.name, "80"], *([["80"]] if command is table.CHECK else [])])
+    some = st.lists(chunks(command), max_size=5).map(joined)
+    end = st.just(["--", "true"]) if command.trailing else st.just([])
+    return st.tuples(start, some, st.one_of(st.just([]), end)).map(joined)
+
+
+LINES = st.sampled_from([*COMMANDS.values()]).flatmap(lines)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(LINES)
+def test_both_readers_mean_the_same_by_every_line(argv: list[str]) -> None:
+    assert by_us(argv) == by_typer(argv)
+
+
+def every_option() -> list[list[str]]:
+    """Each option of each command, alone, in every way of writing it."""
+    found = []
+    for command in COMMANDS.values():
+        for option in command.options:
+            alone = (option.name, command.operands.field) in command.excludes
+            for spelling in option.spellings:
+                for words in written(option, spelling, values(option)[0]):
+                    end = ["--", "true"] if command.trailing else []
+                    found.append([command.name, *([] if alone else ["80"]), *words, *end])
+    return found
+
+
+@pytest.mark.parametrize("argv", every_option(), ids=" ".join)
+def test_every_option_alone_is_taken_by_both(argv: list[str]) -> None:
+    assert by_us(argv) == by_typer(argv)
+    assert by_us(argv) != REFUSED
+
+
+# That a difference would be found.
+
+
+def without(option: Option, **changes: Any) -> Callable[[Command], Command]:
+    """A change of one option in a command's table."""
+    return lambda command: command._replace(
+        options=tuple(each._replace(**changes) if each is option else each for each in command.options)
+    )
+
+
+(EXCLUDE,) = [option for option in table.PICK.options if option.name == "--exclude"]
+(COUNT,) = [option for option in table.PICK.options if option.name == "-n"]
+(LISTENING,) = [option for option in table.WAIT.options if option.name == "--listening"]
+(RUN_HOST,) = [option for option in table.RUN.options if option.name == "--host"]
+DEVIATIONS: dict[str, tuple[Command, Callable[[Command], Command]]] = {
+    "not repeatable": (table.PICK, without(EXCLUDE, repeatable=False)),
+    "another bound": (table.PICK, without(COUNT, read=Whole(1, 65536))),
+    "another field": (table.PICK, without(COUNT, field="stable")),
+    "a spelling less": (table.CHECK, without(table.QUIET, spellings=("--quiet",))),
+    "no value": (table.CHECK, without(table.PROFILE, metavar=None)),
+    "another value": (table.LIST, without(table.NO_COLOR, value=True)),
+    "nothing that follows": (table.RUN, without(RUN_HOST, also=())),
+    "other opposites": (table.WAIT, without(LISTENING, value=True)),
+    "no opposites": (table.LIST, lambda command: command._replace(excludes=())),
+    "no needs": (table.STOP, lambda command: command._replace(needs=())),
+    "a need less": (table.RUN, lambda command: command._replace(needs=command.needs[:1])),
+}
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_a_difference_in_the_table_would_be_found(deviation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    command, change = DEVIATIONS[deviation]
+    monkeypatch.setitem(COMMANDS, command.name, change(command))
+    difference_is_found(lines(command))
+
+
+def options_in_a_word(monkeypatch: pytest.MonkeyPatch, change: Callable[[str], str]) -> None:
+    real = reader._Reader._options_in
+    monkeypatch.setattr(reader._Reader, "_options_in", lambda self, word: real(self, change(word)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda word: word.partition("=")[0],  # `=` and what follows is dropped
+        lambda word: word if word.startswith("--") else word[:2],  # of a bundle only the first is read
+        lambda word: "--no-probe" if word == "--no-prob" else word,  # an abbreviation is taken
+    ],
+    ids=["attached values", "bundles", "abbreviations"],
+)
+def test_a_difference_in_reading_would_be_found(change: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    options_in_a_word(monkeypatch, change)
+    difference_is_found(lines(table.PICK))
+
+
+def test_the_first_of_two_values_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(self: Any, option: Option, spelling: str, attached: str | None, rest: Any) -> None:
+        if option.repeatable or option.name not in self._given:
+            real(self, option, spelling, attached, rest)
+        elif option.metavar and attached is None:
+            next(rest, None)
+
+    real = reader._Reader._take
+    monkeypatch.setattr(reader._Reader, "_take", take)
+    difference_is_found(lines(table.PICK))
+
+
+def difference_is_found(where: st.SearchStrategy[list[str]]) -> None:
+    find(where, lambda argv: by_us(argv) != by_typer(argv), settings=settings(max_examples=5000, database=None))
+
+
+# By hand.
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("80", CheckRequest(("80",))),
+        ("-- 80", CheckRequest(("80",))),
+        ("check 80 443 --json", CheckRequest(("80", "443"), face="json")),
+        ("80 -qv --host=::1 --host lo", CheckRequest(("80",), ("::1", "lo"), quiet=True, verbose=True)),
+        ("--udp 53 --as node --no-color", CheckRequest(("53",), udp=True, profile="node", color=False)),
+        ("check list", CheckRequest(("list",))),
+        ("check -- -5 --json", CheckRequest(("-5", "--json"))),
+        ("check - --host --udp", CheckRequest(("-",), ("--udp",))),
+        ("''", CheckRequest(("",))),
+        ("list", ListRequest()),
+        ("list --tcp 80 --pids --pid=7", ListRequest(("80",), tcp=True, pids=True, pid=7)),
+        ("list --plain --user ann --name= --all", ListRequest(face="plain", user="ann", name="", all=True)),
+        ("pick 1 2-3 -n2", PickRequest(("1", "2-3"), wanted=2)),
+        ("pick -n 2 -n 3 --any", PickRequest((), wanted=3, any=True)),
+        ("pick 80 --exclude 1 --exclude=2 --json", PickRequest(("80",), exclude=("1", "2"), json=True)),
+        ("stop 80 -y --settle 0 --pid 9", StopRequest(("80",), yes=True, settle=0, pid=9)),
+        ("stop 80 --timeout=1.5m --dry-run", StopRequest(("80",), timeout=90, dry_run=True)),
+        ("wait 80 --free --timeout 500ms", WaitRequest(("80",), free=True, timeout=0.5)),
+        ("wait 80 443 --any --listening", WaitRequest(("80", "443"), any=True)),
+        ("run 80 -- npm run -- --help", RunRequest(("80",), ("npm", "run", "--", "--help"))),
+        ("run 80 -q --host lo -- a", RunRequest(("80",), ("a",), host="lo", everywhere=False, quiet=True)),
+        ("run --retries=2 80 --wait-ready -- a", RunRequest(("80",), ("a",), retries=2, wait_ready=True)),
+        ("preflight", PreflightRequest()),
+        ("preflight -C dir --no-docker", PreflightRequest(directory="dir", docker=False)),
+        ("preflight -Cdir --format github -q", PreflightRequest(directory="dir", format="github", quiet=True)),
+        ("preflight a b --json --format json", PreflightRequest(("a", "b"), format="json")),
+        ("", HelpRequest(("--help",))),
+        ("-h", HelpRequest(("-h",))),
+        ("--help list", HelpRequest(("--help",))),
+        ("80 -h", HelpRequest(("check", "--help"))),
+        ("pick --help", HelpRequest(("pick", "--help"))),
+        ("run -qh -- npm --help", HelpRequest(("run", "--help"))),
+        ("--show-completion", HelpRequest(("--show-completion",))),
+        ("--version", VersionRequest()),
+    ],
+)
+def test_what_a_line_means(line: str, expected: object) -> None:
+    request = parse(shlex.split(line))
+    assert (type(request), request) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "cause", "remedy"),
+    [
+        ("80 --jsn", "unknown option --jsn; did you mean --json?", "portcheck check --help shows what is accepted"),
+        ("stop 80 --bad", "unknown option --bad", "portcheck stop --help shows what is accepted"),
+        ("80 -qz", "unknown option -z", "portcheck check --help shows what is accepted"),
+        ("-5", "unknown option -5", "portcheck check --help shows what is accepted"),
+        ("80 --udp=1", "option --udp takes no value", "portcheck check --help shows what is accepted"),
+        ("pick -n", "option -n needs a value: -n K", "portcheck pick --help shows what is accepted"),
+        ("run 80 --host -- a", "option --host needs a value: --host ADDRESS", "portcheck run --help shows"),
+        ("pick 80 -n x", "'x' is no number from 1 to 65535", None),
+        ("wait 80 --timeout 3d", "'3d' is no duration; accepted: 30, 2s, 500ms, 1.5m, 1h", None),
+        ("preflight --format x", "unknown format 'x'; accepted: text, json, github, junit", None),
+        ("80 --plain --json", "--json and --plain exclude each other", None),
+        ("wait 80 --free --listening", "--free and --listening exclude each other", None),
+        ("wait 80 --all --any", "--any and --all exclude each other", None),
+        ("list --json --pids", "--pids and --json exclude each other", None),
+        ("preflight --json --format github", "--json and --format github exclude each other", None),
+        ("preflight -C . a", "--directory and files exclude each other", None),
+        ("check", "check needs a target, such as 80", None),
+        ("stop --yes", "stop needs a target, such as 3000", None),
+        ("wait --free", "wait needs a target, such as 5432", None),
+        ("pick --json", "pick needs candidates, such as 8000 8001 9000-9010, or --any", None),
+        ("run 80", "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"),
+        ("run -- a", "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"),
+    ],
+)
+def test_what_is_wrong_is_named(line: str, cause: str, remedy: str | None) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(shlex.split(line))
+    assert raised.value.cause.startswith(cause)
+    assert (raised.value.remedy or "").startswith(remedy or "")
+    assert (raised.value.remedy is None) is (remedy is None)
+
+
+# The table itself.
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_every_field_of_a_request_can_be_filled(command: Command) -> None:
+    filled = {option.field for option in command.options} | {command.operands.field, command.trailing}
+    filled |= {field for option in command.options for field, _ in option.also}
+    assert filled - {None} == {*command.request._fields}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_help_tells_the_request_s_own_defaults(command: Command) -> None:
+    defaults = command.request._field_defaults  # type: ignore[attr-defined]
+    for option in command.options:
+        if option.default is not None:
+            assert option.read(option.default) == defaults[option.field]
+        elif isinstance(option.read, Whole) or option.read is parse_duration:
+            assert defaults[option.field] is None
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_help_tells_everything(command: Command) -> None:
+    code, text = help_.answer((command.name, "--help"))
+    shown = " ".join(text.split())
+    assert code == 0
+    assert all(part in shown for part in (command.summary, *command.details, *command.examples))
+    assert " ".join(command.operands.help.split()) in shown
+    for option in (*command.options, table.HELP):
+        assert f"{', '.join(sorted(option.spellings, key=len))} {option.metavar or ''}".strip() in shown
+        assert option.help in shown
+        assert option.default is None or f"[default: {option.default}" in shown
+
+
+def test_help_lists_every_command() -> None:
+    code, text = help_.answer(("--help",))
+    assert code == 0
+    for command in COMMANDS.values():
+        assert f"  {command.name:<9}  {command.summary}" in text
+    assert table.SUMMARY in " ".join(text.split())
+    assert all(spelling in text for spelling in ("--version", "-h, --help", *table.COMPLETION))
+
+
+@pytest.mark.parametrize("example", [example for command in COMMANDS.values() for example in command.examples])
+def test_every_example_can_be_typed(example: str) -> None:
+    program, *argv = shlex.split(example)
+    assert program == "portcheck"
+    assert not isinstance(parse(argv), HelpRequest)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("portcheck p", {"pick", "preflight"}),
+        ("portcheck check --no", {"--no-reuseaddr", "--no-probe", "--no-color"}),
+        ("portcheck preflight --f", {"--format"}),
+    ],
+)
+def test_completion(words: str, offered: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_PORTCHECK_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    code, text = help_.answer(())
+    assert (code, {*text.split()}) == (0, offered)
