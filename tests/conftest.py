@@ -18,8 +18,8 @@ __all__ = ["docker_engine", "systemd_host", "systemd_root"]
 
 # What a skip says when this machine lacks something that could be had.
 WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
-# PORTCHECK_HYPOTHESIS chooses one.  Nowhere a deadline: on a busy machine it would tell of the machine.  CI draws the same
-# examples every time, so that a red run is the fault of the change; everybody else's runs look for new ones.
+# PORTCHECK_HYPOTHESIS chooses one.  None has a deadline, which on a busy machine measures the machine.  CI draws the
+# same examples every time, so that a red run is the fault of the change; all other runs look for new ones.
 for profile, same_every_time, examples in (("default", False, 100), ("ci", True, 100), ("busy", False, 20)):
     settings.register_profile(
         profile,
