@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from yaml import Event, MappingNode, Node
 
 MAX_DEPTH = 64
+TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
 MAX_EXPANDED = 4 << 20  # characters once every alias stands for what it names: four of the largest files
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -46,7 +47,9 @@ def documents(path: Path) -> list[Node]:
         mark = error.problem_mark or error.context_mark
         # the end of the text is placed on the line after its last one
         line = min(mark.line + 1, len(text.splitlines())) if mark else None
-        raise PreflightError(file, line, f"broken YAML: {error.problem}") from None
+        # libyaml 0.2.6 has a bound of its own, 1,000 levels, and can meet it before it has told us of the first one
+        deep = "nesting" in (error.problem or "")
+        raise PreflightError(file, line, TOO_DEEP if deep else f"broken YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise PreflightError(file, line, f"broken YAML: {error.reason}") from None
@@ -102,7 +105,7 @@ def _weight_of_alias(file: str, event: Event, weights: dict[str, tuple[int, int]
 
 def _refuse_beyond(file: str, event: Event, size: int, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise PreflightError(file, line_of(event), f"nested more than {MAX_DEPTH} deep")
+        raise PreflightError(file, line_of(event), TOO_DEEP)
     if size > MAX_EXPANDED:
         raise PreflightError(file, line_of(event), f"aliases expand it to more than {MAX_EXPANDED:,} characters")
 

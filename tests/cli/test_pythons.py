@@ -141,6 +141,26 @@ def test_a_project_is_named_by_its_directory_where_toml_cannot_be_read(python: s
     assert owner["project"] == ("shop-api" if minor(python) >= 11 else "shop")
 
 
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import portcheck
+for module in pkgutil.walk_packages(portcheck.__path__, "portcheck."):
+    if module.name != "portcheck.__main__":
+        try:
+            importlib.import_module(module.name)
+        except ModuleNotFoundError as missing:
+            assert not missing.name.startswith("portcheck"), missing
+        print(module.name)
+"""
+
+
+def test_every_module_can_be_imported(python: str, shared_host: Host) -> None:
+    """Those of other systems too; what wants a library that is not there has got as far as asking for it."""
+    done = shared_host.run([python, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(ROOT)])
+    assert (done.stderr, "portcheck.observe.windows.netsh" in done.stdout.split()) == ("", True)
+
+
 def test_plain_lines_on_a_terminal_too(python: str, shared_host: Host, project: Path) -> None:
     """Where rich would draw a table."""
     plain = asked(shared_host, python, project, (HELD, "--plain"))[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,7 +147,7 @@ def test_a_starter_is_told_that_listen_pid_cannot_match(host: Host, tmp_path: Pa
 def test_a_server_that_binds_itself_is_told_why_it_cannot(host: Host) -> None:
     code, _, err = done(host, CANDIDATES, "--listen", "--", *python(SERVER, "127.0.0.1"))
     assert code == 1
-    assert "Address already in use" in err
+    assert os.strerror(errno.EADDRINUSE) in err
     assert err.endswith("portcheck: with --listen, fd 3 is already the listening socket:"
                         " a server that binds the port itself is refused\n")  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -56,7 +57,7 @@ port=$("$PORTCHECK" run 8000-8009 --wait-ready --print-port --port-file "$FILE" 
         (["sh", "-c", "exit 3"], 3, ""),
         (["sh", "-c", "kill -9 $$"], -9, ""),
         (["true"], 125, "portcheck: the command has ended without having been seen to listen\n"),
-        (["no-such-command"], 127, "portcheck: no-such-command cannot be started: No such file or directory\n"),
+        (["no-such-command"], 127, f"portcheck: no-such-command cannot be started: {os.strerror(errno.ENOENT)}\n"),
     ],
 )
 def test_wait_ready_of_a_command_that_ends(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,77 @@ def test_what_is_missing_is_one_clear_line(
     assert cause.format(oldest) in lines[-1]
     assert lines[-1].startswith("portcheck: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout whose test environment is there already: its programs only say that they are run."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    programs = tmp_path / ".venv" / "test" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "ruff", "mypy"):
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (programs / name).chmod(0o755)
+    summed = ["sh", "-c", "cat pyproject.toml requirements/test.txt | cksum"]
+    stamp = subprocess.run(summed, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / ".venv" / "test" / "stamp").write_text(f"{stamp} {tmp_path}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("args", "checked"),
+    [((), True), (("--long",), True), (("-k", "word"), False), (("tests/unit/test_model.py::test_x", "-x"), False)],
+    ids=["nothing", "--long", "-k", "a path"],
+)
+def test_chosen_tests_run_without_ceremony(checkout: Path, args: tuple[str, ...], checked: bool) -> None:
+    done = subprocess.run(
+        [str(checkout / "scripts" / "test"), *args], capture_output=True, text=True, timeout=60, check=False
+    )
+    *before, tests = done.stdout.splitlines()
+    assert (done.returncode, done.stderr, tests) == (0, "", " ".join(["python -m pytest", *args]))
+    assert {line.split()[0] for line in before} == ({"ruff", "mypy"} if checked else set())
+
+
+def test_what_pip_says_is_heard_only_where_it_fails(checkout: Path) -> None:
+    script = f'. "{checkout}/scripts/environment.sh"; environment_pip "{checkout}/.venv/test" things; echo installed'
+    quiet = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "installed\n", "")
+    (checkout / ".venv" / "test" / "bin" / "python").write_text("#!/bin/sh\necho no such thing\nexit 1\n")
+    loud = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (loud.returncode, loud.stdout) == (1, "")
+    assert loud.stderr.splitlines()[0] == "no such thing"
+    assert loud.stderr.splitlines()[1].startswith("portcheck: pip could not install")
+
+
+def test_the_report_on_the_newest_never_fails(tmp_path: Path) -> None:
+    """Here without any Python at all."""
+    for tool in (*TOOLS, "mktemp"):
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    shutil.copytree(ROOT / "scripts", tmp_path / "copy" / "scripts")
+    done = subprocess.run(
+        [str(tmp_path / "copy" / "scripts" / "test-newest")],
+        env={"PATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "newest: not tested: no environment\n")
+
+
+@pytest.mark.parametrize(
+    ("profile", "derandomized", "examples"), [("default", False, 100), ("ci", True, 100), ("busy", False, 20)]
+)
+def test_hypothesis_profiles(tmp_path: Path, profile: str, derandomized: bool, examples: int) -> None:
+    (tmp_path / "test_settings.py").write_text(
+        "from hypothesis import settings\n"
+        "def test_settings():\n"
+        "    chosen = settings()\n"
+        f"    assert (chosen.derandomize, chosen.max_examples) == ({derandomized}, {examples})\n"
+        "    assert chosen.deadline is None\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml",
+         "--rootdir", ROOT, "--confcutdir", ROOT, "-p", "conftest", tmp_path / "test_settings.py"],
+        cwd=ROOT / "tests", env={**os.environ, "PORTCHECK_HYPOTHESIS": profile, "PYTHONPATH": str(ROOT / "tests")},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -154,7 +155,7 @@ def test_a_vxlan_device_holds_its_udp_port(namespace: Host) -> None:
     assert kernel_ports.kernel_owned() == {}
     namespace.ip("link add vx0 type vxlan id 5 dev v0 dstport 4789", "link set vx0 up")
     assert kernel_ports.kernel_owned() == {("udp", 4789): "VXLAN interface vx0"}
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)):
         real_sockets.udp(4789, "0.0.0.0")
     (seen,) = sock_diag.dump("udp", None)
     assert (seen.local_port, bool(seen.inode)) == (4789, True)

@@ -100,25 +100,28 @@ def test_the_schemas_shared_words_are_the_models(words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "keyword"),
     [
-        ({"verdict": "taken"}, "'taken' is not one of"),
-        ({"cause": "gremlins"}, "'gremlins' is not one of"),
-        ({"port": 0}, "0 is less than the minimum"),
-        ({"message": None}, "None is not of type 'string'"),
+        ({"verdict": "taken"}, "enum"),
+        ({"cause": "gremlins"}, "enum"),
+        ({"port": 0}, "minimum"),
+        ({"message": None}, "type"),
     ],
 )
-def test_the_schema_refuses_what_is_wrong(change: dict[str, Any], complaint: str) -> None:
+def test_the_schema_refuses_what_is_wrong(change: dict[str, Any], keyword: str) -> None:
     document = check_document([diagnosis()])
     document["results"][0].update(change)
-    assert complaint in str(next(validator("check").iter_errors(document)))
+    (error,) = validator("check").iter_errors(document)
+    assert (error.validator, list(error.absolute_path)) == (keyword, ["results", 0, *change])
 
 
 def test_the_schema_misses_what_is_left_out() -> None:
     for key in RESULT.split():
         document = check_document([diagnosis()])
         del document["results"][0][key]
-        assert f"'{key}' is a required property" in str(next(validator("check").iter_errors(document)))
+        (error,) = validator("check").iter_errors(document)
+        assert error.validator == "required"
+        assert set(error.validator_value) - set(error.instance) == {key}
 
 
 @settings(max_examples=60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,16 @@ def test_the_first_that_tells_wins() -> None:
         ProjectFile(SHOP, ".git"),
     )
     assert project(files) == Project("api", SHOP)
+
+
+def test_a_python_without_a_toml_parser_names_the_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    project.cache_clear()
+    for parser in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, parser, None)
+    ours = ProjectFile(SHOP, "pyproject.toml", b'[project]\nname = "api"')
+    assert project((ours,)) == Project("shop", SHOP)
+    assert project((ours, ProjectFile(SHOP, "go.mod", b"module shop-go"))) == Project("shop-go", SHOP)
+    project.cache_clear()
 
 
 def test_no_files_no_project() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -112,7 +113,7 @@ def test_a_project_without_a_declaration(text: str, tmp_path: Path) -> None:
 
 
 REFUSED = {
-    "broken": ("[ports]\nweb = \n", 2, "broken TOML: Invalid value"),
+    "broken": ("[ports]\nweb = \n", 2, "broken TOML: "),
     "unfinished": ("[ports]\nweb = [\n", 3, "broken TOML: "),
     "twice": ("[ports]\nweb = 1\nweb = 2\n", 3, "broken TOML: "),
     "huge number": ("ports.web = " + "9" * 5_000, None, "broken TOML: "),
@@ -152,6 +153,18 @@ def test_refuses_with_file_line_and_name(text: str, line: int | None, cause: str
     assert caught.value.cause.startswith(where + cause)
     assert "\n" not in caught.value.cause
     assert len(caught.value.cause) < 500
+
+
+@pytest.mark.parametrize("name", ["portcheck.toml", "pyproject.toml"])
+def test_a_python_without_a_toml_parser_says_what_to_install(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for parser in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, parser, None)
+    with pytest.raises(PreflightError) as caught:
+        read(tmp_path, "[ports]\nweb = 8000\n", name)
+    assert caught.value.cause == f"{tmp_path / name}: reading it needs tomli"
+    assert caught.value.remedy == 'pip install "portcheck[preflight]"'
 
 
 def test_a_tool_table_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -104,6 +104,19 @@ def test_nesting_is_bounded_however_it_is_made(tmp_path: Path) -> None:
     assert cause in refusal(tmp_path, "\n".join(by_aliases)).cause
 
 
+def test_a_bound_of_the_parser_is_told_in_our_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libyaml 0.2.6 refuses 1,000 levels itself; others have no bound."""
+    import yaml
+
+    def refuse(*_: object) -> None:
+        mark = yaml.Mark("x", 0, 0, 0, None, 0)
+        raise yaml.scanner.ScannerError("while increasing flow level", None, "exceeded maximum nesting depth", mark)
+
+    monkeypatch.setattr(yaml, "parse", refuse)
+    error = refusal(tmp_path, "[[]]\n")
+    assert (error.line, error.cause) == (1, f"{error.file}:1: nested more than {MAX_DEPTH} deep")
+
+
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "compose.yaml"
     with path.open("wb") as stream:
