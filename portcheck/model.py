@@ -348,6 +348,33 @@ class Answer(NamedTuple):
     pids: tuple[int, ...] | None = ()  # (): nobody; None: a listener whose owner cannot be seen
 
 
+class Sentence(NamedTuple):
+    """What a diagnosis says, in the parts that other sentences are made of; as text it is the message.
+
+    "Port 80" + "is" + "in use" + ": " + "httpd (PID 382) listens on every IPv4 address" + "."
+    """
+
+    subject: str  # as within a sentence: "port 80", "whether UDP port 53 is free", "Node's listen(80)"
+    verb: str  # "is", "would", "cannot"
+    answer: str  # "in use", "free on every IPv4 address", "fail", "be told"
+    reason: str = ""
+    proper: bool = False  # the subject is a name or a command, which is written the same at the start of a sentence
+
+    @property
+    def clause(self) -> str:
+        """As a part of another sentence: no capital, no full stop."""
+        because = f": {self.reason}" if self.reason else ""
+        return f"{self.subject} {self.verb} {self.answer}{because}"
+
+    @property
+    def line(self) -> str:
+        """As a line of its own without a full stop."""
+        return self.clause if self.proper else self.clause[:1].upper() + self.clause[1:]
+
+    def __str__(self) -> str:
+        return f"{self.line}."
+
+
 class Diagnosis(NamedTuple):
     """The whole answer for one port."""
 
@@ -357,7 +384,7 @@ class Diagnosis(NamedTuple):
     host: str | None
     verdict: Verdict
     cause: Cause | None
-    message: str
+    sentence: Sentence
     complete: bool
     blind_spots: tuple[BlindSpot, ...] = ()
     binds: tuple[Row, ...] = ()
@@ -368,9 +395,18 @@ class Diagnosis(NamedTuple):
     answers: tuple[Answer, ...] = ()
     advice: tuple[Advice, ...] = ()
 
+    @property
+    def message(self) -> str:
+        """One sentence: a person's first line."""
+        return str(self.sentence)
+
     def to_dict(self) -> dict[str, Any]:
         """Exactly one element of the JSON document's `results`."""
-        told: dict[str, Any] = json_value(self._replace(binds=(), sockets=(), owners=()))
+        fields = self._replace(binds=(), sockets=(), owners=())._asdict()
+        told: dict[str, Any] = {
+            "message" if key == "sentence" else key: json_value(str(field) if key == "sentence" else field)
+            for key, field in fields.items()
+        }
         told["binds"] = [row.to_dict() for row in self.binds]
         told["sockets"] = [socket.to_dict() for socket in self.sockets]
         told["owners"] = [owner.to_dict() for owner in self.owners]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.diagnosis.bind_table import examine, explained, unexplained
-from portcheck.diagnosis.sentence import message, speaks_of_ports, together
+from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.probe import try_bind
@@ -120,10 +120,11 @@ class View:
 
     def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
         """A finding as the answer for this very port."""
-        found = finding._replace(target=endpoint.target, port=endpoint.port)
+        numbered = finding._replace(target=endpoint.target, port=endpoint.port)
         if finding.port == endpoint.port:
-            return found
-        return found._replace(message=message(found, relevant(endpoint, found.binds), self.scene, self.server))
+            return numbered
+        rows = relevant(endpoint, numbered.binds)
+        return numbered._replace(sentence=sentence(numbered, rows, self.scene, self.server))
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
         """The sockets of the endpoint's protocol on its port."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import notes
-from portcheck.diagnosis.sentence import message
-from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process
+from portcheck.diagnosis.sentence import sentence
+from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process, Sentence
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.rules.reachability import answering
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from portcheck.target import Endpoint
 
 SHOWN_AT_MOST = 1000
+UNSAID = Sentence("", "", "")  # before everything is known that a sentence is about
 WORST_FIRST: tuple[Verdict, ...] = ("in-use", "denied", "unavailable", "unknown", "free")
 VERDICTS: dict[Outcome, Verdict] = {
     "in-use": "in-use",
@@ -49,7 +50,7 @@ def diagnose(
         host=endpoint.host,
         verdict=verdict,
         cause=_cause(verdict, asked, on_port, endpoint, scene),
-        message="",
+        sentence=UNSAID,
         complete=True,
         binds=_renumbered(rows, shown),
         sockets=sockets,
@@ -60,7 +61,7 @@ def diagnose(
     )
     unseen = blind_spots(finding, asked, on_port, scene)
     finding = finding._replace(blind_spots=unseen, complete=not unseen)
-    return finding._replace(message=message(finding, relevant(endpoint, finding.binds), scene, server))
+    return finding._replace(sentence=sentence(finding, relevant(endpoint, finding.binds), scene, server))
 
 
 def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:

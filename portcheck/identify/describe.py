@@ -10,7 +10,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcheck.model import Condition, Container, Process, Role, Socket
+    from portcheck.model import Condition, Container, Process, Protocol, Role, Socket
 
 
 SHORT_ID = 12  # what engines themselves show of an id
@@ -23,6 +23,12 @@ CONDITIONS: dict[Condition, str] = {
 }
 INLINE = ("-c", "-e", "-p", "-")  # a program given on the command line or by stdin says nothing by its option
 ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
+
+
+def port_named(protocol: Protocol, first: int, last: int | None = None) -> str:
+    """`port 80`, `UDP port 53`, `ports 8000-8010`"""
+    kind = "UDP port" if protocol == "udp" else "port"
+    return f"{kind} {first}" if last is None else f"{kind}s {first}-{last}"
 
 
 def who(process: Process, now: float) -> str:

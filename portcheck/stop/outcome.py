@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, spread, who
+from portcheck.identify.describe import briefly, port_named, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
@@ -63,7 +63,7 @@ def untouched(before: Diagnosis, plan: Plan) -> Report:
     """Of a port that nothing is done about: it is free, it frees itself, or the plan is a refusal."""
     found = _without_holders(before) if _has_no_holders(before) else "held"
     if found == "free":
-        return Report("already-free", f"{_stem(before)}: nothing to stop.", before)
+        return Report("already-free", f"{before.sentence.line}: nothing to stop.", before)
     if found in ("time-wait", "closing", "unknown"):
         return Report(found, before.message, before, advice=before.advice)
     message = f"{_subject(before)} is not stopped: {plan.refusal}."
@@ -112,20 +112,18 @@ def _sentence(found: Outcome, plan: Plan, done: Doing) -> str:
     why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
     if found == "held" and is_held(plan, after):
         return f"{_subject(after)} is still held{why}: {_who(done)}"
-    port = _subject(after).replace("P", "p", 1) if after.protocol == "tcp" else _subject(after)
+    port = port_named(after.protocol, after.port)
     if found == "respawned":
         return f"{ended}, but {_by_whom(after, port)}{why}: {_who(done)}"
     if found == "unknown":
-        return f"{ended}{why}; {_stem(after).replace('W', 'w', 1)}"  # whether it is free cannot be told
+        return f"{ended}{why}; {after.sentence.clause}"  # whether it is free cannot be told
     return f"{ended}, but {port} is not free{why}: {_who(done)}"
 
 
 def _subject(finding: Diagnosis) -> str:
-    return f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
-
-
-def _stem(finding: Diagnosis) -> str:
-    return finding.message.removesuffix(".")
+    """At the start of a sentence."""
+    port = port_named(finding.protocol, finding.port)
+    return port[:1].upper() + port[1:]
 
 
 def _who(done: Doing) -> str:
@@ -135,7 +133,7 @@ def _who(done: Doing) -> str:
         f"{who(root.process, done.now)} on {spread(after.sockets[index] for index in sorted(root.sockets))}"
         for root in _roots(after)
     ]
-    return " and ".join(held) or _stem(after).partition(": ")[2]
+    return " and ".join(held) or after.sentence.reason
 
 
 def _ended(step: Step) -> str:

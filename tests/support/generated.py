@@ -111,6 +111,7 @@ process = st.builds(
     forwards=maybe_text,
     condition=few(condition),
 )
+sentence = st.builds(model.Sentence, text, text, text, text, st.booleans())
 bind = st.builds(model.Bind, text, family, maybe_flag, maybe_text)
 
 
@@ -141,7 +142,7 @@ def diagnoses(draw: st.DrawFn) -> model.Diagnosis:
             host=maybe_text,
             verdict=verdict,
             cause=st.none() | cause,
-            message=text,
+            sentence=sentence,
             complete=st.booleans(),
             blind_spots=few(blind_spot),
             binds=few(row),
