@@ -40,7 +40,7 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises")
 
 
 def json_value(value: Any) -> Any:
@@ -136,6 +136,13 @@ class Container(NamedTuple):
     pod: str | None = None
 
 
+class PortProxyRule(NamedTuple):
+    """A rule of Windows' port proxy, by what netsh(1) needs to delete it."""
+
+    direction: str  # v4tov4, v4tov6, v6tov4, v6tov6
+    address: str  # where it listens: an address, a name, or *
+
+
 class Process(NamedTuple):
     """A process as the operating system tells it; None is what could not be read."""
 
@@ -170,6 +177,10 @@ class Process(NamedTuple):
     task: str | None = None  # the package script that started it: npm run dev
     forwards: str | None = None  # what a tunnel forwards to
     condition: tuple[Condition, ...] = ()
+    port_proxy: PortProxyRule | None = None  # for which Windows' IP Helper listens
+    # What its program is, whatever it does here:
+    publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
+    supervises: Supervisor | None = None  # it brings other programs back
 
 
 class LocalAddress(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.cgroup import SYSTEM, USER, placement
-from portcheck.identify.containers import by_id, proxy, publishers
+from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -35,18 +35,11 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
     Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's
     makes its directories when a user calls it for the first time.
     """
-    container = process.container or _may_publish(process)
-    if container is None:
-        return None
+    engine = process.container.engine if process.container else process.publisher
     owner = _owner(process)
-    if container.engine == "podman":
+    if engine == "podman":
         return "podman" if owner == uid else None
-    return "docker" if container.engine in ("docker", "unknown") and owner in (0, uid, None) else None
-
-
-def _may_publish(process: Process) -> Container | None:
-    found = proxy(process)
-    return found.container if found else None
+    return "docker" if engine in ("docker", "unknown") and owner in (0, uid, None) else None
 
 
 def _owner(process: Process) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.systemd import is_host
+from portcheck.model import PortProxyRule
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def recognised(process: Process, parent: Process | None, sockets: Sequence[Socke
             service_manager=WINDOWS,
             forwards=rule.target,
             supervised=f"{rule.direction} listenaddress={rule.address}",
+            port_proxy=PortProxyRule(rule.direction, rule.address),
         )
     return _in_service(process, services)
 

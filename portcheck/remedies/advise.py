@@ -1,10 +1,10 @@
-"""Diagnosis → advice: what to do now, from the data in remedies.py.  Pure."""
+"""Diagnosis → advice: what to do now, from the records of kinds.py and catalogue.py.  Pure."""
 
 from __future__ import annotations
 
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND, ONE_OF_SEVERAL, STOP
+from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, ONE_OF_SEVERAL, STOP
 from portcheck.remedies.fill import fill, fill_all, port_fields
 from portcheck.remedies.kinds import kind_of
 
@@ -27,7 +27,7 @@ def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     if finding.cause in HELD and finding.verdict == "in-use":
         found = groups(finding)
         for owner in (owner for group in found for owner in group.roots()):
-            remedies = BY_KIND[kind_of(owner, scene.uid)]
+            remedies = kind_of(owner, scene.uid).remedies
             if len(found) > 1 and owner.pid:
                 remedies = tuple(map(_for_one, remedies))
             yield from fill_all(remedies, owner, finding, scene.uid)

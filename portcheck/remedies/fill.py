@@ -123,9 +123,9 @@ def _container_fields(process: Process) -> dict[str, object]:
 
 
 def _rule_fields(process: Process) -> dict[str, object]:
-    """Of a rule of Windows' port proxy: `v4tov6 listenaddress=*`."""
-    rule, _, address = (process.supervised or "").partition(" ")
-    return {"rule": rule or None, "rule_address": address or None}
+    """A rule of Windows' port proxy, as netsh takes it."""
+    rule = process.port_proxy
+    return {} if rule is None else {"rule": rule.direction, "rule_address": f"listenaddress={rule.address}"}
 
 
 def _known(fields: Mapping[str, object]) -> Fields:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from portcheck.identify.describe import briefly, port_named, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
+from portcheck.remedies.catalogue import RESTARTED, UNENDED
 from portcheck.remedies.fill import fill_all
-from portcheck.remedies.kinds import SIGNALLED, kind_of
+from portcheck.remedies.kinds import kind_of
 from portcheck.stop.plan import Plan
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ def _advice(found: Outcome, plan: Plan, done: Doing, uid: int | None) -> Iterato
 
 def _remedies(root: Owner, found: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
     kind = kind_of(root, uid)
-    if found == "respawned" and root.process.started_by and kind in SIGNALLED:
+    if found == "respawned" and root.process.started_by and kind.stopped_by == "signal":
         return RESTARTED
     if any(root.process in left_of(step, done.after) for step in plan.steps if step.signalled):
         return () if done.killed else (UNENDED,)
-    return BY_KIND[kind]
+    return kind.remedies

@@ -9,9 +9,9 @@ from __future__ import annotations
 from portcheck.identify.describe import briefly
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.remedies.catalogue import BY_KIND, ONE_OF_SEVERAL, STOP_CONTAINER
+from portcheck.remedies.catalogue import ONE_OF_SEVERAL
 from portcheck.remedies.fill import fill, owner_fields
-from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
+from portcheck.remedies.kinds import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -114,14 +114,13 @@ def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] |
     """By what its manager stops it; None where a signal does.  Raises _RefusedError."""
     kind = kind_of(root, asker.uid)
     named = briefly(root.process)
-    if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):
+    if not kind.apart and _runs_portcheck(root, asker):
         raise _RefusedError(f"{named} is portcheck itself, or what it runs in")
-    if kind in SIGNALLED:
+    if kind.stopped_by == "signal":
         _must_be_signallable(root, asker)
         return None
-    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # works without compose's plugin
-    way = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
-    if kind not in MANAGED or way is None or way.command is None:
+    way = fill(kind.stop or kind.remedies[0], owner_fields(root, finding, asker.uid), root, asker.uid)
+    if kind.stopped_by != "manager" or way is None or way.command is None:
         raise _RefusedError(way.text if way else f"what {named} has it for is not known")
     if way.command[:1] == ("sudo",) and asker.uid:
         raise _RefusedError(f"only root can stop {named}")

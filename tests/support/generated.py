@@ -110,6 +110,7 @@ process = st.builds(
     script=maybe_text,
     forwards=maybe_text,
     condition=few(condition),
+    port_proxy=st.none() | st.builds(model.PortProxyRule, text, text),
 )
 sentence = st.builds(model.Sentence, text, text, text, text, st.booleans())
 bind = st.builds(model.Bind, text, family, maybe_flag, maybe_text)
