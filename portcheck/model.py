@@ -314,10 +314,10 @@ class Owner(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """One element of `owners`: the contract's keys, then what else is known of the process."""
-        known = self.process._asdict()
-        known.update(pid=self.pid, started_at=utc(self.process.started_at), sockets=self.sockets)
-        keys = dict.fromkeys((*OWNER_KEYS, *known))
-        return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
+        fields = self.process._asdict()
+        fields.update(pid=self.pid, started_at=utc(self.process.started_at), sockets=self.sockets)
+        keys = dict.fromkeys((*OWNER_KEYS, *fields))
+        return {key: json_value(fields[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
 
 
 class Bind(NamedTuple):
@@ -347,8 +347,8 @@ class Row(NamedTuple):
         """One element of `binds`: the row, with its bind's fields in place."""
         fields = self._asdict()
         bind = fields.pop("bind")
-        told = {"address": bind.address, "interface": bind.interface, "family": bind.family, "v6only": bind.v6only}
-        return {key: json_value(field) for key, field in {**told, **fields}.items()}
+        start = {"address": bind.address, "interface": bind.interface, "family": bind.family, "v6only": bind.v6only}
+        return {key: json_value(field) for key, field in {**start, **fields}.items()}
 
 
 class Answer(NamedTuple):
@@ -414,11 +414,11 @@ class Diagnosis(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """Exactly one element of the JSON document's `results`."""
         fields = self._replace(binds=(), sockets=(), owners=())._asdict()
-        told: dict[str, Any] = {
+        result: dict[str, Any] = {
             "message" if key == "sentence" else key: json_value(str(field) if key == "sentence" else field)
             for key, field in fields.items()
         }
-        told["binds"] = [row.to_dict() for row in self.binds]
-        told["sockets"] = [socket.to_dict() for socket in self.sockets]
-        told["owners"] = [owner.to_dict() for owner in self.owners]
-        return told
+        result["binds"] = [row.to_dict() for row in self.binds]
+        result["sockets"] = [socket.to_dict() for socket in self.sockets]
+        result["owners"] = [owner.to_dict() for owner in self.owners]
+        return result

@@ -72,7 +72,7 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     """What forbids it, as far as that is known."""
     if finding.cause == "privileged":
         return f"ports below {scene.policy.unprivileged_from} need privilege ({error})"
-    excluded = [found.ports for found in scene.policy.excluded if found.protocol == finding.protocol]
+    excluded = [exclusion.ports for exclusion in scene.policy.excluded if exclusion.protocol == finding.protocol]
     ports = next((ports for ports in excluded if finding.port in ports), None)
     if ports:
         kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
@@ -176,15 +176,15 @@ def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
 
 def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
     """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
-    said = []
+    clauses = []
     for owner, sockets in _by_owner(blockers, finding):
         if owner is None and _let_go(sockets[0]):
-            said.append(_left_behind(sockets, finding))
+            clauses.append(_left_behind(sockets, finding))
             continue
         others = _others(owner, sockets, finding)
-        said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
-    more = len(said) - NAMED_AT_MOST
-    together = "; ".join(said[:NAMED_AT_MOST])
+        clauses.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
+    more = len(clauses) - NAMED_AT_MOST
+    together = "; ".join(clauses[:NAMED_AT_MOST])
     return f"{together}; and {more} more" if more > 0 else together
 
 

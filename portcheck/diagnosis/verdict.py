@@ -80,10 +80,10 @@ def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
 def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Verdict:
     if not rows:  # of an interface, which has no address, or whose addresses cannot be seen
         return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
-    found = {VERDICTS[row.outcome] for row in rows}
+    verdicts = {VERDICTS[row.outcome] for row in rows}
     if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
-        found.add("in-use")
-    return next((verdict for verdict in WORST_FIRST if verdict in found), "unknown")
+        verdicts.add("in-use")
+    return next((verdict for verdict in WORST_FIRST if verdict in verdicts), "unknown")
 
 
 def _bound_by_someone(row: Row, on_port: Sequence[Socket]) -> bool:
@@ -123,7 +123,7 @@ def _cause(
 def _forbidden_by(endpoint: Endpoint, policy: PortPolicy) -> Cause | None:
     """None where Windows refuses it, and its excluded port ranges cannot be read."""
     protocol, port = endpoint.protocol, endpoint.port
-    if any(port in found.ports for found in policy.excluded if found.protocol == protocol):
+    if any(port in exclusion.ports for exclusion in policy.excluded if exclusion.protocol == protocol):
         return "reserved"
     if policy.exclusions.get(protocol) is False:
         return None
@@ -193,10 +193,10 @@ def _owners(sockets: Sequence[Socket], scene: Scene) -> tuple[Owner, ...]:
         if socket.pids is None and socket.inode != 0:
             unseen = scene.hidden.get(socket.inode or 0) or Process(0, uid=socket.uid, user=socket.user)
             hidden.setdefault(unseen, []).append(index)
-    seen = [
+    visible = [
         Owner(pid, scene.processes.get(pid) or Process(pid), tuple(indexes)) for pid, indexes in sorted(held.items())
     ]
-    return (*seen, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
+    return (*visible, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
 
 
 def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tuple[Answer, ...]:
@@ -218,7 +218,7 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
 
 
 def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Answer:
-    found = answering(
+    answered_by = answering(
         local.address,
         local.family,
         local.interface or None,
@@ -227,7 +227,7 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         sockets,
         scene.platform,
     )
-    holders = [sockets[index].pids for index in found]
+    holders = [sockets[index].pids for index in answered_by]
     if any(pids is None for pids in holders):
-        return Answer(str(local), found, None)
-    return Answer(str(local), found, tuple(sorted({pid for pids in holders for pid in pids or ()})))
+        return Answer(str(local), answered_by, None)
+    return Answer(str(local), answered_by, tuple(sorted({pid for pids in holders for pid in pids or ()})))

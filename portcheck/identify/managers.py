@@ -54,18 +54,18 @@ def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
     process = subject.process
     container = process.container
     if container is not None and container.id:
-        known = by_id(inspected, container.id)
-        return process._replace(container=_merged(container, known.container)) if known else process
-    found = publishers(inspected, subject.sockets)
-    if len(found) != 1:
+        own = by_id(inspected, container.id)
+        return process._replace(container=_merged(container, own.container)) if own else process
+    publishing = publishers(inspected, subject.sockets)
+    if len(publishing) != 1:
         return process
-    process = process._replace(role="proxy", container=found[0].container)
+    process = process._replace(role="proxy", container=publishing[0].container)
     return process._replace(service=None, service_manager=None) if is_host(process.service or "") else process
 
 
-def _merged(seen: Container, known: Container) -> Container:
+def _merged(by_cgroup: Container, by_engine: Container) -> Container:
     """The pod that the cgroup tells is kubernetes'; the engine does not know it."""
-    return known._replace(pod=seen.pod or known.pod)
+    return by_engine._replace(pod=by_cgroup.pod or by_engine.pod)
 
 
 def manager_of(subject: Subject) -> Manager | None:
@@ -83,12 +83,12 @@ def manager_of(subject: Subject) -> Manager | None:
 def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
     """With the one .socket unit that listens for him; a manager is there for the service that it starts."""
     process = subject.process
-    found = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
-    known = [unit for unit in found if unit is not None]
-    if len(known) != 1:
+    candidates = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
+    matching = [unit for unit in candidates if unit is not None]
+    if len(matching) != 1:
         return process
     return process._replace(
-        activation=known[0].name,
-        service=process.service or known[0].triggers,
+        activation=matching[0].name,
+        service=process.service or matching[0].triggers,
         service_manager=SYSTEM if manager.user_id is None else USER,
     )

@@ -36,7 +36,7 @@ def who_is(facts: Facts) -> Process:
     service = _service(facts, place, container)
     tunnel = forward(facts)
     kept = supervision(facts)
-    found = project(facts.project)
+    started_in = project(facts.project)
     return process._replace(
         role="proxy" if published else tunnel.role if tunnel else role(facts),
         service=service,
@@ -50,8 +50,8 @@ def who_is(facts: Facts) -> Process:
         started_by=kept.started_by,
         session=None if service or place.container else session(facts),
         terminal=facts.terminal,
-        project=found.name if found and not published else None,
-        project_dir=found.directory if found and not published else None,
+        project=started_in.name if started_in and not published else None,
+        project_dir=started_in.directory if started_in and not published else None,
         script=script(process),
         task=task(facts.environment),
         forwards=tunnel.target if tunnel else None,

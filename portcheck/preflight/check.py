@@ -79,8 +79,8 @@ class Looker:
 
     def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
         endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
-        known = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
-        answers = checks(known, Question(server, self._probe))
+        resolved = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
+        answers = checks(resolved, Question(server, self._probe))
         for endpoint in endpoints:
             yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
 
