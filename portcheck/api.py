@@ -37,12 +37,12 @@ def check(
     `reuseaddr` False asks for a server that does not set SO_REUSEADDR; `verbose` also looks into other network
     namespaces.  Raises UsageError where `target` cannot be understood or names several ports (see `check_all`).
     """
-    found = check_all(
+    diagnoses = check_all(
         [target], protocol=protocol, host=host, reuseaddr=reuseaddr, profile=profile, probe=probe, verbose=verbose
     )
-    if len(found) != 1:
-        raise UsageError(f"'{target}' names {len(found)} ports; check_all() takes many")
-    return found[0]
+    if len(diagnoses) != 1:
+        raise UsageError(f"'{target}' names {len(diagnoses)} ports; check_all() takes many")
+    return diagnoses[0]
 
 
 def check_all(

@@ -97,15 +97,15 @@ def choose(
     """
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
-    seen: list[Diagnosis] = []
-    seen.extend(_until(count, free, checks(endpoints, question)))
+    looked_at: list[Diagnosis] = []
+    looked_at.extend(_until(count, free, checks(endpoints, question)))
     if any_port and len(free) < count:
         others = _from_kernel(protocol, hosts, {*exclude, *candidates}, question)
-        seen.extend(_until(count, free, others))
+        looked_at.extend(_until(count, free, others))
     if len(free) < count:
-        raise NoFreePort(_too_few(count, free, seen), seen)
+        raise NoFreePort(_too_few(count, free, looked_at), looked_at)
     rules = BACK_END.policy()
-    return Choice(tuple(free), tuple(seen), tuple(note for port in free for note in notes(port, rules)))
+    return Choice(tuple(free), tuple(looked_at), tuple(note for port in free for note in notes(port, rules)))
 
 
 def notes(port: int, rules: PortPolicy) -> Iterator[PortNote]:
@@ -142,10 +142,12 @@ def _from_kernel(
             yield from checks([Endpoint(str(port), protocol, port, hosts)], question)
 
 
-def _too_few(count: int, free: Sequence[int], seen: Sequence[Diagnosis]) -> str:
-    if not seen:
+def _too_few(count: int, free: Sequence[int], looked_at: Sequence[Diagnosis]) -> str:
+    if not looked_at:
         return "no candidate is left to try"
-    if len(seen) == 1:
-        return f"only {free[0]} is free, and {count} wanted" if free else f"the candidate {seen[0].port} is not free"
+    if len(looked_at) == 1:
+        return (
+            f"only {free[0]} is free, and {count} wanted" if free else f"the candidate {looked_at[0].port} is not free"
+        )
     are = "is" if len(free) == 1 else "are"
-    return f"of {len(seen)} candidates {len(free) or 'none'} {are} free, and {count} wanted"
+    return f"of {len(looked_at)} candidates {len(free) or 'none'} {are} free, and {count} wanted"

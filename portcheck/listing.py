@@ -61,9 +61,9 @@ def list_sockets(wanted: Filter) -> Listing:
     """What is there.  Raises PortcheckError where no socket table can be read."""
     ports = None if wanted.ports is None else ranges_of(wanted.ports)
     scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
-    found = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
-    found.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
-    return Listing(tuple(found), scene.processes, tuple(_gaps(found, scene)))
+    sockets = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
+    sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
+    return Listing(tuple(sockets), scene.processes, tuple(_gaps(sockets, scene)))
 
 
 def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
@@ -78,15 +78,15 @@ def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
 
 def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) -> bool:
     names = (processes[pid].name or "" for pid in pids if pid in processes)
-    return any(name.casefold() in known.casefold() for known in names)
+    return any(name.casefold() in called.casefold() for called in names)
 
 
-def _gaps(found: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
+def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
     from portcheck.diagnosis.blind_spots import hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     spots += scene.blind_spots
-    hidden = [socket for socket in found if socket.pids is None and socket.inode != 0]
+    hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
     if hidden:
         spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
     yield from {spot.code: spot for spot in spots}.values()

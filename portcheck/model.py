@@ -42,7 +42,7 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises")
 
 
 def json_value(value: Any) -> Any:
@@ -138,6 +138,13 @@ class Container(NamedTuple):
     pod: str | None = None
 
 
+class PortProxyRule(NamedTuple):
+    """A rule of Windows' port proxy, by what netsh(1) needs to delete it."""
+
+    direction: str  # v4tov4, v4tov6, v6tov4, v6tov6
+    address: str  # where it listens: an address, a name, or *
+
+
 class Process(NamedTuple):
     """A process as the operating system tells it; None is what could not be read."""
 
@@ -172,6 +179,10 @@ class Process(NamedTuple):
     task: str | None = None  # the package script that started it: npm run dev
     forwards: str | None = None  # what a tunnel forwards to
     condition: tuple[Condition, ...] = ()
+    port_proxy: PortProxyRule | None = None  # for which Windows' IP Helper listens
+    # What its program is, whatever it does here:
+    publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
+    supervises: Supervisor | None = None  # it brings other programs back
 
 
 class LocalAddress(NamedTuple):
@@ -310,10 +321,10 @@ class Owner(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """One element of `owners`: the contract's keys, then what else is known of the process."""
-        known = self.process._asdict()
-        known.update(pid=self.pid, started_at=utc(self.process.started_at), sockets=self.sockets)
-        keys = dict.fromkeys((*OWNER_KEYS, *known))
-        return {key: json_value(known[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
+        fields = self.process._asdict()
+        fields.update(pid=self.pid, started_at=utc(self.process.started_at), sockets=self.sockets)
+        keys = dict.fromkeys((*OWNER_KEYS, *fields))
+        return {key: json_value(fields[key]) for key in keys if key not in UNTOLD_OF_A_PROCESS}
 
 
 class Bind(NamedTuple):
@@ -343,8 +354,8 @@ class Row(NamedTuple):
         """One element of `binds`: the row, with its bind's fields in place."""
         fields = self._asdict()
         bind = fields.pop("bind")
-        told = {"address": bind.address, "interface": bind.interface, "family": bind.family, "v6only": bind.v6only}
-        return {key: json_value(field) for key, field in {**told, **fields}.items()}
+        start = {"address": bind.address, "interface": bind.interface, "family": bind.family, "v6only": bind.v6only}
+        return {key: json_value(field) for key, field in {**start, **fields}.items()}
 
 
 class Answer(NamedTuple):
@@ -353,6 +364,33 @@ class Answer(NamedTuple):
     address: str
     sockets: tuple[int, ...] = ()
     pids: tuple[int, ...] | None = ()  # (): nobody; None: a listener whose owner cannot be seen
+
+
+class Sentence(NamedTuple):
+    """What a diagnosis says, in the parts that other sentences are made of; as text it is the message.
+
+    "Port 80" + "is" + "in use" + ": " + "httpd (PID 382) listens on every IPv4 address" + "."
+    """
+
+    subject: str  # as within a sentence: "port 80", "whether UDP port 53 is free", "Node's listen(80)"
+    verb: str  # "is", "would", "cannot"
+    answer: str  # "in use", "free on every IPv4 address", "fail", "be told"
+    reason: str = ""
+    proper: bool = False  # the subject is a name or a command, which is written the same at the start of a sentence
+
+    @property
+    def clause(self) -> str:
+        """As a part of another sentence: no capital, no full stop."""
+        because = f": {self.reason}" if self.reason else ""
+        return f"{self.subject} {self.verb} {self.answer}{because}"
+
+    @property
+    def line(self) -> str:
+        """As a line of its own without a full stop."""
+        return self.clause if self.proper else self.clause[:1].upper() + self.clause[1:]
+
+    def __str__(self) -> str:
+        return f"{self.line}."
 
 
 class Diagnosis(NamedTuple):
@@ -364,7 +402,7 @@ class Diagnosis(NamedTuple):
     host: str | None
     verdict: Verdict
     cause: Cause | None
-    message: str
+    sentence: Sentence
     complete: bool
     blind_spots: tuple[BlindSpot, ...] = ()
     binds: tuple[Row, ...] = ()
@@ -375,10 +413,19 @@ class Diagnosis(NamedTuple):
     answers: tuple[Answer, ...] = ()
     advice: tuple[Advice, ...] = ()
 
+    @property
+    def message(self) -> str:
+        """One sentence: a person's first line."""
+        return str(self.sentence)
+
     def to_dict(self) -> dict[str, Any]:
         """Exactly one element of the JSON document's `results`."""
-        told: dict[str, Any] = json_value(self._replace(binds=(), sockets=(), owners=()))
-        told["binds"] = [row.to_dict() for row in self.binds]
-        told["sockets"] = [socket.to_dict() for socket in self.sockets]
-        told["owners"] = [owner.to_dict() for owner in self.owners]
-        return told
+        fields = self._replace(binds=(), sockets=(), owners=())._asdict()
+        result: dict[str, Any] = {
+            "message" if key == "sentence" else key: json_value(str(field) if key == "sentence" else field)
+            for key, field in fields.items()
+        }
+        result["binds"] = [row.to_dict() for row in self.binds]
+        result["sockets"] = [socket.to_dict() for socket in self.sockets]
+        result["owners"] = [owner.to_dict() for owner in self.owners]
+        return result

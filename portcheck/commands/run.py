@@ -13,7 +13,7 @@ from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.pick import skipped
-from portcheck.render.run import NEVER_LISTENED, afterwards, not_ready
+from portcheck.render.run import HANDED_OVER, NEVER_LISTENED, not_ready, taken
 from portcheck.reservation import one_address
 from portcheck.run.attempt import CHILDREN, attempt
 from portcheck.run.choose_port import Wish, take
@@ -97,8 +97,10 @@ class _Runner:
         if ending.how == "ready":
             self._announce(place.port)
             self.file.keep = True
-        for text in afterwards(ending, place):
-            self._tell(text)
+        if ending.taken_by:
+            self._tell(taken(ending.taken_by))
+        elif ending.failed_at_once and place.listener:
+            self._tell(HANDED_OVER)
         return ending
 
     def _take(self) -> Place:

@@ -146,7 +146,10 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
 def _excluded(bind: Bind, endpoint: Endpoint, policy: PortPolicy) -> Probe | None:
     """Windows' own ranges; where they cannot be read, nothing but a bind can tell."""
     kind = endpoint.protocol, bind.family
-    if any(endpoint.port in found.ports and kind == (found.protocol, found.family) for found in policy.excluded):
+    if any(
+        endpoint.port in exclusion.ports and kind == (exclusion.protocol, exclusion.family)
+        for exclusion in policy.excluded
+    ):
         return Probe("denied", "WSAEACCES")
     return Probe("unknown") if policy.exclusions.get(endpoint.protocol) is False else None
 
@@ -263,8 +266,8 @@ def _concrete(local: LocalAddress) -> Bind:
 def _named(address: Address, scene: Scene, server: Server) -> Iterator[Bind]:
     """An address that the user named: `::` both ways, a link-local one on each interface that has it."""
     if address.text == ANY6:
-        known = [way for way in server.binds or () if way.address == ANY6]
-        yield from known or WILDCARDS[1:]
+        usual = [way for way in server.binds or () if way.address == ANY6]
+        yield from usual or WILDCARDS[1:]
         return
     here = [local for local in scene.addresses if local.address == address.text]
     if address.zone:

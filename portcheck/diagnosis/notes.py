@@ -40,8 +40,8 @@ def _full_queues(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
 def _other_protocol(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
     """A UDP holder of the same number is no conflict for TCP, but may be what the user is looking for."""
     if endpoint.protocol == "tcp" and "udp" in scene.tables:
-        found = [socket for socket in scene.tables["udp"].sockets if _is_server(socket, endpoint.port)]
-        for holder in dict.fromkeys(_holder(socket, scene) for socket in found):
+        servers = [socket for socket in scene.tables["udp"].sockets if _is_server(socket, endpoint.port)]
+        for holder in dict.fromkeys(_holder(socket, scene) for socket in servers):
             yield Note("udp-holder", f"UDP port {endpoint.port} is held by {holder}; TCP and UDP do not conflict")
 
 
@@ -72,13 +72,13 @@ def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
 
 
 def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
-    for found in scene.elsewhere:
-        if (found.protocol, found.port) == (endpoint.protocol, endpoint.port):
-            names = [who(scene.processes.get(pid) or Process(pid), scene.now) for pid in found.pids[:1]]
+    for listener in scene.elsewhere:
+        if (listener.protocol, listener.port) == (endpoint.protocol, endpoint.port):
+            names = [who(scene.processes.get(pid) or Process(pid), scene.now) for pid in listener.pids[:1]]
             by = f"{names[0]} listens" if names else "somebody listens"
             yield Note(
                 "other-namespace",
-                f"{by} on {found.address} in another network namespace ({found.namespace}): no conflict here",
+                f"{by} on {listener.address} in another network namespace ({listener.namespace}): no conflict here",
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.diagnosis.bind_table import examine, explained, unexplained
-from portcheck.diagnosis.sentence import message, speaks_of_ports, together
+from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.probe import try_bind
@@ -48,8 +48,8 @@ def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tup
     """What was found for each, and in which view; one and the same finding for ports that differ in nothing else."""
     view = View(_look(endpoints, question), question)
     for endpoint in endpoints:
-        if known := view.known(endpoint):
-            yield endpoint, known, view
+        if alike := view.known(endpoint):
+            yield endpoint, alike, view
             continue
         rows = view.rows(endpoint)
         if any(row.disagreement for row in rows):
@@ -95,7 +95,7 @@ class View:
         # of either protocol: a UDP holder is a note for TCP
         self.busy = {port for _, port in self.sockets}
         # of which something is known besides sockets
-        self.special = {port for _, port in scene.redirected} | {found.port for found in scene.elsewhere}
+        self.special = {port for _, port in scene.redirected} | {listener.port for listener in scene.elsewhere}
         self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
         self.quiet: dict[object, Diagnosis] = {}
 
@@ -120,10 +120,11 @@ class View:
 
     def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
         """A finding as the answer for this very port."""
-        found = finding._replace(target=endpoint.target, port=endpoint.port)
+        numbered = finding._replace(target=endpoint.target, port=endpoint.port)
         if finding.port == endpoint.port:
-            return found
-        return found._replace(message=message(found, relevant(endpoint, found.binds), self.scene, self.server))
+            return numbered
+        rows = relevant(endpoint, numbered.binds)
+        return numbered._replace(sentence=sentence(numbered, rows, self.scene, self.server))
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:
         """The sockets of the endpoint's protocol on its port."""
@@ -147,8 +148,8 @@ class View:
 
 def by_port(scene: Scene) -> Sockets:
     """The sockets of every table by protocol and port."""
-    found: Sockets = {}
+    sockets: Sockets = {}
     for table in scene.tables.values():
         for socket in table.sockets:
-            found.setdefault((socket.protocol, socket.local_port), []).append(socket)
-    return found
+            sockets.setdefault((socket.protocol, socket.local_port), []).append(socket)
+    return sockets

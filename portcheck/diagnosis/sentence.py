@@ -2,58 +2,71 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import NAMED_AT_MOST, listed, spread
+from portcheck.identify.describe import NAMED_AT_MOST, listed, port_named, spread
+from portcheck.model import Sentence
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from portcheck.model import Diagnosis, Owner, Row, Scene, Socket
     from portcheck.profiles import Server
 
 
-def message(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
-    """The sentence for a finding; `rows` are those that count, with indexes into the finding's sockets."""
-    subject = f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
-    if finding.host or finding.protocol == "udp":
-        server = server._replace(call=None)  # the call that is known is for TCP, and names no host
-    if server.call:
-        subject = server.call.format(port=finding.port)
+def sentence(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> Sentence:
+    """What a finding says; `rows` are those that count, with indexes into the finding's sockets."""
+    # the call that is known is for TCP, and names no host
+    call = None if finding.host or finding.protocol == "udp" else server.call
+    subject = _subject(finding, call)
     if finding.verdict == "unknown":
-        return _unknown(subject, finding, server)
+        return _unknown(subject, finding)
     sentences = {"free": _free, "in-use": _in_use, "denied": _denied, "unavailable": _unavailable}
-    return sentences[finding.verdict](subject, finding, rows, scene, server)
+    return sentences[finding.verdict](subject, finding, rows, scene)
 
 
-def _free(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+def _subject(finding: Diagnosis, call: str | None) -> Sentence:
+    """A sentence that has its subject alone: the server's call where it is known, else the port."""
+    if call:
+        return Sentence(call.format(port=finding.port), "would", "", proper=True)
+    return Sentence(port_named(finding.protocol, finding.port), "is", "")
+
+
+def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
     where = _reach([row for row in rows if row.outcome == "free"], finding, scene)
-    said = f"{subject} would succeed" if server.call else f"{subject} is free on {where}"
+    answer = "succeed" if subject.proper else f"free on {where}"
     if finding.cause is None:
-        return f"{said}."
+        return subject._replace(answer=answer)
     left = {
         "time-wait": f"TIME_WAIT entries{_for_seconds(finding.sockets)}",
         "closing": "connections that are still closing",
         "connection": "connections of an earlier server",
     }.get(finding.cause, "other sockets")
-    return f"{said} for a server that sets SO_REUSEADDR; without it {left} would refuse the bind."
+    but = f"for a server that sets SO_REUSEADDR; without it {left} would refuse the bind"
+    return subject._replace(answer=f"{answer} {but}")
 
 
-def _denied(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
-    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
+def _cannot(subject: Sentence, where: Collection[str], reason: str) -> Sentence:
+    """`port 80 cannot be bound on 0.0.0.0: ...`, `Node's listen(80) would fail on ::: ...`"""
+    on = f" on {listed(where)}" if where else ""
+    if subject.proper:
+        return subject._replace(answer=f"fail{on}", reason=reason)
+    return subject._replace(verb="cannot", answer=f"be bound{on}", reason=reason)
+
+
+def _denied(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
     refused = [row for row in rows if row.outcome == "denied"]
     error = next((row.error for row in refused if row.error), "EACCES")
     free = [row for row in rows if row.outcome == "free"]
-    if free and not server.call:
-        would = f"{would} on {listed(dict.fromkeys(row.bind.address for row in refused))}"
+    where = dict.fromkeys(row.bind.address for row in refused) if free and not subject.proper else ()
     rest = f"only {listed(_ways(free))} can be" if free else "no socket is in the way"
-    return f"{would}: {_policy(finding, scene, error)}; {rest}."
+    return _cannot(subject, where, f"{_policy(finding, scene, error)}; {rest}")
 
 
 def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     """What forbids it, as far as that is known."""
     if finding.cause == "privileged":
         return f"ports below {scene.policy.unprivileged_from} need privilege ({error})"
-    excluded = [found.ports for found in scene.policy.excluded if found.protocol == finding.protocol]
+    excluded = [exclusion.ports for exclusion in scene.policy.excluded if exclusion.protocol == finding.protocol]
     ports = next((ports for ports in excluded if finding.port in ports), None)
     if ports:
         kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
@@ -61,44 +74,51 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     return f"{scene.traits.refuses_by} refuses it ({error})"
 
 
-def _unavailable(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
-    would = f"{subject} would fail" if server.call else f"{subject} cannot be bound"
-    names = listed(dict.fromkeys(row.bind.address for row in rows))
+def _unavailable(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
+    return _cannot(subject, dict.fromkeys(row.bind.address for row in rows), _why_unavailable(finding, rows, scene))
+
+
+def _why_unavailable(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> str:
     if not rows:
-        return f"{would}: {finding.host} has no address."
+        return f"{finding.host} has no address"
     if finding.cause == "family":
-        return f"{would} on {names}: this host has no IPv6."
+        return "this host has no IPv6"
     tentative = {str(local) for local in scene.addresses if local.tentative}
     if any(row.bind.address in tentative for row in rows):
-        return f"{would} on {names}: whether another host has that address is being found out, or one has (IPv6 DAD)."
-    return f"{would} on {names}: no interface of this host has that address."
+        return "whether another host has that address is being found out, or one has (IPv6 DAD)"
+    return "no interface of this host has that address"
 
 
-def _unknown(subject: str, finding: Diagnosis, server: Server) -> str:
+def _unknown(subject: Sentence, finding: Diagnosis) -> Sentence:
     reason = next((spot.message for spot in finding.blind_spots), "it could not be looked at")
-    whether = f"Whether {subject} would succeed" if server.call else f"Whether {_lower(subject)} is free"
-    return f"{whether} cannot be told: {reason}."
+    return untold(f"{subject.subject} {'would succeed' if subject.proper else 'is free'}", reason)
 
 
-def _in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> str:
+def untold(claim: str, reason: str) -> Sentence:
+    """`whether port 80 is free cannot be told: ...`"""
+    return Sentence(f"whether {claim}", "cannot", "be told", reason)
+
+
+def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
     taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
     beside = [row for row in taken if row.shadows and row.outcome != "in-use" and not _bound_only(row, finding)]
     only = "at best" if any(row.outcome == "unknown" for row in beside) else "only"
-    would = "would fail" if len(beside) < len(taken) else f"would {only} start beside another server"
-    said = f"{subject} {would}" if server.call else f"{subject} is in use"
     blockers = _blockers(taken, finding)
     if not blockers:
         where = _refused(taken, finding, scene)
-        said = f"{said}: the kernel refuses {where}, but no socket that holds it can be seen from here"
-    elif _partly(rows, taken) and not server.call:
-        said = _partly_in_use(subject, finding, rows, taken, scene)
+        reason = f"the kernel refuses {where}, but no socket that holds it can be seen from here"
     else:
-        said = f"{said}: {_holders(blockers, finding, scene)}"
+        reason = _holders(blockers, finding, scene)
+        if _partly(rows, taken) and not subject.proper:
+            reason += f"; {_rest(rows, taken)}"
     if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
-        said += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
-    if beside and not server.call:
-        said += f"; {listed(_ways(beside))} can {only} be bound beside it, sharing its clients"
-    return f"{said}."
+        reason += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
+    if beside and not subject.proper:
+        reason += f"; {listed(_ways(beside))} can {only} be bound beside it, sharing its clients"
+    if not subject.proper:
+        return subject._replace(answer="in use", reason=reason)
+    would = "fail" if len(beside) < len(taken) else f"{only} start beside another server"
+    return subject._replace(answer=would, reason=reason)
 
 
 def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
@@ -114,13 +134,12 @@ def _ways(rows: Sequence[Row]) -> list[str]:
     return [*names, ":: for both families"] if dual else names
 
 
-def _partly_in_use(subject: str, finding: Diagnosis, rows: Sequence[Row], taken: Sequence[Row], scene: Scene) -> str:
-    """Some addresses are taken and some are free: both are said, and what it means for a wildcard."""
-    holders = _holders(_blockers(taken, finding), finding, scene)
+def _rest(rows: Sequence[Row], taken: Sequence[Row]) -> str:
+    """Some addresses are taken and some are free: what is left, and what that means for a wildcard."""
     free = [row for row in rows if row.outcome == "free" and row not in taken]
-    said = f"{subject} is in use: {holders}; {_left_free(free, rows)}"
     refused = _refused_wildcards([row for row in taken if row.outcome == "in-use" or not row.shadows], free)
-    return f"{said}, but a server that binds {refused} would fail" if refused else said
+    left = _left_free(free, rows)
+    return f"{left}, but a server that binds {refused} would fail" if refused else left
 
 
 def _left_free(free: Sequence[Row], rows: Sequence[Row]) -> str:
@@ -149,15 +168,15 @@ def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
 
 def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> str:
     """`httpd (PID 66226, root, since 09:00) listens on every IPv4 and IPv6 address, node (PID 812) on ::1`"""
-    said = []
+    clauses = []
     for owner, sockets in _by_owner(blockers, finding):
         if owner is None and _let_go(sockets[0]):
-            said.append(_left_behind(sockets, finding))
+            clauses.append(_left_behind(sockets, finding))
             continue
         others = _others(owner, sockets, finding)
-        said.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
-    more = len(said) - NAMED_AT_MOST
-    together = "; ".join(said[:NAMED_AT_MOST])
+        clauses.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
+    more = len(clauses) - NAMED_AT_MOST
+    together = "; ".join(clauses[:NAMED_AT_MOST])
     return f"{together}; and {more} more" if more > 0 else together
 
 
@@ -259,21 +278,14 @@ def _is_wildcard(row: Row) -> bool:
     return row.bind.interface is None and row.bind.address in ("0.0.0.0", "::")
 
 
-def _lower(subject: str) -> str:
-    return subject[0].lower() + subject[1:] if subject.startswith("Port") else subject
-
-
 def speaks_of_ports(diagnosis: Diagnosis) -> bool:
     """Whether its sentence can speak of several ports: "Port 80 is free ...", "UDP port 53 is free ..."."""
-    return diagnosis.verdict == "free" and _subject(diagnosis) in diagnosis.message
+    return diagnosis.verdict == "free" and not diagnosis.sentence.proper
 
 
 def together(first: Diagnosis, last: int) -> Diagnosis:
     """The answer for a range of ports, of which that for the first one is given: "Ports 8000-8999 are free ..."."""
     if first.port == last:
         return first
-    return first._replace(message=first.message.replace(_subject(first), f"orts {first.port}-{last} are ", 1))
-
-
-def _subject(diagnosis: Diagnosis) -> str:
-    return f"ort {diagnosis.port} is "
+    ports = port_named(first.protocol, first.port, last)
+    return first._replace(sentence=first.sentence._replace(subject=ports, verb="are"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import notes
-from portcheck.diagnosis.sentence import message
-from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process
+from portcheck.diagnosis.sentence import sentence
+from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process, Sentence
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.rules.reachability import answering
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from portcheck.target import Endpoint
 
 SHOWN_AT_MOST = 1000
+UNSAID = Sentence("", "", "")  # before everything is known that a sentence is about
 WORST_FIRST: tuple[Verdict, ...] = ("in-use", "denied", "unavailable", "unknown", "free")
 VERDICTS: dict[Outcome, Verdict] = {
     "in-use": "in-use",
@@ -49,7 +50,7 @@ def diagnose(
         host=endpoint.host,
         verdict=verdict,
         cause=_cause(verdict, asked, on_port, endpoint, scene),
-        message="",
+        sentence=UNSAID,
         complete=True,
         binds=_renumbered(rows, shown),
         sockets=sockets,
@@ -60,7 +61,7 @@ def diagnose(
     )
     unseen = blind_spots(finding, asked, on_port, scene)
     finding = finding._replace(blind_spots=unseen, complete=not unseen)
-    return finding._replace(message=message(finding, relevant(endpoint, finding.binds), scene, server))
+    return finding._replace(sentence=sentence(finding, relevant(endpoint, finding.binds), scene, server))
 
 
 def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:
@@ -79,10 +80,10 @@ def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
 def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Verdict:
     if not rows:  # of an interface, which has no address, or whose addresses cannot be seen
         return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
-    found = {VERDICTS[row.outcome] for row in rows}
+    verdicts = {VERDICTS[row.outcome] for row in rows}
     if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
-        found.add("in-use")
-    return next((verdict for verdict in WORST_FIRST if verdict in found), "unknown")
+        verdicts.add("in-use")
+    return next((verdict for verdict in WORST_FIRST if verdict in verdicts), "unknown")
 
 
 def _bound_by_someone(row: Row, on_port: Sequence[Socket]) -> bool:
@@ -122,7 +123,7 @@ def _cause(
 def _forbidden_by(endpoint: Endpoint, policy: PortPolicy) -> Cause | None:
     """None where Windows refuses it, and its excluded port ranges cannot be read."""
     protocol, port = endpoint.protocol, endpoint.port
-    if any(port in found.ports for found in policy.excluded if found.protocol == protocol):
+    if any(port in exclusion.ports for exclusion in policy.excluded if exclusion.protocol == protocol):
         return "reserved"
     if policy.exclusions.get(protocol) is False:
         return None
@@ -192,10 +193,10 @@ def _owners(sockets: Sequence[Socket], scene: Scene) -> tuple[Owner, ...]:
         if socket.pids is None and socket.inode != 0:
             unseen = scene.hidden.get(socket.inode or 0) or Process(0, uid=socket.uid, user=socket.user)
             hidden.setdefault(unseen, []).append(index)
-    seen = [
+    visible = [
         Owner(pid, scene.processes.get(pid) or Process(pid), tuple(indexes)) for pid, indexes in sorted(held.items())
     ]
-    return (*seen, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
+    return (*visible, *(Owner(None, process, tuple(indexes)) for process, indexes in hidden.items()))
 
 
 def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tuple[Answer, ...]:
@@ -217,7 +218,7 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
 
 
 def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Answer:
-    found = answering(
+    answered_by = answering(
         local.address,
         local.family,
         local.interface or None,
@@ -226,7 +227,7 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         sockets,
         scene.platform,
     )
-    holders = [sockets[index].pids for index in found]
+    holders = [sockets[index].pids for index in answered_by]
     if any(pids is None for pids in holders):
-        return Answer(str(local), found, None)
-    return Answer(str(local), found, tuple(sorted({pid for pids in holders for pid in pids or ()})))
+        return Answer(str(local), answered_by, None)
+    return Answer(str(local), answered_by, tuple(sorted({pid for pids in holders for pid in pids or ()})))

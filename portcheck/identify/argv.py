@@ -29,7 +29,7 @@ def parse(arguments: Sequence[str], short: str = "", long: frozenset[str] = froz
     `short` names the letters that take a value (`-Lx`, `-L x`, `-NfL x`), `long` the words that take one as
     an argument of its own (every word takes `--word=value`), `end` those letters that end the options.
     """
-    found: list[tuple[str, str | None]] = []
+    pairs: list[tuple[str, str | None]] = []
     at = 0
     while at < len(arguments) and arguments[at].startswith("-") and arguments[at] != "-":
         word, at = arguments[at], at + 1
@@ -39,10 +39,10 @@ def parse(arguments: Sequence[str], short: str = "", long: frozenset[str] = froz
         if wants:
             options[-1] = (options[-1][0], arguments[at] if at < len(arguments) else "")
             at += 1
-        found += options
+        pairs += options
         if end and options[-1][0][1:] in end:
             break
-    return Arguments(tuple(found), tuple(arguments[at:]))
+    return Arguments(tuple(pairs), tuple(arguments[at:]))
 
 
 def _options(word: str, short: str, long: frozenset[str]) -> tuple[list[tuple[str, str | None]], bool]:

@@ -46,10 +46,10 @@ def read_inspected(engine: Engine, text: str) -> tuple[Inspected, ...]:
     import json
 
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         return ()
-    entries = found if isinstance(found, list) else []
+    entries = document if isinstance(document, list) else []
     return tuple(_inspected(engine, entry) for entry in entries if isinstance(entry, dict))
 
 
@@ -93,12 +93,12 @@ def _text(of: dict[str, Any], name: str) -> str | None:
 
 def publishers(containers: Iterable[Inspected], sockets: Sequence[Socket]) -> list[Inspected]:
     """The containers that publish any of these sockets' ports."""
-    return [found for found in containers if any(found.publishes(socket) for socket in sockets)]
+    return [container for container in containers if any(container.publishes(socket) for socket in sockets)]
 
 
 def by_id(containers: Iterable[Inspected], identifier: str) -> Inspected | None:
     """Engines know a container by its full id; cgroups may hold a shortened one."""
-    return next((found for found in containers if (found.container.id or "").startswith(identifier)), None)
+    return next((container for container in containers if (container.container.id or "").startswith(identifier)), None)
 
 
 class Proxy(NamedTuple):
@@ -145,9 +145,9 @@ def proxy(process: Process) -> Proxy | None:
 
 def _conmon(process: Process) -> Proxy:
     """podman lets a container's monitor hold its ports; the arguments name the container (conmon(8))."""
-    found = parse((process.command or ())[1:], "bceklLnopPrTu", _CONMON_WORDS)
-    identifier = next(iter(found.values("-c", "--cid")), None)
-    name = next(iter(found.values("-n", "--name")), None)
+    arguments = parse((process.command or ())[1:], "bceklLnopPrTu", _CONMON_WORDS)
+    identifier = next(iter(arguments.values("-c", "--cid")), None)
+    name = next(iter(arguments.values("-n", "--name")), None)
     return Proxy(Container("podman", identifier, name), certain=True)
 
 

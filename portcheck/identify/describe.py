@@ -10,7 +10,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcheck.model import Condition, Container, Process, Role, Socket
+    from portcheck.model import Condition, Container, Process, Protocol, Role, Socket
 
 
 SHORT_ID = 12  # what engines themselves show of an id
@@ -23,6 +23,12 @@ CONDITIONS: dict[Condition, str] = {
 }
 INLINE = ("-c", "-e", "-p", "-")  # a program given on the command line or by stdin says nothing by its option
 ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
+
+
+def port_named(protocol: Protocol, first: int, last: int | None = None) -> str:
+    """`port 80`, `UDP port 53`, `ports 8000-8010`"""
+    kind = "UDP port" if protocol == "udp" else "port"
+    return f"{kind} {first}" if last is None else f"{kind}s {first}-{last}"
 
 
 def who(process: Process, now: float) -> str:
@@ -62,15 +68,15 @@ def container(container: Container) -> str:
     """`docker container web (shop/web, nginx:1.27)`"""
     name = container.name or (container.id or "")[:SHORT_ID]
     compose = "/".join(filter(None, (container.compose_project, container.compose_service)))
-    told = ", ".join(filter(None, (compose, container.image, container.pod and f"pod {container.pod}")))
+    remark = ", ".join(filter(None, (compose, container.image, container.pod and f"pod {container.pod}")))
     engine = "" if container.engine == "unknown" else f"{container.engine} "
-    return " ".join(filter(None, (f"{engine}container", name, told and f"({told})")))
+    return " ".join(filter(None, (f"{engine}container", name, remark and f"({remark})")))
 
 
 def _program(process: Process) -> str:
     """`main process apache2`, `python3 -m http.server`, `ssh to db:5432 through bastion`"""
-    told = f"{_name(process)} to {process.forwards}" if process.forwards else _name(process)
-    return ROLES.get(process.role, "") + told
+    name = f"{_name(process)} to {process.forwards}" if process.forwards else _name(process)
+    return ROLES.get(process.role, "") + name
 
 
 def _name(process: Process) -> str:
@@ -147,7 +153,7 @@ def _place_of_socket(socket: Socket) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`; a long list is cut."""
-    found = list(names)
-    if len(found) > NAMED_AT_MOST:
-        found = [*found[:NAMED_AT_MOST], f"{len(found) - NAMED_AT_MOST} more"]
-    return " and ".join([", ".join(found[:-1]), found[-1]] if len(found) > 1 else found)
+    shown = list(names)
+    if len(shown) > NAMED_AT_MOST:
+        shown = [*shown[:NAMED_AT_MOST], f"{len(shown) - NAMED_AT_MOST} more"]
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -31,12 +31,12 @@ def serves(finding: Diagnosis, index: int) -> bool:
 
 def groups(finding: Diagnosis) -> tuple[Group, ...]:
     """The holders of the port, in the order of its sockets; nobody who is merely connected."""
-    found: list[Group] = []
+    joined: list[Group] = []
     for index in range(len(finding.sockets)):
         members = [owner for owner in finding.owners if index in owner.sockets] if serves(finding, index) else []
         if members:
-            found = _joined(found, Group(tuple(members), frozenset((index,))))
-    return tuple(found)
+            joined = _joined(joined, Group(tuple(members), frozenset((index,))))
+    return tuple(joined)
 
 
 def _joined(groups: Sequence[Group], new: Group) -> list[Group]:

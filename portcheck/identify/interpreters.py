@@ -36,26 +36,26 @@ def arguments(process: Process) -> Arguments | None:
     if kind is None or len(command) < 2:
         return None
     grammar = GRAMMARS[kind]
-    found = parse(command[1:], grammar.short, grammar.long, grammar.end)
-    if found.rest and found.rest[0] in grammar.subcommands:
-        after = parse(found.rest[1:], grammar.short, grammar.long, grammar.end)
-        return Arguments(found.options + after.options, after.rest)
-    return found
+    before = parse(command[1:], grammar.short, grammar.long, grammar.end)
+    if before.rest and before.rest[0] in grammar.subcommands:
+        after = parse(before.rest[1:], grammar.short, grammar.long, grammar.end)
+        return Arguments(before.options + after.options, after.rest)
+    return before
 
 
 def script(process: Process) -> str | None:
     """`-m http.server`, `server.js`, `shop.jar`, `vite dev`, `-c` for inline text; None: no interpreter."""
-    found = arguments(process)
-    if found is None:
+    given = arguments(process)
+    if given is None:
         return None
     grammar = GRAMMARS[interpreter(process) or "sh"]
     for option in grammar.inline:
-        if found.has(option):
+        if given.has(option):
             return option
     for option in grammar.named:
-        for value in found.values(option):
-            return _named(option, value, found.rest)
-    return _told(found.rest[0], found.rest[1:]) if found.rest else None
+        for value in given.values(option):
+            return _named(option, value, given.rest)
+    return _told(given.rest[0], given.rest[1:]) if given.rest else None
 
 
 def _named(option: str, value: str, rest: Sequence[str]) -> str:

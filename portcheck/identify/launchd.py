@@ -57,25 +57,27 @@ def read_sockets(plist: Mapping[str, Any]) -> tuple[str | None, list[tuple[Proto
     ]
 
 
-def recognised(process: Process, processes: Mapping[int, Process], sockets: Sequence[Socket], known: Known) -> Process:
+def recognised(
+    process: Process, processes: Mapping[int, Process], sockets: Sequence[Socket], launchctl: Known
+) -> Process:
     """The process with its job; `processes` are all that hold sockets of the question, `sockets` those of this one."""
     if process.name == AIRPLAY_PROGRAM and _ports(sockets) & AIRPLAY_PORTS:
         return process._replace(service=AIRPLAY, service_manager=MACOS)
     if process.pid == LAUNCHD_PID:
-        return _activating(process, sockets, known)
-    job = known.jobs.get(process.pid)
+        return _activating(process, sockets, launchctl)
+    job = launchctl.jobs.get(process.pid)
     if job is None and process.parent_pid in processes:  # a worker: its parent holds the port too
-        job = known.jobs.get(process.parent_pid or 0)
+        job = launchctl.jobs.get(process.parent_pid or 0)
     if job is None:
         return process
     return process._replace(service=job.label, service_manager=LAUNCHD, supervised=job.target)
 
 
-def _activating(launchd: Process, sockets: Sequence[Socket], known: Known) -> Process:
+def _activating(launchd: Process, sockets: Sequence[Socket], launchctl: Known) -> Process:
     jobs = dict.fromkeys(
-        known.listening[socket.protocol, socket.local_port]
+        launchctl.listening[socket.protocol, socket.local_port]
         for socket in sockets
-        if (socket.protocol, socket.local_port) in known.listening
+        if (socket.protocol, socket.local_port) in launchctl.listening
     )
     if len(jobs) != 1:
         return launchd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.cgroup import SYSTEM, USER, placement
-from portcheck.identify.containers import by_id, proxy, publishers
+from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -35,18 +35,11 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
     Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's
     makes its directories when a user calls it for the first time.
     """
-    container = process.container or _may_publish(process)
-    if container is None:
-        return None
+    engine = process.container.engine if process.container else process.publisher
     owner = _owner(process)
-    if container.engine == "podman":
+    if engine == "podman":
         return "podman" if owner == uid else None
-    return "docker" if container.engine in ("docker", "unknown") and owner in (0, uid, None) else None
-
-
-def _may_publish(process: Process) -> Container | None:
-    found = proxy(process)
-    return found.container if found else None
+    return "docker" if engine in ("docker", "unknown") and owner in (0, uid, None) else None
 
 
 def _owner(process: Process) -> int | None:
@@ -61,18 +54,18 @@ def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
     process = subject.process
     container = process.container
     if container is not None and container.id:
-        known = by_id(inspected, container.id)
-        return process._replace(container=_merged(container, known.container)) if known else process
-    found = publishers(inspected, subject.sockets)
-    if len(found) != 1:
+        own = by_id(inspected, container.id)
+        return process._replace(container=_merged(container, own.container)) if own else process
+    publishing = publishers(inspected, subject.sockets)
+    if len(publishing) != 1:
         return process
-    process = process._replace(role="proxy", container=found[0].container)
+    process = process._replace(role="proxy", container=publishing[0].container)
     return process._replace(service=None, service_manager=None) if is_host(process.service or "") else process
 
 
-def _merged(seen: Container, known: Container) -> Container:
+def _merged(by_cgroup: Container, by_engine: Container) -> Container:
     """The pod that the cgroup tells is kubernetes'; the engine does not know it."""
-    return known._replace(pod=seen.pod or known.pod)
+    return by_engine._replace(pod=by_cgroup.pod or by_engine.pod)
 
 
 def manager_of(subject: Subject) -> Manager | None:
@@ -90,12 +83,12 @@ def manager_of(subject: Subject) -> Manager | None:
 def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
     """With the one .socket unit that listens for him; a manager is there for the service that it starts."""
     process = subject.process
-    found = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
-    known = [unit for unit in found if unit is not None]
-    if len(known) != 1:
+    candidates = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
+    matching = [unit for unit in candidates if unit is not None]
+    if len(matching) != 1:
         return process
     return process._replace(
-        activation=known[0].name,
-        service=process.service or known[0].triggers,
+        activation=matching[0].name,
+        service=process.service or matching[0].triggers,
         service_manager=SYSTEM if manager.user_id is None else USER,
     )

@@ -23,8 +23,8 @@ def names(process: Process) -> frozenset[str]:
     command = process.command or ("",)
     executable = (process.executable or "").removesuffix(DELETED)
     first = command[0].partition(": ")[0]  # `nginx: master process /usr/sbin/nginx` is a title, no path
-    found = {base(first).removeprefix("-"), base(executable), base(process.name or "")}
-    return frozenset(found - {""})
+    every = {base(first).removeprefix("-"), base(executable), base(process.name or "")}
+    return frozenset(every - {""})
 
 
 def title(process: Process) -> str:

@@ -25,22 +25,22 @@ class Project(NamedTuple):
 @lru_cache(maxsize=64)  # the workers of a server are all in the same
 def project(files: tuple[ProjectFile, ...]) -> Project | None:
     """Decides by the project files of one directory, in the order of NAMED; None where there are none."""
-    found = {file.name: file for file in files}
+    by_name = {file.name: file for file in files}
     for name, read in NAMED.items():
-        file = found.get(name)
-        told = _name(read, file.text) if file and file.text else None
-        if file and told:
-            return Project(told, file.directory)
-    return next((Project(base(file.directory), file.directory) for file in found.values()), None)
+        file = by_name.get(name)
+        own_name = _name(read, file.text) if file and file.text else None
+        if file and own_name:
+            return Project(own_name, file.directory)
+    return next((Project(base(file.directory), file.directory) for file in by_name.values()), None)
 
 
 def _name(read: Reader, text: bytes) -> str | None:
     """None where the file is broken, or does not tell, or is TOML that this Python cannot read."""
     try:
-        value = read(text.decode("utf-8-sig"))
+        name = read(text.decode("utf-8-sig"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ModuleNotFoundError):
         return None
-    return value if isinstance(value, str) and value.strip() else None
+    return name if isinstance(name, str) and name.strip() else None
 
 
 def _json(text: str) -> object:

@@ -48,28 +48,28 @@ def by_title(process: Process) -> Role | None:
 
 def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]]) -> dict[int, Process]:
     """Whom each process has a socket from: its nearest ancestor that holds it too, but no service manager."""
-    found: dict[int, Process] = {}
+    led: dict[int, Process] = {}
     for socket in sockets:
         holders = socket.pids or ()
         if len(holders) < 2:
             continue  # who holds it alone has it from nobody
         for pid in holders:
             first = next((ancestor for ancestor in ancestors.get(pid, ()) if ancestor.pid in holders), None)
-            if first is not None and pid not in found and not is_manager(first):
-                found[pid] = first
-    return found
+            if first is not None and pid not in led and not is_manager(first):
+                led[pid] = first
+    return led
 
 
 def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> dict[int, Process]:
     """Which processes hold a socket together with the service manager that made it for them."""
-    found: dict[int, Process] = {}
+    activated: dict[int, Process] = {}
     for socket in sockets:
         holders = socket.pids or ()
         if managers.keys().isdisjoint(holders):
             continue
         manager = next(managers[pid] for pid in holders if pid in managers)
-        found.update((pid, manager) for pid in holders if pid != manager.pid)
-    return found
+        activated.update((pid, manager) for pid in holders if pid != manager.pid)
+    return activated
 
 
 # Programs that run from memory have no file that could be there: /memfd:runc (deleted)

@@ -85,8 +85,8 @@ def supervisor(process: Process) -> Supervisor | None:
         return "pm2"
     run = script(process)
     first = base((run or "").partition(" ")[0])
-    known = next((name for name in (*sorted(names(process)), first) if name in SUPERVISORS), None)
-    return SUPERVISORS[known] if known else _watching(process)
+    called = next((name for name in (*sorted(names(process)), first) if name in SUPERVISORS), None)
+    return SUPERVISORS[called] if called else _watching(process)
 
 
 def _is_pm2(process: Process) -> bool:
@@ -96,8 +96,8 @@ def _is_pm2(process: Process) -> bool:
 
 def _watching(process: Process) -> Supervisor | None:
     """An interpreter that restarts what it runs."""
-    found = arguments(process)
-    watches = found is not None and interpreter(process) == "node" and found.has("--watch", "--watch-path")
+    given = arguments(process)
+    watches = given is not None and interpreter(process) == "node" and given.has("--watch", "--watch-path")
     return "node --watch" if watches else None
 
 
@@ -106,10 +106,10 @@ def _loops(shell: Process, child: Process) -> bool:
 
     One that comes before or after it starts nothing again, as in what CI runs: `for i in 1 2; do ...; done; ./serve`.
     """
-    found = arguments(shell)
-    if found is None or interpreter(shell) != "sh" or not found.has("-c") or not found.rest:
+    given = arguments(shell)
+    if given is None or interpreter(shell) != "sh" or not given.has("-c") or not given.rest:
         return False
-    words = [base(word.strip("()'\"")) for word in found.rest[0].replace(";", " ").split()]
+    words = [base(word.strip("()'\"")) for word in given.rest[0].replace(";", " ").split()]
     if not LOOPS & set(words) or "do" not in words or "done" not in words:
         return False
     start, end = words.index("do"), len(words) - words[::-1].index("done")

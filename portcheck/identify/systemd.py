@@ -79,15 +79,15 @@ class SocketUnit(NamedTuple):
 
 def read_units(text: str) -> tuple[SocketUnit, ...]:
     """The active ones of what `systemctl show '*.socket' --property=...` printed."""
-    found = []
+    units = []
     for block in text.split("\n\n"):
         pairs = [line.partition("=")[::2] for line in block.splitlines()]
         values = dict(pairs)
         if values.get("ActiveState") == "active" and values.get("Id"):
             listening = tuple(one for key, value in pairs if key == "Listen" and (one := _listening(value)))
             triggers = values.get("Triggers", "").split()
-            found.append(SocketUnit(values["Id"], triggers[0] if triggers else None, listening))
-    return tuple(found)
+            units.append(SocketUnit(values["Id"], triggers[0] if triggers else None, listening))
+    return tuple(units)
 
 
 def _listening(value: str) -> Listening | None:

@@ -57,10 +57,10 @@ def _kubectl(command: Sequence[str], ports: Collection[int]) -> str | None:
     operands: list[str] = []
     rest = tuple(command[1:])
     while rest:
-        found = parse(rest, "nsv", KUBECTL_VALUES)
-        options += found.options
-        operands += found.rest[:1]
-        rest = found.rest[1:]
+        arguments = parse(rest, "nsv", KUBECTL_VALUES)
+        options += arguments.options
+        operands += arguments.rest[:1]
+        rest = arguments.rest[1:]
     if operands[:1] == ["proxy"]:
         return "the Kubernetes API"
     if operands[:1] != ["port-forward"] or len(operands) < 2:

@@ -8,7 +8,7 @@ from portcheck.identify.interpreters import script
 from portcheck.identify.project import project
 from portcheck.identify.roles import condition, role
 from portcheck.identify.sessions import session
-from portcheck.identify.supervisors import supervision
+from portcheck.identify.supervisors import supervision, supervisor
 from portcheck.identify.systemd import from_environment, is_host, is_manager, own_service
 from portcheck.identify.tunnels import forward
 from portcheck.model import Container, Process
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from portcheck.identify.cgroup import Placement
+    from portcheck.identify.containers import Proxy
     from portcheck.identify.facts import Facts
     from portcheck.model import Engine, Socket
 
@@ -29,12 +30,13 @@ def who_is(facts: Facts) -> Process:
     """The process with everything filled in that follows from the facts alone."""
     process = facts.process
     place = placement(process.cgroup, facts.own_container)
-    container = _container(process, place)
+    published_by = proxy(process)
+    container = _container(place, published_by)
     published = container != place.container
     service = _service(facts, place, container)
     tunnel = forward(facts)
     kept = supervision(facts)
-    found = project(facts.project)
+    started_in = project(facts.project)
     return process._replace(
         role="proxy" if published else tunnel.role if tunnel else role(facts),
         service=service,
@@ -48,12 +50,14 @@ def who_is(facts: Facts) -> Process:
         started_by=kept.started_by,
         session=None if service or place.container else session(facts),
         terminal=facts.terminal,
-        project=found.name if found and not published else None,
-        project_dir=found.directory if found and not published else None,
+        project=started_in.name if started_in and not published else None,
+        project_dir=started_in.directory if started_in and not published else None,
         script=script(process),
         task=task(facts.environment),
         forwards=tunnel.target if tunnel else None,
         condition=condition(facts, managed=published or service is not None),
+        publisher=published_by.container.engine if published_by else None,
+        supervises=supervisor(process),
     )
 
 
@@ -91,12 +95,11 @@ def _merely_hosts(place: Placement, socket: Socket) -> bool:
     return is_host(place.service or "") and socket.uid != 0
 
 
-def _container(process: Process, place: Placement) -> Container | None:
+def _container(place: Placement, published_by: Proxy | None) -> Container | None:
     """The one that it runs in, if that can be named; else the one that it publishes, if it is an engine's proxy."""
     if is_named(place.container):
         return place.container
-    found = proxy(process)
-    return found.container if found and found.certain else place.container
+    return published_by.container if published_by and published_by.certain else place.container
 
 
 def is_named(container: Container | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.systemd import is_host
+from portcheck.model import PortProxyRule
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class Known(NamedTuple):
     programs: Mapping[int, str] = {}  # PID → name, of those who serve a queue
 
 
-def recognised(process: Process, parent: Process | None, sockets: Sequence[Socket], known: Known) -> Process:
+def recognised(process: Process, parent: Process | None, sockets: Sequence[Socket], tools: Known) -> Process:
     """The process with its service, or with whom it listens for; `sockets` are those that it holds."""
     if process.pid == KERNEL:
-        return _behind_http_sys(process._replace(role="kernel"), sockets, known)
-    services = known.services.get(process.pid) or _of_parent(parent, known.services)
-    rule = _rule(sockets, known.rules) if IP_HELPER in services else None
+        return _behind_http_sys(process._replace(role="kernel"), sockets, tools)
+    services = tools.services.get(process.pid) or _of_parent(parent, tools.services)
+    rule = _rule(sockets, tools.rules) if IP_HELPER in services else None
     if rule:
         return process._replace(
             role="forwarder",
@@ -60,6 +61,7 @@ def recognised(process: Process, parent: Process | None, sockets: Sequence[Socke
             service_manager=WINDOWS,
             forwards=rule.target,
             supervised=f"{rule.direction} listenaddress={rule.address}",
+            port_proxy=PortProxyRule(rule.direction, rule.address),
         )
     return _in_service(process, services)
 
@@ -82,32 +84,32 @@ def _rule(sockets: Iterable[Socket], rules: Iterable[PortProxy]) -> PortProxy | 
     return next((rule for rule in rules if rule.port in ports), None)
 
 
-def _behind_http_sys(system: Process, sockets: Iterable[Socket], known: Known) -> Process:
+def _behind_http_sys(system: Process, sockets: Iterable[Socket], tools: Known) -> Process:
     """Those who have registered URLs on these ports; the kernel's other listeners (file sharing) stay its own."""
     ports = {socket.local_port for socket in sockets if socket.state == "LISTEN"}
-    queues = [queue for queue in known.queues if queue.ports & ports]
+    queues = [queue for queue in tools.queues if queue.ports & ports]
     if not queues:
         return system
-    services = dict.fromkeys(name for queue in queues for name in _services(queue, known))
-    programs = dict.fromkeys(told for queue in queues for told in _programs(queue, known))
+    services = dict.fromkeys(name for queue in queues for name in _services(queue, tools))
+    programs = dict.fromkeys(program for queue in queues for program in _programs(queue, tools))
     if services and not programs:
         return _in_service(system, tuple(services))
     return system._replace(forwards=", ".join((*services, *programs)))
 
 
-def _services(queue: RequestQueue, known: Known) -> Iterable[str]:
+def _services(queue: RequestQueue, tools: Known) -> Iterable[str]:
     """The services that serve a queue; IIS also where no worker runs, by the process that made the queue."""
-    controlled = any(IIS_SERVICES & set(known.services.get(number, ())) for number in queue.numbers)
-    workers = any(known.programs.get(pid, "").lower() == IIS_WORKER for pid in queue.pids)
+    controlled = any(IIS_SERVICES & set(tools.services.get(number, ())) for number in queue.numbers)
+    workers = any(tools.programs.get(pid, "").lower() == IIS_WORKER for pid in queue.pids)
     if workers or (controlled and not queue.pids):
         return (IIS,)
-    return [name for pid in queue.pids for name in known.services.get(pid, ())]
+    return [name for pid in queue.pids for name in tools.services.get(pid, ())]
 
 
-def _programs(queue: RequestQueue, known: Known) -> Iterable[str]:
+def _programs(queue: RequestQueue, tools: Known) -> Iterable[str]:
     """Who serves it without being a service, and the queue's own name where nobody does just now."""
-    if _services(queue, known):
+    if _services(queue, tools):
         return ()
     if not queue.pids:
         return (f"the request queue {queue.name}" if queue.name else "a request queue without a process",)
-    return [f"{known.programs.get(pid, 'a process')} (PID {pid})" for pid in queue.pids]
+    return [f"{tools.programs.get(pid, 'a process')} (PID {pid})" for pid in queue.pids]

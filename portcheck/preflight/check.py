@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from portcheck.diagnosis.pipeline import checks
+from portcheck.diagnosis.sentence import untold
 from portcheck.errors import UsageError
+from portcheck.identify.describe import port_named
 from portcheck.model import BlindSpot, Diagnosis
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
@@ -77,8 +79,8 @@ class Looker:
 
     def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
         endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
-        known = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
-        answers = checks(known, Question(server, self._probe))
+        resolved = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
+        answers = checks(resolved, Question(server, self._probe))
         for endpoint in endpoints:
             yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
 
@@ -112,8 +114,8 @@ def _server(declaration: Declaration) -> Server:
 def _nowhere(declaration: Declaration, port: int, why: str) -> Diagnosis:
     """A server could not start there now; whether it can where it will run is not known here."""
     spot = BlindSpot("host-not-resolved", why)
-    message = f"Whether port {port} is free cannot be told: {why}."
+    answer = untold(f"{port_named(declaration.protocol, port)} is free", why)
     return Diagnosis(
-        declaration.target(port), declaration.protocol, port, declaration.host, "unknown", None, message,
+        declaration.target(port), declaration.protocol, port, declaration.host, "unknown", None, answer,
         complete=False, blind_spots=(spot,),
     )  # fmt: skip

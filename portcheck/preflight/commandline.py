@@ -50,13 +50,13 @@ def listens(command: str, variables: Mapping[str, str]) -> Listening:
         words = list(lexer)
     except ValueError as error:
         return Listening((), (f"its command cannot be read: {error}",))
-    found = [_simple(each, variables) for each in _split(words)]
-    return _all(found)
+    commands = [_simple(each, variables) for each in _split(words)]
+    return _all(commands)
 
 
-def _all(found: list[Listening]) -> Listening:
-    ports = dict.fromkeys(port for each in found for port in each.ports)
-    return Listening(tuple(ports), tuple(problem for each in found for problem in each.problems))
+def _all(parts: list[Listening]) -> Listening:
+    ports = dict.fromkeys(port for each in parts for port in each.ports)
+    return Listening(tuple(ports), tuple(problem for each in parts for problem in each.problems))
 
 
 def _split(words: list[str]) -> Iterator[list[str]]:
@@ -75,8 +75,8 @@ def _simple(words: list[str], variables: Mapping[str, str]) -> Listening:
     """One program with the assignments before it."""
     assigned: dict[str, str] = {}
     while words and (words[0] in ("env", "exec") or _ASSIGNMENT.fullmatch(words[0])):
-        if found := _ASSIGNMENT.fullmatch(words[0]):
-            assigned[found[1]] = found[2]
+        if assignment := _ASSIGNMENT.fullmatch(words[0]):
+            assigned[assignment[1]] = assignment[2]
         words = words[1:]
     program = words[0].rpartition("/")[2] if words else ""
     if program in NOT_SERVERS:
@@ -91,10 +91,10 @@ def _simple(words: list[str], variables: Mapping[str, str]) -> Listening:
 
 def _options(words: list[str]) -> Iterator[Option]:
     """`--port 80`, `--port=80` and `-p80`."""
-    known = (*PORT_OPTIONS, *BIND_OPTIONS, *HOST_OPTIONS)
+    all_options = (*PORT_OPTIONS, *BIND_OPTIONS, *HOST_OPTIONS)
     for word, following in zip(words, [*words[1:], ""]):
         name, equals, value = word.partition("=")
-        if name in known:
+        if name in all_options:
             yield Option(name, value if equals else following)
         elif word[:2] == "-p" and word[2:].isdigit():
             yield Option("-p", word[2:])
@@ -102,23 +102,23 @@ def _options(words: list[str]) -> Iterator[Option]:
 
 def _of_options(options: list[Option], variables: Mapping[str, str]) -> Listening:
     host: str | None = None
-    found: list[Listening] = []
+    readings: list[Listening] = []
     for option in options:
         try:
             filled = interpolate(option.value, variables)
         except BadTemplateError:
             filled = Filled("$")
         if "$" in filled.text:  # `$(...)` and the like
-            found.append(Listening((), (f"{option.name} {shown(option.value)} is not known before it runs",)))
+            readings.append(Listening((), (f"{option.name} {shown(option.value)} is not known before it runs",)))
         elif filled.problems:
-            found.append(Listening((), tuple(f"{option.name}: {problem}" for problem in filled.problems)))
+            readings.append(Listening((), tuple(f"{option.name}: {problem}" for problem in filled.problems)))
         elif option.name in HOST_OPTIONS or (option.name in BIND_OPTIONS and parse_address(filled.text)):
             host = filled.text
         elif option.name in PORT_OPTIONS:
-            found.append(_port(option.name, filled.text))
+            readings.append(_port(option.name, filled.text))
         else:
-            found.append(_bind(filled.text))
-    every = _all(found)
+            readings.append(_bind(filled.text))
+    every = _all(readings)
     return every._replace(ports=tuple((each or host, port) for each, port in every.ports))
 
 

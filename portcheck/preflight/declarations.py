@@ -88,7 +88,7 @@ def together(readings: Iterable[Reading]) -> Reading:
     parts = list(readings)
     return Reading(
         tuple(dict.fromkeys(file for part in parts for file in part.files)),
-        tuple(found for part in parts for found in part.declarations),
+        tuple(declaration for part in parts for declaration in part.declarations),
         tuple(dict.fromkeys(remark for part in parts for remark in part.unresolved)),
     )
 

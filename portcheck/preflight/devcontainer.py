@@ -39,15 +39,15 @@ def read_devcontainer(path: Path, known: frozenset[str] = frozenset()) -> Readin
     file = str(path)
     text = read_text(path)
     config = _parse(text, file)
-    found: list[Declaration | Unresolved] = []
-    found += [_forwarded(place, file, config) for place in _places(config, "forwardPorts", text)]
+    entries: list[Declaration | Unresolved] = []
+    entries += [_forwarded(place, file, config) for place in _places(config, "forwardPorts", text)]
     for place in _places(config, "appPort", text):
-        found += _published(place, file, config)
-    found += _opened_by_arguments(_places(config, "runArgs", text), file)
+        entries += _published(place, file, config)
+    entries += _opened_by_arguments(_places(config, "runArgs", text), file)
     composed = _places(config, "dockerComposeFile", text)
-    found += _in_other_files((each for each in composed if _absolute(path, each) not in known), file)
-    ports = tuple(each for each in found if isinstance(each, Declaration))
-    return Reading((file,), ports, tuple(each for each in found if isinstance(each, Unresolved)))
+    entries += _in_other_files((each for each in composed if _absolute(path, each) not in known), file)
+    ports = tuple(each for each in entries if isinstance(each, Declaration))
+    return Reading((file,), ports, tuple(each for each in entries if isinstance(each, Unresolved)))
 
 
 def _parse(text: str, file: str) -> Mapping[str, Any]:
@@ -93,10 +93,10 @@ def _words(text: str) -> list[tuple[str, int]]:
     """The words of JSON that was parsed before, comments left out, with their lines."""
     words: list[tuple[str, int]] = []
     line, counted = 1, 0
-    for found in _WORD.finditer(text):
-        line, counted = line + text.count("\n", counted, found.start()), found.start()
-        if found[0][:2] not in ("//", "/*"):
-            words.append((found[0], line))
+    for word in _WORD.finditer(text):
+        line, counted = line + text.count("\n", counted, word.start()), word.start()
+        if word[0][:2] not in ("//", "/*"):
+            words.append((word[0], line))
     return words
 
 

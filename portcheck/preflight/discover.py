@@ -53,8 +53,8 @@ class Source(NamedTuple):
 def find(directory: Path, environment: Mapping[str, str]) -> list[Source]:
     """Everything in a directory (not below it) that may declare ports, Compose's choice of files first."""
     compose = _compose_files(directory, environment)
-    found = [Source("compose", compose)] if compose else []
-    return found + [Source(kind, (directory / name,)) for kind, name in SINGLE if is_file(directory / name)]
+    sources = [Source("compose", compose)] if compose else []
+    return sources + [Source(kind, (directory / name,)) for kind, name in SINGLE if is_file(directory / name)]
 
 
 def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]:

@@ -92,14 +92,14 @@ def port_number(text: str) -> int | None:
     return number if 1 <= number <= 65535 else None
 
 
-def _filled(binding: Binding, known: Mapping[str, str]) -> Filled:
+def _filled(binding: Binding, variables: Mapping[str, str]) -> Filled:
     """A value with its variables; in single quotes, and where a '$' starts none, it stays as written."""
     value = binding.value or ""
     _, _, written = binding.original.string.partition("=")
     if "$" not in value or written.lstrip().startswith("'"):
         return Filled(value)
     try:
-        return interpolate(value, known)
+        return interpolate(value, variables)
     except BadTemplateError:
         return Filled(value)
 

@@ -43,18 +43,18 @@ def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Fill
     position = 0
     while (dollar := text.find("$", position)) >= 0:
         pieces.append(text[position:dollar])
-        found = _START.match(text, dollar)
-        if not found:
+        start = _START.match(text, dollar)
+        if not start:
             raise BadTemplateError("'${' without the name of a variable ('$$' is a plain '$')")
-        position = found.end()
-        if found["plain"] is not None:
+        position = start.end()
+        if start["plain"] is not None:
             pieces.append("$")
             continue
         rest = ""
-        if found["braced"]:
+        if start["braced"]:
             closing = _closing_brace(text, position)
             rest, position = text[position:closing], closing + 1
-        filled = _value(found["named"] or found["braced"], rest, variables, depth)
+        filled = _value(start["named"] or start["braced"], rest, variables, depth)
         pieces.append(filled.text)
         problems.extend(filled.problems)
     return Filled("".join([*pieces, text[position:]]), tuple(problems))
@@ -63,10 +63,10 @@ def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Fill
 def _closing_brace(text: str, position: int) -> int:
     """Where the brace closes that opened before `position`, over nested `${...}`."""
     depth = 1
-    for found in _BRACE.finditer(text, position):
-        depth += 1 if found[0] == "${" else -1
+    for brace in _BRACE.finditer(text, position):
+        depth += 1 if brace[0] == "${" else -1
         if not depth:
-            return found.start()
+            return brace.start()
     raise BadTemplateError("'${' without its '}'")
 
 

@@ -78,15 +78,15 @@ def asked(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
 
 def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> tuple[Finding, ...]:
     """A finding for each declaration, in order."""
-    seen = [look(each) for each in declarations]
-    firsts = [next(diagnoses) for diagnoses in seen]
+    looks = [look(each) for each in declarations]
+    firsts = [next(diagnoses) for diagnoses in looks]
     claims = Claims()
     for declaration, first in zip(declarations, firsts):
         if not declaration.fallback:  # which of several ports another one takes is still open
             claims.add(declaration, first)
     return tuple(
         _advised(_finding(declaration, first, others, claims, project))
-        for declaration, first, others in zip(declarations, firsts, seen)
+        for declaration, first, others in zip(declarations, firsts, looks)
     )
 
 
@@ -115,14 +115,14 @@ class Claims:
 
 def _places(diagnosis: Diagnosis) -> list[Place]:
     """The addresses that a server would be given, a wildcard standing for all of its family."""
-    found: dict[Place, None] = {}
+    places: dict[Place, None] = {}
     for row in diagnosis.binds:
         bind = row.bind
         wildcard = bind.address in (ANY4, ANY6)
         families: list[Family] = ["ipv6", "ipv4"] if wildcard and bind.v6only is False else [bind.family]
         for family in families:
-            found[diagnosis.protocol, diagnosis.port, family, ANYWHERE if wildcard else bind.address] = None
-    return list(found)
+            places[diagnosis.protocol, diagnosis.port, family, ANYWHERE if wildcard else bind.address] = None
+    return list(places)
 
 
 def _compete(one: Declaration, other: Declaration) -> bool:

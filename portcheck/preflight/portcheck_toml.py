@@ -45,7 +45,7 @@ def read_own(path: Path) -> Reading:
         return Reading((file,))
     lines = lines_of(text, prefix)
     allowance = Allowance()
-    found: list[Declaration] = []
+    declarations: list[Declaration] = []
     at = Written(file, lines.get((), 1), "")
     try:
         ports = _ports(table)
@@ -54,10 +54,10 @@ def read_own(path: Path) -> Reading:
             at = Written(file, lines.get(("ports", name), at.line), name)
             for each in declared(value, defaults, at):
                 allowance.spend(1 + len(each.fallback), file, at.line)
-                found.append(each)
+                declarations.append(each)
     except UsageError as error:
         raise PreflightError(file, at.line, f"{at.name}: {error.cause}" if at.name else error.cause) from None
-    return Reading((file,), tuple(found))
+    return Reading((file,), tuple(declarations))
 
 
 def _parse(text: str, file: str) -> Any:
@@ -141,8 +141,8 @@ def declared(value: Any, defaults: Defaults, at: Written) -> Iterator[Declaratio
         yield from _from_table(value, defaults, at)
     else:
         for endpoint in parse_targets([_text(value)], NAMES, protocol=defaults.protocol):
-            said = defaults._replace(host=endpoint.host or defaults.host, protocol=endpoint.protocol)
-            yield _declaration(endpoint.port, (), said, at)
+            written = defaults._replace(host=endpoint.host or defaults.host, protocol=endpoint.protocol)
+            yield _declaration(endpoint.port, (), written, at)
 
 
 def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> Iterator[Declaration]:
@@ -151,13 +151,13 @@ def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> It
             raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(KEYS)}")
     if "port" not in table:
         raise UsageError("port is missing")
-    said = Defaults.read(table, defaults)
-    ports = parse_ports(_text(table["port"]), NAMES, said.protocol)
-    fallback = tuple(_fallback(table.get("fallback", []), said.protocol))
+    written = Defaults.read(table, defaults)
+    ports = parse_ports(_text(table["port"]), NAMES, written.protocol)
+    fallback = tuple(_fallback(table.get("fallback", []), written.protocol))
     if fallback and len(ports) > 1:
         raise UsageError("fallback stands in for one port, not for several")
     for port in ports:
-        yield _declaration(port, fallback, said, at)
+        yield _declaration(port, fallback, written, at)
 
 
 def _fallback(value: Any, protocol: Protocol) -> Iterator[int]:
@@ -179,7 +179,7 @@ def _text(value: Any) -> str:
     return text
 
 
-def _declaration(port: int, fallback: tuple[int, ...], said: Defaults, at: Written) -> Declaration:
+def _declaration(port: int, fallback: tuple[int, ...], written: Defaults, at: Written) -> Declaration:
     return Declaration(
-        port, said.protocol, said.host, at.file, at.line, "portcheck", at.name, fallback, profile=said.profile
+        port, written.protocol, written.host, at.file, at.line, "portcheck", at.name, fallback, profile=written.profile
     )

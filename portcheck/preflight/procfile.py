@@ -37,32 +37,32 @@ def read_procfile(path: Path, environment: Mapping[str, str]) -> Reading:
     """The ports of every process, `$PORT` and the variables of `.env` filled in.  Raises PreflightError."""
     file, lines = str(path), read_text(path).replace("\r\n", "\n").split("\n")
     variables = {**environment, **assignments(path.parent / ".env", environment)}  # foreman: the file wins
-    found: list[Declaration | Unresolved] = []
+    entries: list[Declaration | Unresolved] = []
     for process in _processes(lines, variables.get("PORT", str(BASE))):
-        found += _declared(process, variables, file)
+        entries += _declared(process, variables, file)
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not _PROCESS.match(line):
-            found.append(Unresolved("syntax", f"{shown(line)} is no 'name: command'", file, number))
-    declared = tuple(each for each in found if isinstance(each, Declaration))
-    return Reading((file,), declared, tuple(each for each in found if isinstance(each, Unresolved)))
+            entries.append(Unresolved("syntax", f"{shown(line)} is no 'name: command'", file, number))
+    declared = tuple(each for each in entries if isinstance(each, Declaration))
+    return Reading((file,), declared, tuple(each for each in entries if isinstance(each, Unresolved)))
 
 
 def _processes(lines: list[str], base: str) -> Iterator[Process]:
     first = port_number(base)
     index = 0
     for line, words in enumerate(lines, 1):
-        if found := _PROCESS.match(words):
+        if match := _PROCESS.match(words):
             rule = f"PORT={base}, and {STEP} more for each process before it, as foreman gives it"
             port = port_number(str(first + STEP * index)) if first else None
-            yield Process(found[1], found[2], line, port, rule)
+            yield Process(match[1], match[2], line, port, rule)
             index += 1
 
 
 def _declared(process: Process, variables: Mapping[str, str], file: str) -> Iterator[Declaration | Unresolved]:
-    known = {name: value for name, value in variables.items() if name != "PORT"}
+    environment = {name: value for name, value in variables.items() if name != "PORT"}
     if process.port:
-        known["PORT"] = str(process.port)
-    ports, problems = listens(process.command, known)
+        environment["PORT"] = str(process.port)
+    ports, problems = listens(process.command, environment)
     for host, port in ports:
         note = process.rule if port == process.port and "PORT" in process.command else None
         yield Declaration(port, "tcp", host, file, process.line, "procfile", process.name, note=note)

@@ -36,11 +36,11 @@ def read(
     variables = environ if environment is None else environment
     chosen = [Path(path) for path in paths]
     sources = named(chosen, variables) if chosen else find(Path(directory), variables)
-    known = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
-    return _without_echoes(together([_read(source, variables, known, docker=docker) for source in sources]))
+    read_anyway = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
+    return _without_echoes(together([_read(source, variables, read_anyway, docker=docker) for source in sources]))
 
 
-def _read(source: Source, environment: Mapping[str, str], known: frozenset[str], *, docker: bool) -> Reading:
+def _read(source: Source, environment: Mapping[str, str], read_anyway: frozenset[str], *, docker: bool) -> Reading:
     file = source.files[0]
     if source.kind == "compose":
         from portcheck.preflight.compose.read import read_compose
@@ -53,7 +53,7 @@ def _read(source: Source, environment: Mapping[str, str], known: frozenset[str],
     if source.kind == "devcontainer":
         from portcheck.preflight.devcontainer import read_devcontainer
 
-        return read_devcontainer(file, known)
+        return read_devcontainer(file, read_anyway)
     if source.kind == "env":
         from portcheck.preflight.dotenv import read_env
 

@@ -1,10 +1,10 @@
-"""Diagnosis → advice: what to do now, from the data in remedies.py.  Pure."""
+"""Diagnosis → advice: what to do now, from the records of kinds.py and catalogue.py.  Pure."""
 
 from __future__ import annotations
 
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND, ONE_OF_SEVERAL, STOP
+from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, ONE_OF_SEVERAL, STOP
 from portcheck.remedies.fill import fill, fill_all, port_fields
 from portcheck.remedies.kinds import kind_of
 from portcheck.traits import TRAITS
@@ -26,10 +26,10 @@ def advise(finding: Diagnosis, scene: Scene) -> Diagnosis:
 
 def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
     if finding.cause in HELD and finding.verdict == "in-use":
-        found = groups(finding)
-        for owner in (owner for group in found for owner in group.roots()):
-            remedies = BY_KIND[kind_of(owner, scene.uid)]
-            if len(found) > 1 and owner.pid:
+        holding = groups(finding)
+        for owner in (owner for group in holding for owner in group.roots()):
+            remedies = kind_of(owner, scene.uid).remedies
+            if len(holding) > 1 and owner.pid:
                 remedies = tuple(map(_for_one, remedies))
             yield from fill_all(remedies, owner, finding, scene.uid)
     elif finding.cause is not None:
@@ -62,7 +62,7 @@ def _what_is_so(finding: Diagnosis, scene: Scene) -> Mapping[str, bool]:
 
 def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
     waits = [socket.expires_in for socket in finding.sockets if socket.expires_in]
-    known = {
+    fields = {
         "unprivileged_from": scene.policy.unprivileged_from,
         "ephemeral_first": scene.policy.ephemeral and scene.policy.ephemeral.first,
         "reserved_ports": ",".join([*map(_range, scene.policy.reserved), str(finding.port)]),
@@ -70,7 +70,7 @@ def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
         "addresses": ", ".join([str(own) for own in scene.addresses if not own.tentative][:NAMED_AT_MOST]) or None,
         "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
     }
-    return port_fields(finding) | {name: value for name, value in known.items() if value is not None}
+    return port_fields(finding) | {name: value for name, value in fields.items() if value is not None}
 
 
 def _range(ports: PortRange) -> str:

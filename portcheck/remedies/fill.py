@@ -107,25 +107,25 @@ def port_fields(finding: Diagnosis) -> dict[str, object]:
 
 
 def _container_fields(process: Process) -> dict[str, object]:
-    found = process.container
-    if found is None:
+    inside = process.container
+    if inside is None:
         return {}
-    policy = found.restart_policy
+    policy = inside.restart_policy
     return {
-        "engine": found.engine,
-        "container": found.name or found.id,
-        "contained": container(found),
+        "engine": inside.engine,
+        "container": inside.name or inside.id,
+        "contained": container(inside),
         "restarts": f" (killed, it would come back: restart policy {policy})" if policy else "",
-        "pod": found.pod,
-        "compose_project": found.compose_project,
-        "compose_service": found.compose_service,
+        "pod": inside.pod,
+        "compose_project": inside.compose_project,
+        "compose_service": inside.compose_service,
     }
 
 
 def _rule_fields(process: Process) -> dict[str, object]:
-    """Of a rule of Windows' port proxy: `v4tov6 listenaddress=*`."""
-    rule, _, address = (process.supervised or "").partition(" ")
-    return {"rule": rule or None, "rule_address": address or None}
+    """A rule of Windows' port proxy, as netsh takes it."""
+    rule = process.port_proxy
+    return {} if rule is None else {"rule": rule.direction, "rule_address": f"listenaddress={rule.address}"}
 
 
 def _known(fields: Mapping[str, object]) -> Fields:

@@ -1,146 +1,405 @@
-"""Who holds a port, as far as it decides what frees it: what manages a process comes before the process.  Pure."""
+"""Who holds a port, as far as it decides what frees it: one record for each kind of holder.  Pure.
+
+What manages a process comes before the process, so the order of the records is the order in which they are asked.
+`{fields}` are filled in by fill.py.
+"""
 
 from __future__ import annotations
 
-from portcheck.identify.cgroup import INSIDE, USER
-from portcheck.identify.containers import proxy
 from portcheck.identify.managers import engine_of
 from portcheck.identify.names import title
-from portcheck.identify.supervisors import supervisor
 from portcheck.identify.who import is_named
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.model import Container
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.remedies.catalogue import STOP, STOP_CONTAINER, Remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from typing import Literal
 
-    from portcheck.model import Container, Owner, Process, ServiceManager, Supervisor
+    from portcheck.model import Engine, Owner, Process, Supervisor
 
-    Kind = Literal[
-        "socket-unit", "user-socket-unit", "service", "user-service", "launchd", "launchd-job", "homebrew",
-        "macos-setting", "windows-service", "windows-services", "windows-port-proxy", "windows-http", "windows-kernel",
-        "iis", "wsl", "ended",
-        "compose", "container", "containerd", "nspawn", "pod", "other-container", "foreign-container",
-        "unnamed-container", "engine", "manager", "user-manager", "supervisord", "pm2", "runit", "s6",
-        "managed", "watched", "supervising",
-        "apache", "nginx", "forwarder", "ide", "stopped", "orphaned", "plain",
-        "hidden", "hidden-from-user", "hidden-by-namespace",
-    ]  # fmt: skip
+    # Of a process, for user `uid` (None on systems without user ids).
+    Test = Callable[[Process, int | None], bool]
 
-# What `stop` leaves to the command of who manages it.
-MANAGED: frozenset[Kind] = frozenset((
-    "socket-unit", "user-socket-unit", "service", "user-service", "launchd-job", "homebrew", "compose",
-    "container", "containerd", "nspawn", "supervisord", "pm2", "runit", "s6",
-))  # fmt: skip
-# What it ends by a signal.
-SIGNALLED: frozenset[Kind] = frozenset((
-    "watched", "apache", "nginx", "forwarder", "stopped", "orphaned", "plain",
-))  # fmt: skip
-# The words of identify.macos and identify.windows, which need not be imported for them.
-BY_OTHER_MANAGERS: dict[ServiceManager | None, Kind] = {
-    "launchd": "launchd-job",
-    "macOS": "macos-setting",
-    "windows": "windows-service",
-    "windows, several in one process": "windows-services",
-}
 IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
 WSL = ("wslhost.exe", "wslrelay.exe")
-# Supervisors that stop a program by their own command, once its name is known.
-MANAGERS: dict[Supervisor, Kind] = {"supervisord": "supervisord", "pm2": "pm2", "runit": "runit", "s6": "s6"}
-# Those that stop programs by their own commands too; every other one starts a single program, and ends with it.
-OTHER_MANAGERS = frozenset(("circus", "daemontools", "dinit", "OpenRC"))
+# Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
+MANAGERS: frozenset[Supervisor | None] = frozenset((
+    "supervisord", "pm2", "runit", "s6", "circus", "daemontools", "dinit", "OpenRC",
+))  # fmt: skip
 # Those that may listen on behalf of the programs that they run.
-OF_SEVERAL = frozenset(("supervisord", "pm2", "circus"))
-# Options by which a server runs with files of its own: the plain command would stop another one.
-SERVERS: dict[str, Kind] = {"apache2": "apache", "httpd": "apache", "nginx": "nginx"}
-APART: dict[Kind, frozenset[str]] = {"apache": frozenset(("-d", "-f")), "nginx": frozenset(("-c", "-p"))}
+OF_SEVERAL: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
+
+
+class Kind(NamedTuple):
+    """A kind of holder: how it is recognised, and what frees its port."""
+
+    name: str
+    test: Test
+    remedies: tuple[Remedy, ...]  # the first one frees the port
+    # Whether `stop` leaves it to the command of who manages it, or ends it by a signal.
+    stopped_by: Literal["manager", "signal", "nothing"] = "nothing"
+    stop: Remedy | None = None  # the command that `stop` takes, where that is not the first remedy's
+    apart: bool = False  # stopping it does not end the process that holds the socket
 
 
 def kind_of(owner: Owner, uid: int | None) -> Kind:
     """What kind of owner this is for user `uid` (None on systems without user ids)."""
-    process = owner.process
-    return _by_surroundings(process, uid) or _by_manager(process) or _unseen(owner, uid) or _by_itself(process)
+    return next(kind for kind in KINDS if kind.test(owner.process, uid))
 
 
-def _by_surroundings(process: Process, uid: int | None) -> Kind | None:
-    """Where it runs, as far as that can only be stopped as a whole."""
-    if process.container is None and proxy(process):
-        return "engine"
-    if process.service_manager in BY_OTHER_MANAGERS:
-        return _by_other_manager(process)
-    if process.container and (process.service is None or process.service_manager == INSIDE):
-        return _kind_of_container(process, process.container, uid)
-    return None
+def _is_contained(process: Process) -> bool:
+    """Whether it is stopped with its container: a service of the host that only publishes it is a service."""
+    return process.container is not None and (
+        process.service is None or process.service_manager == "systemd in a container"
+    )
 
 
-def _by_other_manager(process: Process) -> Kind:
-    """On Windows and macOS."""
-    if process.role == "forwarder":
-        return "windows-port-proxy"
-    if process.service == IIS:
-        return "iis"
-    if (process.service or "").startswith(HOMEBREW):
-        return "homebrew"
-    return BY_OTHER_MANAGERS[process.service_manager]
+def _contained_by(process: Process, *engines: Engine) -> bool:
+    return _is_contained(process) and _container(process).engine in engines
 
 
-def _by_manager(process: Process) -> Kind | None:
-    """What starts it again; a supervisor may be a service itself, with all its programs in one unit."""
-    if supervisor(process) in OF_SEVERAL:
-        return "supervising"
-    if process.supervisor in MANAGERS or process.supervisor in OTHER_MANAGERS:
-        return MANAGERS.get(process.supervisor, "managed") if process.supervised else "managed"
-    by_user = process.service_manager == USER
-    if process.activation:
-        return "user-socket-unit" if by_user else "socket-unit"
-    if process.service:
-        return "user-service" if by_user else "service"
-    return None
+def _container(process: Process) -> Container:
+    return process.container or Container("unknown")
 
 
-def _unseen(owner: Owner, uid: int | None) -> Kind | None:
-    """Of whom too little is known."""
-    process = owner.process
-    if process.role == "service manager" and process.name == "launchd":
-        return "launchd"
-    if process.role == "service manager":
-        return "manager" if process.pid == 1 or process.uid == 0 else "user-manager"
-    if owner.pid is None:
-        return "hidden-by-namespace" if uid == 0 else "hidden-from-user" if uid is None else "hidden"
-    return None
+def _in_pod(process: Process) -> bool:
+    """Kubernetes'; podman stops the containers of its pods one by one."""
+    return _container(process).pod is not None and _container(process).engine != "podman"
 
 
-def _kind_of_container(process: Process, container: Container, uid: int | None) -> Kind:
-    if container.engine == "systemd-nspawn" and container.name:
-        return "nspawn"
-    if container.pod and container.engine != "podman":
-        return "pod"
-    if container.engine not in ("docker", "podman"):
-        return "containerd" if container.engine == "containerd" and container.id else "other-container"
-    if not is_named(container):
-        return "unnamed-container"
-    if engine_of(process, uid) is None and engine_of(process, 0) is None:
-        return "foreign-container"  # neither the asker's engine nor root's knows of it
-    in_project = container.compose_project and container.compose_service
-    return "compose" if in_project and container.engine == "docker" else "container"
+def _is_of_a_foreign_engine(process: Process, uid: int | None) -> bool:
+    """Neither the asker's engine nor root's knows of it."""
+    return _is_contained(process) and engine_of(process, uid) is None and engine_of(process, 0) is None
 
 
-def _by_itself(process: Process) -> Kind:
-    if process.role == "kernel":
-        return "windows-http" if process.forwards else "windows-kernel"
-    if "ended" in process.condition:
-        return "ended"
-    if process.supervisor:
-        return "watched"
-    if process.role in ("forwarder", "ide"):
-        return "ide" if process.role == "ide" else "wsl" if process.name in WSL else "forwarder"
-    return _by_condition(process)
+def _is_of_compose(process: Process) -> bool:
+    return bool(_container(process).compose_project and _container(process).compose_service)
 
 
-def _by_condition(process: Process) -> Kind:
-    if "stopped" in process.condition:
-        return "stopped"
-    server = SERVERS.get(process.name or "") if process.role == "main" else None
-    if server and APART[server].isdisjoint(title(process).split()):
-        return server
-    return "orphaned" if "orphaned" in process.condition else "plain"
+def _is_known_to(process: Process, supervisor: Supervisor) -> bool:
+    """Whether this supervisor can be told to stop it by its name."""
+    return process.supervisor == supervisor and bool(process.supervised)
+
+
+def _serves_its_usual_files(process: Process, programs: Collection[str], options: Collection[str]) -> bool:
+    """A server with files of its own, by one of these options, is not the one that the plain command would stop."""
+    return process.role == "main" and process.name in programs and not set(options) & set(title(process).split())
+
+
+KINDS: tuple[Kind, ...] = (
+    # Where it runs, as far as that can only be stopped as a whole.
+    Kind(
+        "engine",
+        lambda process, _: process.container is None and process.publisher is not None,
+        (Remedy("{name} has it for containers, or for itself: stop what uses the port there, not {name}"),),
+    ),
+    # On Windows and macOS.
+    Kind(
+        "windows-port-proxy",
+        lambda process, _: process.port_proxy is not None,
+        (
+            Remedy(
+                "Windows forwards it to {forwards}: delete the rule (as administrator)",
+                ("netsh", "interface", "portproxy", "delete", "{rule}", "listenport={number}", "{rule_address}"),
+            ),
+        ),
+    ),
+    Kind(
+        "iis",
+        lambda process, _: process.service_manager == "windows" and process.service == IIS,
+        (
+            Remedy("stop the IIS site that has it (as administrator): Get-Website tells which, Stop-Website stops it"),
+            Remedy("or IIS as a whole (as administrator)", ("Stop-Service", "{service}")),
+        ),
+    ),
+    Kind(
+        "homebrew",
+        lambda process, _: process.service_manager == "launchd" and (process.service or "").startswith(HOMEBREW),
+        (Remedy("Homebrew starts it again when it ends: stop it there", ("brew", "services", "stop", "{formula}")),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "launchd-job",
+        lambda process, _: process.service_manager == "launchd",
+        (
+            Remedy(
+                "launchd starts it again when it ends: remove the job",
+                ("launchctl", "bootout", "{supervised}"),
+                "owner",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "macos-setting",
+        lambda process, _: process.service_manager == "macOS",
+        (Remedy("turn {service} off in System Settings, General, AirDrop & Handoff"),),
+    ),
+    Kind(
+        "windows-service",
+        lambda process, _: process.service_manager == "windows",
+        (Remedy("stop the service (as administrator)", ("Stop-Service", "{service}")),),
+    ),
+    Kind(
+        "windows-services",
+        lambda process, _: process.service_manager == "windows, several in one process",
+        (Remedy("one of the services {service} has it: stop that one"),),
+    ),
+    # In a container.
+    Kind(
+        "nspawn",
+        lambda process, _: _contained_by(process, "systemd-nspawn") and bool(_container(process).name),
+        (Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "pod",
+        lambda process, _: _is_contained(process) and _in_pod(process),
+        (Remedy("it runs in the Kubernetes pod {pod}: scale its workload down, or it is started again"),),
+    ),
+    Kind(
+        "containerd",
+        lambda process, _: _contained_by(process, "containerd") and bool(_container(process).id),
+        (Remedy("stop the container {container}", ("nerdctl", "stop", "{container}"), "root"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "other-container",
+        lambda process, _: _is_contained(process) and not _contained_by(process, "docker", "podman"),
+        (Remedy("it runs in {contained}: stop that with what manages it"),),
+    ),
+    Kind(
+        "unnamed-container",
+        lambda process, _: _is_contained(process) and not is_named(process.container),
+        (
+            Remedy(
+                "{engine} publishes it for a container: find out for which, and stop that", ("{engine}", "ps"), "engine"
+            ),
+        ),
+    ),
+    Kind(
+        "foreign-container",
+        _is_of_a_foreign_engine,
+        (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    ),
+    Kind(
+        "compose",
+        lambda process, _: _contained_by(process, "docker") and _is_of_compose(process),
+        (
+            Remedy(
+                "stop service {compose_service} of the compose project {compose_project}{restarts}",
+                ("docker", "compose", "-p", "{compose_project}", "stop", "{compose_service}"),
+                "engine",
+            ),
+            STOP_CONTAINER._replace(text="or only its container {container}"),
+        ),
+        stopped_by="manager",
+        stop=STOP_CONTAINER,  # works without the plugin of compose
+    ),
+    Kind(
+        "container",
+        lambda process, _: _is_contained(process),
+        (STOP_CONTAINER,),
+        stopped_by="manager",
+    ),
+    # What starts it again; a supervisor may be a service itself, with all its programs in one unit.
+    Kind(
+        "supervising",
+        lambda process, _: process.supervises in OF_SEVERAL,
+        (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
+    ),
+    Kind(
+        "supervisord",
+        lambda process, _: _is_known_to(process, "supervisord"),
+        (
+            Remedy(
+                "supervisord starts it again when it ends: stop it there",
+                ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
+                "owner",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "pm2",
+        lambda process, _: _is_known_to(process, "pm2"),
+        (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "self"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "runit",
+        lambda process, _: _is_known_to(process, "runit"),
+        (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "owner"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "s6",
+        lambda process, _: _is_known_to(process, "s6"),
+        (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "owner"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "managed",
+        lambda process, _: process.supervisor in MANAGERS,
+        (Remedy("{supervisor} starts it again when it ends: stop it there"),),
+    ),
+    Kind(
+        "user-socket-unit",
+        lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
+        (
+            Remedy(
+                "{user}'s systemd listens for {service}: stop the socket unit too, or it starts again",
+                ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
+                "owner",
+            ),
+        ),
+        stopped_by="manager",
+        apart=True,
+    ),
+    Kind(
+        "socket-unit",
+        lambda process, _: process.activation is not None,
+        (
+            Remedy(
+                "systemd itself listens for {service}: stop the socket unit too, or it starts again",
+                ("systemctl", "stop", "{activation}", "{activated}"),
+                "root",
+            ),
+            Remedy("and keep it from coming back at boot", ("systemctl", "disable", "--now", "{activation}"), "root"),
+        ),
+        stopped_by="manager",
+        apart=True,
+    ),
+    Kind(
+        "user-service",
+        lambda process, _: process.service is not None and process.service_manager == "systemd --user",
+        (
+            Remedy(
+                "stop the service, not its process: {user}'s systemd may start it again",
+                ("systemctl", "--user", "{machine}", "stop", "{service}"),
+                "owner",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "service",
+        lambda process, _: process.service is not None,
+        (
+            Remedy(
+                "stop the service, not its process: systemd may start it again",
+                ("systemctl", "stop", "{service}"),
+                "root",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    # Of whom too little is known.
+    Kind(
+        "launchd",
+        lambda process, _: process.role == "service manager" and process.name == "launchd",
+        (Remedy("launchd listens for one of its jobs: find out for which", ("launchctl", "print", "system")),),
+    ),
+    Kind(
+        "manager",
+        lambda process, _: process.role == "service manager" and (process.pid == 1 or process.uid == 0),
+        (Remedy("{name} holds it for a service: find out for which", ("systemctl", "list-sockets")),),
+    ),
+    Kind(
+        "user-manager",
+        lambda process, _: process.role == "service manager",
+        (
+            Remedy(
+                "{user}'s systemd holds it for a service: find out for which",
+                ("systemctl", "--user", "{machine}", "list-sockets"),
+                "owner",
+            ),
+        ),
+    ),
+    Kind(
+        "hidden-by-namespace",
+        lambda process, uid: not process.pid and uid == 0,
+        (Remedy("root cannot see its process from inside this container or sandbox: ask on the host"),),
+    ),
+    Kind(
+        "hidden-from-user",
+        lambda process, uid: not process.pid and uid is None,
+        (Remedy("only an administrator can see its process and stop it"),),
+    ),
+    Kind(
+        "hidden",
+        lambda process, _: not process.pid,
+        (Remedy("only root can see its process and stop it", STOP, "root"),),
+    ),
+    # Nothing but the process itself.
+    Kind(
+        "windows-http",
+        lambda process, _: process.role == "kernel" and process.forwards is not None,
+        (Remedy("http.sys listens for {forwards}: stop that"),),
+    ),
+    Kind(
+        "windows-kernel",
+        lambda process, _: process.role == "kernel",
+        (Remedy("Windows itself has it: turn off the feature that uses it, or take another port"),),
+    ),
+    Kind(
+        "ended",
+        lambda process, _: "ended" in process.condition,
+        (Remedy("end the child that inherited its socket, or sign out: nothing else closes it"),),
+    ),
+    Kind(
+        "watched",
+        lambda process, _: process.supervisor is not None,
+        (Remedy("{supervisor} (PID {supervisor_pid}) starts it again when it ends: end both", STOP, "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "ide",
+        lambda process, _: process.role == "ide",
+        (Remedy("{name} has it for a forwarded port or an extension: close it in the editor (its ports view)"),),
+    ),
+    Kind(
+        "wsl",
+        lambda process, _: process.role == "forwarder" and process.name in WSL,
+        (Remedy("stop the program inside WSL that listens, or everything there", ("wsl", "--shutdown")),),
+    ),
+    Kind(
+        "forwarder",
+        lambda process, _: process.role == "forwarder",
+        (Remedy("it is a tunnel to {forwards}: close it where it was opened, or from here", STOP, "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "stopped",
+        lambda process, _: "stopped" in process.condition,
+        (Remedy("it was stopped (Ctrl-Z?): fg in its terminal and then Ctrl-C, or end it from here", STOP, "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "apache",
+        lambda process, _: _serves_its_usual_files(process, ("apache2", "httpd"), ("-d", "-f")),
+        (Remedy("stop Apache as a whole, not one of its processes", ("apachectl", "stop"), "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "nginx",
+        lambda process, _: _serves_its_usual_files(process, ("nginx",), ("-c", "-p")),
+        (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "orphaned",
+        lambda process, _: "orphaned" in process.condition,
+        (Remedy("what started it is gone, and no terminal ends it: end it from here", STOP, "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "plain",
+        lambda *_: True,
+        (Remedy("end it {where}from here", STOP, "owner"),),
+        stopped_by="signal",
+    ),
+)

@@ -48,12 +48,12 @@ def _in_the_way(row: Row, diagnosis: Diagnosis) -> str:
 
 
 def _every_detail(row: Row, diagnosis: Diagnosis) -> BindLine:
-    told = [row.method, row.error]
+    details = [row.method, row.error]
     if row.with_reuseaddr != row.without_reuseaddr:
-        told.append(f"{row.with_reuseaddr} with SO_REUSEADDR")
+        details.append(f"{row.with_reuseaddr} with SO_REUSEADDR")
         others = behind(diagnosis, row.conflicts)
-        told.append(f"{row.without_reuseaddr} without" + (f" by {others}" if others else ""))
-    how = visible(", ".join(filter(None, told)))
+        details.append(f"{row.without_reuseaddr} without" + (f" by {others}" if others else ""))
+    how = visible(", ".join(filter(None, details)))
     return BindLine(address(row.bind), row.outcome, _in_the_way(row, diagnosis), how)
 
 
@@ -73,6 +73,6 @@ def _who(answer: Answer, diagnosis: Diagnosis) -> str:
         hidden = "somebody who cannot be seen" if answer.pids is None else NOBODY
         return behind(diagnosis, answer.sockets) or hidden
     there = set(answer.pids)
-    known = [owner for owner in diagnosis.owners if owner.pid in there]
-    unknown = there.difference(owner.pid for owner in known)
-    return ", ".join(filter(None, (holders(known), *(f"PID {pid}" for pid in sorted(unknown)))))
+    owners = [owner for owner in diagnosis.owners if owner.pid in there]
+    unknown = there.difference(owner.pid for owner in owners)
+    return ", ".join(filter(None, (holders(owners), *(f"PID {pid}" for pid in sorted(unknown)))))

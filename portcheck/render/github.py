@@ -34,15 +34,15 @@ def commands(report: PreflightReport) -> Iterator[str]:
 
 
 def _annotation(finding: Finding) -> Iterator[str]:
-    said = [*sentences(finding), *remarks(finding)]
+    lines = [*sentences(finding), *remarks(finding)]
     for each in finding.advice:
-        said += (line.strip() for line in advice_lines(each))
-    if not said:
+        lines += (line.strip() for line in advice_lines(each))
+    if not lines:
         return
     level: Level = "notice" if finding.fine else "warning" if finding.status == "unknown" else "error"
     declaration = finding.declaration
     title = f"portcheck: {visible(finding.diagnosis.target)} {status(finding)}"
-    yield command(level, declaration.file, declaration.line, title, "\n".join(said))
+    yield command(level, declaration.file, declaration.line, title, "\n".join(lines))
 
 
 def failure(error: PreflightError) -> str:
@@ -53,8 +53,8 @@ def failure(error: PreflightError) -> str:
 def command(level: Level, file: str, line: int | None, title: str, message: str) -> str:
     """`::error file=compose.yaml,line=7,title=...::...`"""
     properties = {"file": visible(file), **({"line": str(line)} if line else {}), "title": title}
-    told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    return f"::{level} {told}::{_data(message)}"
+    attributes = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    return f"::{level} {attributes}::{_data(message)}"
 
 
 def _data(text: str) -> str:

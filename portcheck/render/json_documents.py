@@ -57,13 +57,13 @@ def list_document(
 
 def stop_document(reports: Iterable[Report]) -> dict[str, Any]:
     """What `stop --json` prints: for each port what was planned, and the whole answer before and after."""
-    told = [_stopped(report) for report in reports]
-    complete = all((entry["after"] or entry["before"])["complete"] for entry in told)
-    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": told}
+    results = [_stopped(report) for report in reports]
+    complete = all((entry["after"] or entry["before"])["complete"] for entry in results)
+    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
 
 
 def _stopped(report: Report) -> dict[str, Any]:
-    told: dict[str, Any] = json_value(
+    outcome: dict[str, Any] = json_value(
         {
             "target": report.before.target,
             "protocol": report.before.protocol,
@@ -74,7 +74,7 @@ def _stopped(report: Report) -> dict[str, Any]:
         }
     )
     return {
-        **told,
+        **outcome,
         "plan": [_step(step) for step in report.plan.steps],
         "advice": json_value(report.advice),
         "before": report.before.to_dict(),
@@ -92,7 +92,7 @@ def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
     diagnoses = [standing.diagnosis for standing in waited.standings]
     return {
         "schema_version": SCHEMA_VERSION,
-        "complete": all(found.complete for found in diagnoses if found),
+        "complete": all(diagnosis.complete for diagnosis in diagnoses if diagnosis),
         "condition": condition,
         "outcome": waited.outcome,
         "seconds": round(waited.seconds, 3),
@@ -135,25 +135,25 @@ def _found(finding: Finding) -> dict[str, Any]:
 
 
 def _not_asked(declaration: Declaration) -> dict[str, Any]:
-    told = {
+    fields = {
         "target": declaration.target(declaration.port),
         "protocol": declaration.protocol,
         "port": declaration.port,
         "host": declaration.host,
     }
-    return {**json_value(told), **_declared(declaration)}
+    return {**json_value(fields), **_declared(declaration)}
 
 
 def _declared(declaration: Declaration) -> dict[str, Any]:
     """What a declaration has beyond a result."""
-    told = {
+    fields = {
         "kind": declaration.kind,
         "fallback": declaration.fallback,
         "profile": declaration.profile,
         "compose_profiles": declaration.compose_profiles,
         "compose_project": declaration.compose_project,
     }
-    return {**_place(declaration), **json_value(told)}
+    return {**_place(declaration), **json_value(fields)}
 
 
 def _place(place: Declaration | Unresolved) -> dict[str, Any]:
@@ -161,8 +161,8 @@ def _place(place: Declaration | Unresolved) -> dict[str, Any]:
 
 
 def _standing(standing: Standing) -> dict[str, Any]:
-    endpoint, found = standing.endpoint, standing.diagnosis
-    told: dict[str, Any] = {
+    endpoint, diagnosis = standing.endpoint, standing.diagnosis
+    fields: dict[str, Any] = {
         "target": endpoint.target,
         "protocol": endpoint.protocol,
         "port": endpoint.port,
@@ -171,7 +171,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "message": standing.message,
         "seconds_left": standing.seconds_left,
     }
-    return {**json_value(told), "result": found.to_dict() if found else None}
+    return {**json_value(fields), "result": diagnosis.to_dict() if diagnosis else None}
 
 
 def dumps(document: dict[str, Any]) -> str:

@@ -51,13 +51,13 @@ def failure(error: PreflightError) -> list[str]:
 
 def _case(finding: Finding) -> Case:
     case = Case(*_named(finding.declaration, finding.diagnosis.target))
-    said = [*sentences(finding), *remarks(finding)]
+    lines = [*sentences(finding), *remarks(finding)]
     if finding.fine:
-        return case._replace(details="\n".join(filter(None, (_running(finding), *said))))
+        return case._replace(details="\n".join(filter(None, (_running(finding), *lines))))
     for each in finding.advice:
-        said += advice_lines(each)
+        lines += advice_lines(each)
     result: Result = "error" if finding.status == "unknown" else "failure"
-    return case._replace(result=result, kind=finding.status, message=said[0], details="\n".join(said))
+    return case._replace(result=result, kind=finding.status, message=lines[0], details="\n".join(lines))
 
 
 def _running(finding: Finding) -> str:
@@ -108,7 +108,7 @@ def _add(suite: ET.Element, case: Case) -> None:
     line = {"line": str(case.line)} if case.line else {}
     element = ET.SubElement(suite, "testcase", {"name": case.name, "classname": case.file, "file": case.file, **line})
     if case.result:
-        told = ET.SubElement(element, case.result, {"type": case.kind, "message": case.message})
-        told.text = case.details or None
+        result = ET.SubElement(element, case.result, {"type": case.kind, "message": case.message})
+        result.text = case.details or None
     elif case.details:
         ET.SubElement(element, "system-out").text = case.details

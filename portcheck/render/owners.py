@@ -34,9 +34,9 @@ def name(owner: Owner) -> str:
 
     process = owner.process
     container = process.container
-    known = called(process) or process.service or (container and (container.name or container.id))
-    if known:
-        return shortened(known, NAME_WIDTH)
+    best = called(process) or process.service or (container and (container.name or container.id))
+    if best:
+        return shortened(best, NAME_WIDTH)
     who = user(process)
     return f"a process of {who}" if who else "an unknown process"
 
@@ -51,8 +51,8 @@ def holders(owners: Iterable[Owner]) -> str:
     named: dict[str, list[Owner]] = {}
     for owner in owners:
         named.setdefault(name(owner), []).append(owner)
-    said = [f"{who} (PID {numbers})" if (numbers := pids(group)) else who for who, group in named.items()]
-    return listed(said, SHOWN_NAMES)
+    phrases = [f"{who} (PID {numbers})" if (numbers := pids(group)) else who for who, group in named.items()]
+    return listed(phrases, SHOWN_NAMES)
 
 
 def unowned(sockets: Iterable[Socket]) -> str:

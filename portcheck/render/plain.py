@@ -35,8 +35,8 @@ def check(diagnosis: Diagnosis, *, verbose: bool = False) -> Iterator[str]:
 
 def says_more(diagnosis: Diagnosis) -> bool:
     """Whether it is worth the time to import what words the details."""
-    told = (diagnosis.sockets, diagnosis.notes, diagnosis.blind_spots, diagnosis.advice)
-    return diagnosis.verdict != "free" or any(told)
+    details = (diagnosis.sockets, diagnosis.notes, diagnosis.blind_spots, diagnosis.advice)
+    return diagnosis.verdict != "free" or any(details)
 
 
 def _details(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
@@ -59,10 +59,10 @@ def _details(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
 
 def _owner(line: OwnerLine) -> str:
     pids = f"PID {line.pids}" if line.pids else "PID not visible"
-    told = ", ".join(filter(None, (pids, line.user, line.since and f"since {line.since}")))
+    known_by = ", ".join(filter(None, (pids, line.user, line.since and f"since {line.since}")))
     command = f": {line.command}" if line.command else ""
     identity = f" [{line.identity}]" if line.identity else ""
-    return f"  owner: {line.name} ({told}){command}{identity}"
+    return f"  owner: {line.name} ({known_by}){command}{identity}"
 
 
 def _bind(line: BindLine) -> str:
@@ -97,5 +97,5 @@ def listing(sockets: Iterable[Socket], processes: Mapping[int, Process], *, remo
 
 def pids(sockets: Iterable[Socket]) -> Iterator[str]:
     """Each PID that holds one of the sockets, once, in order: what a script kills or inspects."""
-    seen = dict.fromkeys(pid for socket in sockets for pid in socket.pids or ())
-    return map(str, seen)
+    once = dict.fromkeys(pid for socket in sockets for pid in socket.pids or ())
+    return map(str, once)

@@ -70,10 +70,10 @@ def text(report: PreflightReport, width: int | None) -> Iterator[str]:
 
 def _not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Without those of which their rival's paragraph has said all."""
-    said = set()
+    explained = set()
     for finding in findings:
-        if finding.status != "declared-twice" or finding.rival not in said:
-            said.add(finding.declaration)
+        if finding.status != "declared-twice" or finding.rival not in explained:
+            explained.add(finding.declaration)
             yield finding
 
 
@@ -189,11 +189,11 @@ def remarks(finding: Finding) -> Iterator[str]:
 
 
 def _paragraph(finding: Finding) -> Iterator[str]:
-    said, noted = [*sentences(finding)], [*remarks(finding)]
-    first, *more = said or noted or [""]
+    problems, notes = [*sentences(finding)], [*remarks(finding)]
+    first, *more = problems or notes or [""]
     if first:
         yield f"{place(finding.declaration)}: {first}"
-    yield from (f"  {line}" for line in (*more, *(noted if said else ())))
+    yield from (f"  {line}" for line in (*more, *(notes if problems else ())))
     for each in finding.advice:
         yield from advice_lines(each)
 
@@ -217,11 +217,11 @@ def summary(report: PreflightReport) -> str:
         word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)
         counts[word] = counts.get(word, 0) + 1
     number, left = len(report.findings), len(report.unresolved)
-    told = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
+    declared = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
         f"{count} {word}" for word, count in counts.items()
     )
     left_open = (f"{left} {'entry' if left == 1 else 'entries'} could not be resolved",) if left else ()
-    return "; ".join([told if number else "no port is declared for certain", *left_open]) + "."
+    return "; ".join([declared if number else "no port is declared for certain", *left_open]) + "."
 
 
 def _broken(line: str, width: int | None) -> Iterator[str]:

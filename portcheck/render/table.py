@@ -41,14 +41,14 @@ class Listed(NamedTuple):
 
 def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterator[Listed]:
     """In the order given; nothing is kept of a row but its holders, once for each set of PIDs."""
-    known: dict[tuple[int, ...] | None, Holders] = {
+    cells: dict[tuple[int, ...] | None, Holders] = {
         None: Holders(UNSEEN, UNSEEN, None, ""),
         (): Holders(NONE, NONE, None, ""),
     }
     for socket in sockets:
-        holders = known.get(socket.pids)
+        holders = cells.get(socket.pids)
         if holders is None:
-            holders = known[socket.pids] = _holders(socket.pids or (), processes)
+            holders = cells[socket.pids] = _holders(socket.pids or (), processes)
         yield Listed(
             socket.protocol,
             _scoped(socket),
@@ -63,10 +63,10 @@ def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterato
 
 
 def _holders(pids: tuple[int, ...], processes: Mapping[int, Process]) -> Holders:
-    found = [processes[pid] for pid in pids if pid in processes]
-    names = dict.fromkeys(visible(process.name) for process in found if process.name)
-    commands = (" ".join(process.command) for process in found if process.command)
-    users = (_user(process) for process in found)
+    holding = [processes[pid] for pid in pids if pid in processes]
+    names = dict.fromkeys(visible(process.name) for process in holding if process.name)
+    commands = (" ".join(process.command) for process in holding if process.command)
+    users = (_user(process) for process in holding)
     return Holders(
         ",".join(map(str, pids)),
         ",".join(names) or UNSEEN,

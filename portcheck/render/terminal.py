@@ -111,8 +111,8 @@ def _owners(lines: Iterable[OwnerLine], more: int) -> Table:
         command = _text(line.command)
         if line.identity:
             command.append(("\n" if line.command else "") + line.identity, "cyan")
-        known = (line.pids or "?", line.name, line.user or "?", line.since or "?")
-        table.add_row(*map(_text, known), command)
+        cells = (line.pids or "?", line.name, line.user or "?", line.since or "?")
+        table.add_row(*map(_text, cells), command)
     if more:
         table.add_row("...", _text(f"{more} more"), "", "", "-v shows all")
     return table

@@ -52,7 +52,7 @@ def identity(process: Process) -> str:
     from portcheck.identify.describe import CONDITIONS, container
 
     where = process.project_dir or process.cwd
-    told = [
+    parts = [
         process.role,
         process.service and f"service {process.service}",
         process.activation and f"activated by {process.activation}",
@@ -66,7 +66,7 @@ def identity(process: Process) -> str:
         process.forwards and f"forwards to {process.forwards}",
         *map(CONDITIONS.__getitem__, process.condition),
     ]
-    return visible("; ".join(part for part in told if part))
+    return visible("; ".join(part for part in parts if part))
 
 
 def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:

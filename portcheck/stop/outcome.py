@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, spread, who
+from portcheck.identify.describe import briefly, port_named, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.stop.plan import Plan
@@ -60,7 +60,7 @@ def untouched(before: Diagnosis, plan: Plan) -> Report:
     """On a port that nothing is done about: it is free, it frees itself, or the plan is a refusal."""
     standing = _without_holders(before) if _has_no_holders(before) else "held"
     if standing == "free":
-        return Report("already-free", f"{_stem(before)}: nothing to stop.", before)
+        return Report("already-free", f"{before.sentence.line}: nothing to stop.", before)
     if standing in ("time-wait", "closing", "unknown"):
         return Report(standing, before.message, before, advice=before.advice)
     message = f"{_subject(before)} is not stopped: {plan.refusal}."
@@ -120,20 +120,18 @@ def _sentence(outcome: Outcome, plan: Plan, done: Doing) -> str:
     why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
     if outcome == "held" and is_held(plan, after):
         return f"{_subject(after)} is still held{why}: {_who(done)}"
-    port = _subject(after).replace("P", "p", 1) if after.protocol == "tcp" else _subject(after)
+    port = port_named(after.protocol, after.port)
     if outcome == "respawned":
         return f"{ended}, but {_by_whom(after, port)}{why}: {_who(done)}"
     if outcome == "unknown":
-        return f"{ended}{why}; {_stem(after).replace('W', 'w', 1)}"  # whether it is free cannot be told
+        return f"{ended}{why}; {after.sentence.clause}"  # whether it is free cannot be told
     return f"{ended}, but {port} is not free{why}: {_who(done)}"
 
 
 def _subject(finding: Diagnosis) -> str:
-    return f"{'UDP port' if finding.protocol == 'udp' else 'Port'} {finding.port}"
-
-
-def _stem(finding: Diagnosis) -> str:
-    return finding.message.removesuffix(".")
+    """At the start of a sentence."""
+    port = port_named(finding.protocol, finding.port)
+    return port[:1].upper() + port[1:]
 
 
 def _who(done: Doing) -> str:
@@ -143,7 +141,7 @@ def _who(done: Doing) -> str:
         f"{who(root.process, done.now)} on {spread(after.sockets[index] for index in sorted(root.sockets))}"
         for root in _roots(after)
     ]
-    return " and ".join(holders) or _stem(after).partition(": ")[2]
+    return " and ".join(holders) or after.sentence.reason
 
 
 def _ended(step: Step) -> str:
@@ -193,12 +191,12 @@ def _advice(outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> Itera
 
 
 def _remedies(root: Owner, outcome: Outcome, plan: Plan, done: Doing, uid: int | None) -> tuple[Remedy, ...]:
-    from portcheck.remedies.catalogue import BY_KIND, RESTARTED, UNENDED
-    from portcheck.remedies.kinds import SIGNALLED, kind_of
+    from portcheck.remedies.catalogue import RESTARTED, UNENDED
+    from portcheck.remedies.kinds import kind_of
 
     kind = kind_of(root, uid)
-    if outcome == "respawned" and root.process.started_by and kind in SIGNALLED:
+    if outcome == "respawned" and root.process.started_by and kind.stopped_by == "signal":
         return RESTARTED
     if any(root.process in left_of(step, done.after) for step in plan.steps if step.signalled):
         return () if done.killed else (UNENDED,)
-    return BY_KIND[kind]
+    return kind.remedies

@@ -112,20 +112,18 @@ def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
 def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
     """The command by which its manager stops it; None where a signal does.  Raises _RefusedError."""
     # Here, because a port that is free needs none of them.
-    from portcheck.remedies.catalogue import BY_KIND, STOP_CONTAINER
     from portcheck.remedies.fill import fill, owner_fields
-    from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
+    from portcheck.remedies.kinds import kind_of
 
     kind = kind_of(root, asker.uid)
     name = briefly(root.process)
-    if not kind.endswith("socket-unit") and _runs_portcheck(root, asker):
+    if not kind.apart and _runs_portcheck(root, asker):
         raise _RefusedError(f"{name} is portcheck itself, or what it runs in")
-    if kind in SIGNALLED:
+    if kind.stopped_by == "signal":
         _must_be_signallable(root, asker)
         return None
-    remedy = STOP_CONTAINER if kind == "compose" else BY_KIND[kind][0]  # the former works without compose's plugin
-    advice = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
-    if kind not in MANAGED or advice is None or advice.command is None:
+    advice = fill(kind.stop or kind.remedies[0], owner_fields(root, finding, asker.uid), root, asker.uid)
+    if kind.stopped_by != "manager" or advice is None or advice.command is None:
         raise _RefusedError(advice.text if advice else f"what {name} has it for is not known")
     if advice.command[:1] == ("sudo",) and asker.uid:
         raise _RefusedError(f"only root can stop {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
-from portcheck.identify.describe import spread, who
+from portcheck.identify.describe import port_named, spread, who
 from portcheck.identify.holders import leader
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.rules.reachability import answering
@@ -25,7 +25,7 @@ def freed(endpoint: Endpoint, diagnosis: Diagnosis) -> Standing:
     met = diagnosis.verdict == "free"
     passing = diagnosis.cause in TRANSIENT
     left = _seconds_left(diagnosis.sockets) if passing and not met else None
-    message = diagnosis.message.rstrip(".")
+    message = diagnosis.sentence.line
     return Standing(
         endpoint,
         met,
@@ -95,7 +95,7 @@ def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
     if standing.met and listeners:
         message = "; ".join(_by_listener(listeners, diagnosis, now))
     elif not standing.met and diagnosis.verdict == "in-use":
-        message = f"{message}; {diagnosis.message.rstrip('.')}"
+        message = f"{message}; {diagnosis.sentence.clause}"
     return standing._replace(message=message, diagnosis=diagnosis)
 
 
@@ -112,10 +112,10 @@ def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> 
 
 def place(endpoint: Endpoint) -> str:
     """`port 80`, `UDP port 53`, `127.0.0.1:80`, `[::1]:80`"""
-    kind = "UDP port" if endpoint.protocol == "udp" else "port"
+    port = port_named(endpoint.protocol, endpoint.port)
     if endpoint.host is None:
-        return f"{kind} {endpoint.port}"
+        return port
     if endpoint.host == "*":
-        return f"a wildcard address, {kind} {endpoint.port}"
+        return f"a wildcard address, {port}"
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     return f"{'UDP ' if endpoint.protocol == 'udp' else ''}{host}:{endpoint.port}"

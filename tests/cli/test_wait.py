@@ -115,7 +115,7 @@ def test_a_port_that_is_bound_without_listening(host: Host) -> None:
     code, document = waited(host, str(PORT), "--timeout", "0")
     (target,) = document["targets"]
     assert (code, document["outcome"], target["met"]) == (124, "timeout", False)
-    assert target["message"].startswith("nobody listens on port 8000; Port 8000 is in use: ")
+    assert target["message"].startswith("nobody listens on port 8000; port 8000 is in use: ")
     assert target["result"]["cause"] == "bound"
     assert target["result"]["owners"][0]["pid"] == holder.pid
 

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from portcheck.model import Advice, Answer, Bind, BlindSpot, Container, Diagnosis, Note, Owner, Process, Row, Socket
+from portcheck.model import (
+    Advice,
+    Answer,
+    Bind,
+    BlindSpot,
+    Container,
+    Diagnosis,
+    Note,
+    Owner,
+    Process,
+    Row,
+    Sentence,
+    Socket,
+)
 
 if TYPE_CHECKING:
     from portcheck.model import Family
@@ -49,7 +63,15 @@ def diagnosis(port: int = 8000, **fields: Any) -> Diagnosis:
         "binds": tuple(map(free, EVERY_BIND)),
         "answers": (Answer("127.0.0.1"), Answer("::1"), Answer("192.0.2.7")),
     }
-    return Diagnosis(**usual | fields)
+    known = usual | fields
+    return Diagnosis(sentence=said(known.pop("message")), **known)
+
+
+def said(message: str) -> Sentence:
+    """A message in its parts."""
+    claim, _, reason = message.removesuffix(".").partition(": ")
+    subject, verb, answer = re.split(" (is|cannot|would) ", claim, maxsplit=1)
+    return Sentence(subject[:1].lower() + subject[1:], verb, answer, reason)
 
 
 def httpd_everywhere() -> Diagnosis:

@@ -110,7 +110,9 @@ process = st.builds(
     script=maybe_text,
     forwards=maybe_text,
     condition=few(condition),
+    port_proxy=st.none() | st.builds(model.PortProxyRule, text, text),
 )
+sentence = st.builds(model.Sentence, text, text, text, text, st.booleans())
 bind = st.builds(model.Bind, text, family, maybe_flag, maybe_text)
 
 
@@ -141,7 +143,7 @@ def diagnoses(draw: st.DrawFn) -> model.Diagnosis:
             host=maybe_text,
             verdict=verdict,
             cause=st.none() | cause,
-            message=text,
+            sentence=sentence,
             complete=st.booleans(),
             blind_spots=few(blind_spot),
             binds=few(row),

@@ -11,10 +11,10 @@ from support.scenes import diagnosis, endpoint, listener, scene
 
 from portcheck.identify.launchd import LAUNCHD, MACOS
 from portcheck.identify.windows import SEVERAL, WINDOWS
-from portcheck.model import Advice, Container, Owner, PortPolicy, PortRange, Process, Row, Scene, Socket
+from portcheck.model import Advice, Container, Owner, PortPolicy, PortProxyRule, PortRange, Process, Row, Scene, Socket
 from portcheck.remedies.advise import advise
-from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE, BY_KIND
-from portcheck.remedies.kinds import MANAGED, SIGNALLED, kind_of
+from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE
+from portcheck.remedies.kinds import KINDS, kind_of
 
 ROOT, BO, ANN = 0, 1000, 1001
 WEB = "4c01db0b339ceba6a9c2e8e4f8d1d9f2a3b4c5d6e7f80910a1b2c3d4e5f60718"
@@ -115,7 +115,8 @@ CASES = (
     Case("unnamed-container", hidden(container=Container("docker"), role="proxy"),
          "docker publishes it for a container: find out for which, and stop that",
          ("sudo docker ps",)),
-    Case("engine", Process(20, "dockerd", 0, "root", ("dockerd",), service="docker.service", service_manager="systemd"),
+    Case("engine", Process(20, "dockerd", 0, "root", ("dockerd",), service="docker.service", service_manager="systemd",
+                           publisher="docker"),
          "dockerd has it for containers, or for itself: stop what uses the port there, not dockerd", (), ROOT),
     Case("manager", SYSTEMD, "systemd holds it for a service: find out for which", ("systemctl list-sockets",)),
     Case("user-manager", USER_SYSTEMD, "bo's systemd holds it for a service: find out for which",
@@ -141,7 +142,7 @@ CASES = (
     Case("watched", node(supervisor="nodemon", supervisor_pid=70),
          "nodemon (PID 70) starts it again when it ends: end both", ("portcheck stop 8000",)),
     Case("supervising", Process(70, "node", BO, "bo", ("PM2 v5.4.2: God Daemon (/home/bo/.pm2)",), supervisor="pm2",
-                                supervisor_pid=70),
+                                supervisor_pid=70, supervises="pm2"),
          "node runs other programs as well: stop the one that has the port there, not node"),
     Case("apache", apache(), "stop Apache as a whole, not one of its processes", ("sudo apachectl stop",)),
     Case("apache", apache(), "stop Apache as a whole, not one of its processes", ("apachectl stop",), ROOT),
@@ -194,7 +195,7 @@ CASES = (
          "one of the services RpcEptMapper, RpcSs has it: stop that one", (), None),
     Case("windows-port-proxy",
          Process(1200, "svchost.exe", role="forwarder", service="iphlpsvc", service_manager=WINDOWS,
-                 forwards="[::1]:80", supervised="v4tov6 listenaddress=*"),
+                 forwards="[::1]:80", port_proxy=PortProxyRule("v4tov6", "*")),
          "Windows forwards it to [::1]:80: delete the rule (as administrator)",
          ("netsh interface portproxy delete v4tov6 listenport=8000 listenaddress=*",), None),
     Case("windows-http", Process(4, "System", role="kernel", forwards="iisexpress.exe (PID 5678)"),
@@ -217,26 +218,33 @@ def held_by(process: Process, asker: int | None) -> tuple[Owner, tuple[Advice, .
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.kind}-{number}" for number, case in enumerate(CASES)])
 def test_each_kind_of_holder(case: Case) -> None:
     owner, advice = held_by(case.process, case.asker)
-    assert kind_of(owner, case.asker) == case.kind
+    assert kind_of(owner, case.asker).name == case.kind
     assert advice[0].text == case.says
     assert tuple(" ".join(one.command) for one in advice if one.command) == case.commands
 
 
 def test_every_kind_is_shown_above_and_has_its_remedy() -> None:
-    assert {case.kind for case in CASES} == set(BY_KIND)
-    assert set(BY_KIND) >= MANAGED | SIGNALLED
-    assert MANAGED.isdisjoint(SIGNALLED)
+    names = [kind.name for kind in KINDS]
+    assert len(names) == len(set(names))
+    assert {case.kind for case in CASES} == set(names)
+    assert all(kind.remedies for kind in KINDS)
+
+
+def test_whoever_holds_a_port_is_of_some_kind() -> None:
+    """The last record takes everybody, so that kind_of always finds one."""
+    assert KINDS[-1].test(Process(5), BO)
 
 
 def test_what_would_come_back_is_never_ended_by_a_signal() -> None:
-    for kind in set(BY_KIND) - SIGNALLED:
-        for remedy in BY_KIND[kind]:
+    for kind in (kind for kind in KINDS if kind.stopped_by != "signal"):
+        for remedy in kind.remedies:
             assert remedy.command[:1] != ("kill",)
-            assert remedy.command[:2] != ("portcheck", "stop") or kind == "hidden"  # which names it first
+            assert remedy.command[:2] != ("portcheck", "stop") or kind.name == "hidden"  # which names it first
 
 
 def test_what_stop_does_by_a_command_names_one() -> None:
-    assert all(BY_KIND[kind][0].command for kind in MANAGED)
+    managed = [kind for kind in KINDS if kind.stopped_by == "manager"]
+    assert all((kind.stop or kind.remedies[0]).command for kind in managed)
 
 
 # Causes without a holder to turn to

@@ -157,7 +157,7 @@ def test_parents_that_lead_in_a_circle_are_no_trap() -> None:
          "a shell loop, which starts node (PID 812) again, runs portcheck too"),
         (held(proxy(157)._replace(container=Container("docker"))), ROOT,
          "docker publishes it for a container: find out for which, and stop that"),
-        (held(Process(20, "dockerd", 0, "root", ("dockerd",))), ROOT,
+        (held(Process(20, "dockerd", 0, "root", ("dockerd",), publisher="docker")), ROOT,
          "dockerd has it for containers, or for itself: stop what uses the port there, not dockerd"),
         (held(node(supervisor="supervisord", supervisor_pid=70)), ROOT,
          "supervisord starts it again when it ends: stop it there"),

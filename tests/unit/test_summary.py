@@ -115,5 +115,5 @@ def test_nothing_is_lost_by_it(ports: list[int], taken: set[int], privileged: bo
                 one = next(rest)
             words = told.message.partition(" are ")[2]
             assert one.message == f"Port {last} is {words}"
-        assert told == one._replace(target=told.target, port=told.port, message=told.message)
+        assert told == one._replace(target=told.target, port=told.port, sentence=told.sentence)
     assert next(rest, None) is None

@@ -94,7 +94,7 @@ def test_a_port_that_is_held_otherwise_says_by_whom() -> None:
     bound = listener(state="BOUND")
     missing = listening(target(), [bound], ADDRESSES, "linux")
     found = concluded(missing, diagnosis(scene(bound)), NOON)
-    assert found.message.startswith("nobody listens on port 80; Port 80 is in use: httpd (PID 382")
+    assert found.message.startswith("nobody listens on port 80; port 80 is in use: httpd (PID 382")
     assert "without listening" in found.message
 
 

@@ -176,4 +176,4 @@ def test_privileged_ports_on_macos() -> None:
 
 def test_whom_a_user_cannot_see_on_a_system_without_user_ids() -> None:
     hidden = Owner(None, Process(0), (0,))
-    assert kind_of(hidden, None) == "hidden-from-user"
+    assert kind_of(hidden, None).name == "hidden-from-user"

@@ -8,9 +8,11 @@ import pytest
 from support.scenes import listener
 
 from portcheck.identify.containers import Inspected, Publication
+from portcheck.identify.facts import Facts
 from portcheck.identify.managers import Subject, engine_of, with_container
+from portcheck.identify.who import who_is
 from portcheck.identify.windows import SEVERAL, WINDOWS, Known, PortProxy, RequestQueue, recognised
-from portcheck.model import Container, Process, Socket
+from portcheck.model import Container, PortProxyRule, Process, Socket
 
 SYSTEM = Process(4, "System", user=r"NT AUTHORITY\SYSTEM")
 
@@ -105,6 +107,7 @@ def test_the_port_proxy() -> None:
         "service_manager": WINDOWS,
         "forwards": "[::1]:80",
         "supervised": "v4tov6 listenaddress=*",
+        "port_proxy": PortProxyRule("v4tov6", "*"),
     }
 
 
@@ -118,7 +121,8 @@ def test_an_ordinary_program_stays_what_it_is() -> None:
 
 
 def test_docker_desktop_is_asked_for_the_container_behind_its_proxy() -> None:
-    backend = Process(8000, "com.docker.backend.exe", executable=r"C:\Program Files\Docker\com.docker.backend.exe")
+    program = Process(8000, "com.docker.backend.exe", executable=r"C:\Program Files\Docker\com.docker.backend.exe")
+    backend = who_is(Facts(program))
     socket = listener("0.0.0.0", 8088, pids=(8000,))
     assert engine_of(backend, None) == "docker"
     web = Inspected(Container("docker", "5f46", "web"), (Publication("tcp", "", 8088),))

@@ -35,14 +35,14 @@ def resolved(files: tuple[Path, ...], environment: Mapping[str, str]) -> dict[st
     named = [word for file in files for word in ("--file", str(file.absolute()))]
     directory = files[0].absolute().parent
     command = [docker, "compose", *named, "--profile", "*", "config", "--format", "json"]
-    found = _run(command, directory, environment)
-    if found.returncode:
+    done = _run(command, directory, environment)
+    if done.returncode:
         # Docker without its plugin fails with the same statuses as Compose on a bad file: ask which it was.
         if _run([docker, "compose", "version"], directory, environment).returncode:
             return None
-        raise ComposeFailedError(_last_line(found.stderr) or f"it ended with status {found.returncode}")
+        raise ComposeFailedError(_last_line(done.stderr) or f"it ended with status {done.returncode}")
     try:
-        services = json.loads(found.stdout)["services"]
+        services = json.loads(done.stdout)["services"]
         return {name: dict(service) for name, service in services.items()}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ComposeFailedError("its answer is not the JSON that was asked for") from None

@@ -152,10 +152,10 @@ class Model:
         """The services of a file that others extend, read once."""
         key = (place.file, id(place.environment))
         if key not in self._scopes:
-            found: dict[str, Field] = {}
+            fields: dict[str, Field] = {}
             for document in self.load(place.file):
-                found.update(_named(str(place.file), _top_level(str(place.file), document)))
-            self._scopes[key] = Scope(place, found, {})
+                fields.update(_named(str(place.file), _top_level(str(place.file), document)))
+            self._scopes[key] = Scope(place, fields, {})
         return self._scopes[key]
 
     def _include(self, place: Place, node: Node) -> Services:

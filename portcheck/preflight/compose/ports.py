@@ -82,10 +82,10 @@ def mapping(host: str, published: str, target: str, protocol: str) -> list[Publi
 
 
 def _ports(text: str, what: str) -> range:
-    found = _NUMBERS.fullmatch(text)
-    if not found:
+    numbers = _NUMBERS.fullmatch(text)
+    if not numbers:
         raise PortSyntaxError(f"{shown(text)} is no {what}; accepted: 8000 or 8000-8010")
-    first, last = int(found[1]), int(found[2] or found[1])
+    first, last = int(numbers[1]), int(numbers[2] or numbers[1])
     if first > last:
         raise PortSyntaxError(f"the {what}s {shown(text)} run backwards")
     if first < 1 or last > 65535:

@@ -42,18 +42,18 @@ def read_compose(files: tuple[Path, ...], environment: Mapping[str, str], *, doc
     if answer is not None:
         services = _as_resolved(answer, services, str(files[0]))
     wanted = {each.strip() for each in variables.get("COMPOSE_PROFILES", "").split(",")}
-    found = [_declared(service, wanted) for service in services]
-    reading = together([Reading(tuple(model.files), (), tuple(remarks)), *found])
+    readings = [_declared(service, wanted) for service in services]
+    reading = together([Reading(tuple(model.files), (), tuple(remarks)), *readings])
     project = project_name(files, model, variables)
     return reading._replace(declarations=tuple(each._replace(compose_project=project) for each in reading.declarations))
 
 
 def _variables(directory: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """The process environment over the project's `.env` (or the files that COMPOSE_ENV_FILES names)."""
-    found = dict(environment)
+    variables = dict(environment)
     for name in reversed(environment.get("COMPOSE_ENV_FILES", "").split(",")):
-        found = with_file(directory / (name or ".env"), found)
-    return found
+        variables = with_file(directory / (name or ".env"), variables)
+    return variables
 
 
 def _ours(
@@ -62,12 +62,12 @@ def _ours(
     """Our own reading.  Where Compose has answered it only gives lines, and may fail."""
     allowance = Allowance()
     try:
-        found = model.project(files, files[0].parent, variables)
+        project = model.project(files, files[0].parent, variables)
     except PreflightError:
         if not only_lines:
             raise
         return
-    for name, parts in found.items():
+    for name, parts in project.items():
         try:
             yield from_parts(name, parts, allowance)
         except PreflightError:
@@ -78,10 +78,10 @@ def _ours(
 
 def _as_resolved(answer: Mapping[str, object], ours: list[Service], file: str) -> list[Service]:
     """Compose's services, with our lines; ours for those of a profile that an older Compose left out."""
-    known = {service.name: service for service in ours}
+    by_name = {service.name: service for service in ours}
     allowance = Allowance()
     nowhere = Service("", file, 1, (), host_network=False, entries=())
-    theirs = [from_compose(name, said, known.get(name, nowhere), allowance) for name, said in answer.items()]
+    theirs = [from_compose(name, resolved, by_name.get(name, nowhere), allowance) for name, resolved in answer.items()]
     return theirs + [service for service in ours if service.profiles and service.name not in answer]
 
 
@@ -93,11 +93,11 @@ def _declared(service: Service, wanted: set[str]) -> Reading:
         message = "network_mode: host, so it listens on this host's ports directly, and no file says on which"
         remarks.append(Unresolved("host-network", message, service.file, service.line, service.name))
         return Reading((), (), tuple(remarks) if enabled else ())
-    found: list[Declaration] = []
+    declarations: list[Declaration] = []
     for entry in service.entries:
         port = declared(entry.published, "compose", entry.file, entry.line, service.name)
         if isinstance(port, Declaration):
-            found.append(port._replace(compose_profiles=service.profiles, enabled=enabled))
+            declarations.append(port._replace(compose_profiles=service.profiles, enabled=enabled))
         else:
             remarks.append(port)
-    return Reading((), tuple(found), tuple(remarks) if enabled else ())
+    return Reading((), tuple(declarations), tuple(remarks) if enabled else ())

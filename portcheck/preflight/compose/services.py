@@ -64,16 +64,16 @@ def _weight(ports: list[Published]) -> int:
 
 def _ports_nodes(parts: tuple[Part, ...]) -> list[tuple[Part, Node]]:
     """The `ports` entries of every part in order; `!override` and `!reset` drop those before them."""
-    found: list[tuple[Part, Node]] = []
+    nodes: list[tuple[Part, Node]] = []
     for part in parts:
         if "ports" not in part.fields:
             continue
         node = part.fields["ports"].node
         if node.tag in ("!reset", "!override"):
-            found.clear()
+            nodes.clear()
         if node.tag != "!reset":
-            found += [(part, each) for each in items(part.file, node)]
-    return found
+            nodes += [(part, each) for each in items(part.file, node)]
+    return nodes
 
 
 def _published(part: Part, node: Node) -> tuple[list[Published], tuple[str, ...]]:
@@ -110,11 +110,11 @@ def _network_mode(parts: tuple[Part, ...]) -> str | None:
     return nodes[-1][0].filled(nodes[-1][1]).text if nodes else None
 
 
-def from_compose(name: str, said: Any, ours: Service, allowance: Allowance) -> Service:
+def from_compose(name: str, resolved: Any, ours: Service, allowance: Allowance) -> Service:
     """A service as `docker compose config` gives it; the lines are those of the same port in our reading."""
     lines = {entry.published: entry for entry in ours.entries}
     entries: list[Entry] = []
-    for port in said.get("ports") or ():
+    for port in resolved.get("ports") or ():
         words = (str(port.get(key) or "") for key in LONG)
         try:
             ports = mapping(*words)
@@ -122,6 +122,6 @@ def from_compose(name: str, said: Any, ours: Service, allowance: Allowance) -> S
             raise PreflightError(ours.file, ours.line, str(error)) from None
         allowance.spend(_weight(ports), ours.file, ours.line)
         entries += [lines.get(each, Entry(each, ours.file, ours.line)) for each in ports]
-    profiles = tuple(said.get("profiles") or ())
-    host_network = said.get("network_mode") == "host"
+    profiles = tuple(resolved.get("profiles") or ())
+    host_network = resolved.get("network_mode") == "host"
     return Service(name, ours.file, ours.line, profiles, host_network, tuple(entries), ours.remarks)

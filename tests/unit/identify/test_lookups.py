@@ -90,7 +90,7 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         (process("nginx", container=Container("unknown", ID), cgroup=f"/{ID}"), 0, "docker"),
         (process("nginx", container=Container("containerd", ID)), 0, None),
         (process("docker-proxy", role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
-        (process("dockerd", uid=0), 0, "docker"),
+        (process("dockerd", publisher="docker", uid=0), 0, "docker"),
         # a rootless engine answers its own user only
         (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1000, "podman"),
         (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, None),
@@ -101,8 +101,8 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         ),
         (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1000, "podman"),
         (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, None),
-        (process("rootlesskit", uid=1000), 0, None),
-        (process("com.docker.backend", uid=501), 501, "docker"),
+        (process("rootlesskit", publisher="docker", uid=1000), 0, None),
+        (process("com.docker.backend", publisher="docker", uid=501), 501, "docker"),
         (Process(0, role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
     ],
 )

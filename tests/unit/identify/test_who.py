@@ -385,3 +385,13 @@ def test_a_hidden_holder_in_our_own_container_is_in_none_that_matters() -> None:
     socket = Socket("tcp", "ipv4", "0.0.0.0", 80, cgroup=f"/docker/{ID}")
     assert who_is_hidden(socket, Container("docker", ID)).container is None
     assert who_is_hidden(socket, Container("docker", OTHER_ID)).container == Container("docker", ID)
+
+
+def test_what_a_program_is_besides_what_it_does_here() -> None:
+    """kind_of asks for both, and does not work them out again."""
+    assert who_is(facts(process("dockerd"))).publisher == "docker"
+    assert who_is(facts(process(CONMON))).publisher == "podman"
+    assert who_is(facts(process("PM2 v5.4.2: God Daemon (/home/ann/.pm2)"))).supervises == "pm2"
+    assert who_is(facts(process("/usr/bin/python3 /usr/bin/supervisord"))).supervises == "supervisord"
+    plain = who_is(facts(process("node server.js")))
+    assert (plain.publisher, plain.supervises) == (None, None)
