@@ -7,13 +7,12 @@ checker knows: they are the words of the JSON documents, so nothing is translate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
 from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Literal
 
     from portcheck.traits import Platform, Traits
@@ -55,7 +54,7 @@ def json_value(value: Any) -> Any:
         return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {utf8(key): json_value(field) for key, field in value.items()}
     return [json_value(item) for item in value] if isinstance(value, (tuple, list)) else value
 

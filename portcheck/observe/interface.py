@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typing
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.target import Endpoint
 
@@ -82,10 +83,3 @@ if TYPE_CHECKING:
 
         def interface_names(self) -> tuple[str, ...]:
             """The names by which people know the interfaces."""
-
-
-class Session(NamedTuple):
-    """A process's session (getsid(2); 0: from outside of this PID namespace) and its controlling terminal."""
-
-    id: int | None = None
-    terminal: str | None = None

@@ -155,7 +155,9 @@ def test_only_what_decides_is_taken_from_an_environment() -> None:
 
 
 def test_a_process_that_may_not_be_read_is_still_named() -> None:
-    code = "found = system.process_now(1)\ntell([found.name, found.uid, found.command, found.cwd, system.process_now(99)])"
+    code = (
+        "found = system.process_now(1)\ntell([found.name, found.uid, found.command, found.cwd, system.process_now(99)])"
+    )
     assert on_macos(code) == ["launchd", 0, None, None, None]
 
 

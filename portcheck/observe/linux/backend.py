@@ -11,8 +11,9 @@ from portcheck.observe.linux.policy import linux_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.interface import Depth, Ranges, Session
+    from portcheck.observe.interface import Depth, Ranges
     from portcheck.target import Endpoint
 
 

@@ -8,8 +8,8 @@ what is added here is kept in C (a set's intersection with a map) and small.
 from __future__ import annotations
 
 import os
-from functools import partial
 
+from portcheck.lean_functools import partial
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux import procfs
 from portcheck.observe.linux.fd_walk import joined, walk

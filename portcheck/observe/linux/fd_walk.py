@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
+from portcheck.lean_functools import partial
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from socket import AF_INET, AF_INET6, inet_ntop
 
+from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.model import ForeignListener
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import descriptors

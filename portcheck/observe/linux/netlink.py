@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 from struct import Struct
 
+from portcheck import lean_socket as socket
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from struct import Struct
 
+from portcheck import lean_socket as socket
 from portcheck.model import LocalAddress
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux.netlink import NETLINK_ROUTE, Netlink, attribute, attributes, number

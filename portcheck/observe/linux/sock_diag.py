@@ -7,11 +7,11 @@ never shows: TCP sockets that are bound without listening (Linux 6.8 and later).
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from functools import cache
 from struct import Struct
 
+from portcheck import lean_socket as socket
+from portcheck.lean_functools import cache
 from portcheck.model import BlindSpot, PortRange, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs

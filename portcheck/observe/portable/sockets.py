@@ -9,9 +9,9 @@ and the BSDs a socket comes once for each process that holds it; on Windows PID 
 from __future__ import annotations
 
 import os
-from socket import AF_INET6, if_indextoname
 
 from portcheck.addresses import is_link_local, parse_address
+from portcheck.lean_socket import AF_INET6, if_indextoname
 from portcheck.model import BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.portable.tcp_states import state_named
