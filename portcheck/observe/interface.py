@@ -36,6 +36,9 @@ if TYPE_CHECKING:
             With `may_bind` a socket of our own may be bound (loopback, port 0) to see whether bound-only ones show.
             """
 
+        def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+            """A table of listeners with every other state, of the same ports."""
+
         def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
             """With what no socket shows: packet-filter rules; if `verbose`, other network namespaces too."""
 

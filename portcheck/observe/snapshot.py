@@ -38,8 +38,8 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
     depth: Depth = "listeners" if BACK_END.listeners_come_first else "everything"
     scene = scene._replace(tables=_tables(asked, depth, may_bind=may_bind))
     if depth == "listeners" and "tcp" in asked and not enough(scene):  # UDP was whole already
-        connections = _tables({"tcp": asked["tcp"]}, "everything", may_bind=may_bind)
-        scene = scene._replace(tables={**scene.tables, **connections})
+        everything = BACK_END.with_connections(scene.tables["tcp"], asked["tcp"])
+        scene = scene._replace(tables={**scene.tables, "tcp": everything})
     if not may_bind:
         scene = BACK_END.before_rules(scene)
     return _with_holders(BACK_END.past_sockets(scene, asked, verbose=verbose))

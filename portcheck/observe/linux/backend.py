@@ -40,6 +40,13 @@ class Linux:
             by_psutil = table(protocol, ports, depth, LINUX)
             return by_psutil._replace(blind_spots=(refused, *by_psutil.blind_spots))
 
+    def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+        """Nothing that was read is read again."""
+        try:
+            return sock_diag.with_connections(table, ports)
+        except OSError:
+            return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
+
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
         """Packet-filter rules, and for `verbose` the listeners of other network namespaces."""
         scene = scene._replace(redirected=redirected(asked))
