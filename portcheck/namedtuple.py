@@ -65,7 +65,8 @@ else:
     def _constructor(fields, defaults):
         """`def __new__(_cls, host, port): return new(_cls, (host, port))`: compiled once for each number of fields."""
         if len(fields) not in _codes:
-            _codes[len(fields)] = eval(f"lambda _cls, {', '.join(fields)}: new(_cls, ({', '.join(fields)},))").__code__  # noqa: S307 - ours
+            values = "".join(f"{field}, " for field in fields)
+            _codes[len(fields)] = eval(f"lambda {', '.join(('_cls', *fields))}: new(_cls, ({values}))").__code__  # noqa: S307
         code = _codes[len(fields)].replace(co_varnames=("_cls", *fields))
         return type(_constructor)(code, {"new": tuple.__new__}, "__new__", defaults)
 

@@ -38,7 +38,13 @@ HEAVY = {
     "ipaddress",
     "datetime",
     "logging",
+    "socket",
+    "enum",
+    "selectors",
+    "functools",
+    "collections",
 }
+OTHERS = {"portable", "windows", "macos"}
 OURS_AT_MOST = 50
 
 
@@ -63,6 +69,16 @@ def test_the_quick_way_imports_little(args: tuple[str, ...], allowed: set[str]) 
         "portcheck.identify.describe",
         "portcheck.identify.names",
     }
+
+
+def test_a_holder_is_seen_without_any_other_systems_back_end() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        modules = imported(str(server.getsockname()[1]))
+    assert "portcheck.observe.linux.descriptors" in modules
+    others = {name for name in modules if name.startswith("portcheck.observe.") and name.split(".")[2] in OTHERS}
+    assert not others | (modules & {"psutil"})
 
 
 def test_pick_takes_the_quick_way_too() -> None:

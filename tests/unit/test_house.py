@@ -185,6 +185,22 @@ def test_nobody_else_asks_which_system_this_is(module: str) -> None:
     assert list(compared(module)) == []
 
 
+SYSTEMS = {"linux", "windows", "macos", "portable"}
+
+
+def test_a_back_end_is_imported_by_the_registry_alone() -> None:
+    """Whatever is not of one system works on all; a back end may use the portable one's functions."""
+    wrong = [
+        f"{module} imports {target}"
+        for module, targets in ARROWS.items()
+        for target in targets
+        if target.startswith("observe.") and (system := target.split(".")[1]) in SYSTEMS
+        if module != "observe.system"
+        and module.split(".")[1:2] not in ([system], *([[s] for s in SYSTEMS if system == "portable"]))
+    ]
+    assert wrong == ["__main__ imports observe.linux.fork"]  # the command line may fork its own process
+
+
 def test_the_tests_of_the_house_can_fail() -> None:
     """Each reading of the source finds what it looks for somewhere."""
     assert any(name in EFFECTS for module in MODULES for name, _ in calls(module))
