@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
-from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal
 
-    from portcheck.traits import Platform, Traits
+    from portcheck.traits import Platform
 
     Protocol = Literal["tcp", "udp"]
     Family = Literal["ipv4", "ipv6"]
@@ -290,11 +289,6 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
-
-    @property
-    def traits(self) -> Traits:
-        """What its operating system does differently from others."""
-        return TRAITS[self.platform]
 
 
 class Owner(NamedTuple):
