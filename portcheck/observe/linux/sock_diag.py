@@ -141,12 +141,12 @@ def dump(protocol: Protocol, ports: Sequence[PortRange] | None, states: int = EV
     read = reader(protocol)
     with Netlink(NETLINK_SOCK_DIAG) as link:
         if protocol == "tcp":
-            found = link.dump(_TCPDIAG_GETSOCK, _TCP_REQUEST.pack(states) + port_filter, read)
+            sockets = link.dump(_TCPDIAG_GETSOCK, _TCP_REQUEST.pack(states) + port_filter, read)
         else:
-            found = _both_families(link, socket.IPPROTO_UDP, EVERY_STATE, port_filter, read)
+            sockets = _both_families(link, socket.IPPROTO_UDP, EVERY_STATE, port_filter, read)
     if ports is None or len(ports) <= _MOST_RANGES:
-        return found
-    return [seen for seen in found if any(seen.local_port in wanted for wanted in ports)]
+        return sockets
+    return [sock for sock in sockets if any(sock.local_port in wanted for wanted in ports)]
 
 
 def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -> frozenset[int]:
@@ -162,9 +162,9 @@ def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -
 
 def _both_families(link: Netlink, ip_protocol: int, states: int, options: bytes, read: Callable[[bytes], T]) -> list[T]:
     return [
-        found
+        entry
         for family in (socket.AF_INET, socket.AF_INET6)
-        for found in link.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read)
+        for entry in link.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read)
     ]
 
 
@@ -234,8 +234,8 @@ def _address(family: int, packed: bytes) -> str:
 
 def _details(data: bytes) -> tuple[bool | None, int | None]:
     """v6only and the cgroup's id of a message's attributes."""
-    found = dict(attributes(data))
-    v6only, cgroup = found.get(_SKV6ONLY), found.get(_CGROUP_ID)
+    values = dict(attributes(data))
+    v6only, cgroup = values.get(_SKV6ONLY), values.get(_CGROUP_ID)
     return None if v6only is None else bool(number(v6only)), None if cgroup is None else number(cgroup)
 
 
@@ -261,8 +261,8 @@ def sees_bound_only(*, may_bind: bool) -> bool:
     With `may_bind` a socket of our own (loopback, port 0, closed at once) shows it; else the kernel's release
     tells.  Raises OSError.
     """
-    seen = _finds_own_socket() if may_bind else None
-    return _release() >= _FIRST_WITH_BOUND_ONLY if seen is None else seen
+    shown = _finds_own_socket() if may_bind else None
+    return _release() >= _FIRST_WITH_BOUND_ONLY if shown is None else shown
 
 
 def _finds_own_socket() -> bool | None:
@@ -279,7 +279,7 @@ def _finds_own_socket() -> bool | None:
                 continue
             port = ours.getsockname()[1]
             inode = os.fstat(ours.fileno()).st_ino
-            return any(seen.inode == inode for seen in dump("tcp", [PortRange(port, port)], BOUND_ONLY))
+            return any(listed.inode == inode for listed in dump("tcp", [PortRange(port, port)], BOUND_ONLY))
     return None
 
 

@@ -112,18 +112,18 @@ def _connections(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
 def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
     import psutil
 
-    found: list[Any] = []
+    connections: list[Any] = []
     hidden = 0
     for process in psutil.process_iter():
         try:
-            found += (_WithPid(process.pid, *entry) for entry in process.net_connections(protocol))
+            connections += (_WithPid(process.pid, *entry) for entry in process.net_connections(protocol))
         except psutil.AccessDenied:
             hidden += 1
         except psutil.Error:
             continue  # it has ended
     if not hidden:
-        return found, []
-    return found, [
+        return connections, []
+    return connections, [
         BlindSpot(
             "processes-hidden",
             f"the sockets of {hidden} other users' processes cannot be seen",
@@ -186,11 +186,11 @@ def _without_embedded_scope(text: str) -> tuple[str, str | None]:
     second, _, last = rest.partition(":")
     if not is_link_local(text) or not second:
         return text, None
-    found = parse_address(f"{first}::{last.removeprefix(':')}")
+    address = parse_address(f"{first}::{last.removeprefix(':')}")
     try:
-        return (found.text if found else text), if_indextoname(int(second, 16))
+        return (address.text if address else text), if_indextoname(int(second, 16))
     except OSError:
-        return (found.text if found else text), None
+        return (address.text if address else text), None
 
 
 def _inode(connection: Any) -> int | None:
@@ -207,7 +207,7 @@ def _inode(connection: Any) -> int | None:
 
 
 def _hidden_details(sockets: Sequence[Socket]) -> Iterator[BlindSpot]:
-    if any(seen.local_address == "::" and not seen.remote_port for seen in sockets):
+    if any(socket.local_address == "::" and not socket.remote_port for socket in sockets):
         yield _V6ONLY_HIDDEN
-    if any(seen.pids and seen.inode is None for seen in sockets):
+    if any(socket.pids and socket.inode is None for socket in sockets):
         yield _ONE_PROCESS
