@@ -13,10 +13,7 @@ TYPE_CHECKING = False  # a type checker takes this name for True, wherever it is
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
-    try:
-        from _collections import _tuplegetter  # what collections makes a field of, without importing all of it
-    except ImportError:  # another Python than CPython
-        from collections import _tuplegetter
+    from _collections import _tuplegetter  # what collections makes its fields of
 
     class _Fields(tuple):
         """The methods that all named tuples share."""
@@ -57,17 +54,19 @@ else:
             defaults = {field: body.pop(field) for field in fields if field in body}
             body.update({field: _tuplegetter(index, None) for index, field in enumerate(fields)})
             body.update(__slots__=(), __match_args__=fields, _fields=fields, _field_defaults=defaults)
-            body["__new__"] = _constructor(fields, tuple(defaults.values()))
+            body["__new__"] = _constructor(name, fields, tuple(defaults.values()))
             return type(name, (_Fields,), body)
 
     _codes = {}
 
-    def _constructor(fields, defaults):
+    def _constructor(name, fields, defaults):
         """`def __new__(_cls, host, port): return new(_cls, (host, port))`: compiled once for each number of fields."""
         if len(fields) not in _codes:
             values = "".join(f"{field}, " for field in fields)
             _codes[len(fields)] = eval(f"lambda {', '.join(('_cls', *fields))}: new(_cls, ({values}))").__code__  # noqa: S307
         code = _codes[len(fields)].replace(co_varnames=("_cls", *fields))
-        return type(_constructor)(code, {"new": tuple.__new__}, "__new__", defaults)
+        constructor = type(_constructor)(code, {"new": tuple.__new__}, "__new__", defaults)
+        constructor.__qualname__ = f"{name}.__new__"  # as error messages have it
+        return constructor
 
     NamedTuple = type.__new__(_FromAnnotations, "NamedTuple", (), {})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from portcheck.model import LocalAddress, Protocol, Socket, SocketTable
-    from portcheck.observe.interface import Depth
+    from portcheck.observe.back_end import Depth
     from portcheck.target import Endpoint
 
     Enough = Callable[[Scene], bool]

@@ -11,7 +11,7 @@ from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
     from portcheck.model import Process
-    from portcheck.observe.interface import BackEnd
+    from portcheck.observe.back_end import BackEnd
 
 
 def _back_end() -> BackEnd:

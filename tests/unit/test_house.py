@@ -43,6 +43,7 @@ IMPORTS = {
     "socket": {"observe", "run", "reservation", "addresses"},  # addresses: inet_pton and inet_ntop, which are pure
     "_socket": {"lean_socket"},
     "_functools": {"lean_functools"},
+    "_collections": {"namedtuple"},
     "subprocess": {"observe", "run", "stop", "preflight"},
     "rich": {"render"},
     "typer": {"cli"},

@@ -15,6 +15,7 @@ from portcheck.observe import subprocesses
 from portcheck.observe.subprocesses import Answer, NoAnswerError
 from portcheck.observe.windows import netsh as netsh_tables
 from portcheck.observe.windows.netsh import excluded_ranges, port_proxies, request_queues
+from portcheck.traits import TRAITS
 
 FIXTURES = Path(__file__).parent / "fixtures" / "windows"
 
@@ -145,7 +146,7 @@ def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", f".{os.pathsep}{tmp_path / 'there'}")
     expected = str(tmp_path / "there" / "docker.exe")
     with monkeypatch.context() as windows:
-        windows.setattr(os, "name", "nt")
+        windows.setattr(subprocesses, "HERE", TRAITS["windows"])
         found = subprocesses._on_path("docker")
         windows.setenv("PATH", ".")
         with pytest.raises(NoAnswerError, match="is not on the PATH"):

@@ -1,4 +1,4 @@
-"""Linux: the kernel's own lists by netlink, and /proc (see `observe.interface`)."""
+"""Linux: the kernel's own lists by netlink, and /proc (see `observe.back_end`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.interface import Depth, Ranges
+    from portcheck.observe.back_end import Depth, Ranges
     from portcheck.target import Endpoint
 
 

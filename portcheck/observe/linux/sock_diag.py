@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from portcheck.model import Family, Protocol, State
-    from portcheck.observe.interface import Depth
+    from portcheck.observe.back_end import Depth
 
     T = TypeVar("T")
 
@@ -72,7 +72,7 @@ _FIRST_WITH_MPTCP_COUNTED = (6, 2)
 
 
 def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool) -> SocketTable:
-    """The sockets of a protocol, as `observe.interface` has it.  Raises OSError where the kernel refuses to tell."""
+    """The sockets of a protocol, as `observe.back_end` has it.  Raises OSError where the kernel refuses to tell."""
     if protocol == "udp":
         return SocketTable("udp", tuple(dump("udp", ports)), "everything")
     # First what is bound, then what listens: a server that starts in between is seen twice and not missed.

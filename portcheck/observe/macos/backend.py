@@ -1,4 +1,4 @@
-"""macOS: psutil, lsof and launchd (see `observe.interface`)."""
+"""macOS: psutil, lsof and launchd (see `observe.back_end`)."""
 
 from __future__ import annotations
 

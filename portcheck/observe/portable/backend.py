@@ -1,4 +1,4 @@
-"""Any system, as psutil and lsof tell of it (see `observe.interface`): what other back ends do not know better."""
+"""Any system, as psutil and lsof tell of it (see `observe.back_end`): what other back ends do not know better."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.interface import Depth, Ranges
+    from portcheck.observe.back_end import Depth, Ranges
     from portcheck.target import Endpoint
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portcheck.model import PortRange, Protocol, State
-    from portcheck.observe.interface import Depth
+    from portcheck.observe.back_end import Depth
 
 _CLOSED: dict[str, State] = {"CLOSE": "CLOSED", "BOUND": "BOUND"}
 _BOUND_NOT_VISIBLE = BlindSpot(
@@ -67,7 +67,7 @@ class _WithPid(NamedTuple):
 
 
 def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, differences: Differences) -> SocketTable:
-    """The sockets whose local port is in `ports` (None: all), as `observe.interface` has it.
+    """The sockets whose local port is in `ports` (None: all), as `observe.back_end` has it.
 
     Never raises: what psutil cannot tell here is a blind spot.
     """

@@ -1,4 +1,4 @@
-"""Windows: psutil, the service manager and netsh (see `observe.interface`)."""
+"""Windows: psutil, the service manager and netsh (see `observe.back_end`)."""
 
 from __future__ import annotations
 
