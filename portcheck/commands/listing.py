@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def run(request: ListRequest) -> int:
     """Lists, prints, and returns 0: nothing that matches is an answer too."""
-    from portcheck.render.progress import progress
+    from portcheck.render.progress import Progress
 
     wanted = _filter(request)
-    with progress("reading the socket table"):
+    with Progress("reading the socket table"):
         listing = list_sockets(wanted)
     _print(listing, request)
     return exit_codes.DONE

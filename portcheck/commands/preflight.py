@@ -36,15 +36,15 @@ def run(request: PreflightRequest) -> int:
 
 def preflight(request: PreflightRequest) -> PreflightReport:
     """What a request asks for.  Raises UsageError where there is nothing to check, PreflightError for a bad file."""
-    from portcheck.render.progress import progress
+    from portcheck.render.progress import Progress
 
     directory = Path(request.directory)
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
-    with progress("reading what the project declares"):
+    with Progress("reading what the project declares"):
         reading = read(request.files, directory=directory, docker=request.docker)
     project = project_of(request.files, directory, reading.declarations)
-    with progress("checking the declared ports"):
+    with Progress("checking the declared ports"):
         return check(reading, project, directory, probe=request.probe)
 
 

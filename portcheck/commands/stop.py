@@ -9,7 +9,7 @@ from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
-from portcheck.render.progress import progress
+from portcheck.render.progress import Progress
 from portcheck.render.stop import conclusion, intention, wrapped
 from portcheck.stop.outcome import not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import Plan, plan
@@ -60,9 +60,9 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     withheld = _without_consent(before, intended, request)
     if withheld:
         return withheld
-    with progress(f"stopping what holds port {endpoint.port}"):
+    with Progress(f"stopping what holds port {endpoint.port}"):
         done = carry_out(intended, watch, timeout=request.timeout, force=request.force)
-    with progress(f"watching whether port {endpoint.port} stays free"):
+    with Progress(f"watching whether port {endpoint.port} stays free"):
         done = settle(done, watch, request.settle)
     return report(before, intended, done, asking.uid)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 
 from portcheck import exit_codes
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
-from portcheck.render.progress import progress
+from portcheck.render.progress import Progress
 from portcheck.render.wait import clock, complaints, obstacles, successes
 from portcheck.target import parse_targets
 from portcheck.waiting.loop import Plan, obstacle, unmet
@@ -26,8 +25,11 @@ if TYPE_CHECKING:
 def run(request: WaitRequest) -> int:
     """Waits, prints how it ended, and returns the exit code of the contract."""
     plan = Plan(request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast)
-    with ExitStack() as shown:
-        waited = wait(request, plan, _Status(request, shown))
+    status = _Status(request)
+    try:
+        waited = wait(request, plan, status)
+    finally:
+        status.stop_clock()
     if request.json:
         from portcheck.render.json_documents import dumps, wait_document
 
@@ -49,20 +51,26 @@ def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
 class _Status:
     """Says on stderr what is in the way whenever that changes, and shows a clock on a terminal."""
 
-    def __init__(self, request: WaitRequest, shown: ExitStack) -> None:
+    def __init__(self, request: WaitRequest) -> None:
         self._request = request
-        self._shown = shown
+        self._clock: Progress | None = None
         self._before: object = None
+
+    def stop_clock(self) -> None:
+        """Takes the clock off the terminal."""
+        if self._clock:
+            self._clock.end()
 
     def __call__(self, standings: Sequence[Standing]) -> None:
         missing = unmet(standings)
         state = [(standing.endpoint, obstacle(standing)) for standing in missing]
         if self._request.quiet or state == self._before:
             return
-        self._shown.close()
+        self.stop_clock()
         if self._request.free:
             stream.write(obstacles(missing), sys.stderr)
-        self._shown.enter_context(progress(clock(missing)))
+        self._clock = Progress(clock(missing))
+        self._clock.start()
         self._before = state
 
 

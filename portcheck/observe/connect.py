@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 
 
 def refusal(host: str, port: int, timeout: float) -> str | None:
@@ -15,6 +13,9 @@ def refusal(host: str, port: int, timeout: float) -> str | None:
 
     Every address of a name is tried, as a client would, each for `timeout` seconds.
     """
+    import socket
+    import struct
+
     try:
         with socket.create_connection((host, port), timeout) as connection:
             if connection.getsockname() != connection.getpeername():

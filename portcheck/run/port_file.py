@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
 
 
@@ -19,7 +18,7 @@ class PortFile:
     """
 
     def __init__(self, path: str | None) -> None:
-        self._path = None if path is None else Path(path)
+        self._path = None if path is None else _path(path)
         self.keep = False
 
     def __enter__(self) -> None:
@@ -46,7 +45,7 @@ class PortFile:
 
     @property
     def _new(self) -> Path:
-        return Path(f"{self._path}.new")
+        return _path(f"{self._path}.new")
 
     def _remove(self) -> None:
         if self._path is not None:
@@ -58,3 +57,10 @@ class PortFile:
             change()
         except OSError as error:
             raise PortcheckError(f"--port-file {self._path}: {error.strerror}") from error
+
+
+def _path(text: str) -> Path:
+    """pathlib takes a third of `python3 -c pass`, and most runs name no file."""
+    from pathlib import Path
+
+    return Path(text)

@@ -16,18 +16,9 @@ from support.needs import need
 import portcheck
 from portcheck.cli.options import COMMANDS
 
-MISSING = ("click", "psutil", "rich", "typer")
-PROGRAM = f"""
-import sys
-class NotInstalled:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {MISSING!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, NotInstalled())
-from portcheck.__main__ import main
-main()
-"""
-WITHOUT = [sys.executable, "-c", PROGRAM]
+ROOT = Path(__file__).parents[2]
+PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from portcheck.__main__ import main; main()"
+WITHOUT = [sys.executable, "-I", "-S", "-c", PROGRAM]  # no site-packages: nothing is installed
 # A line of each command, on a host where 8000 is held → its exit code, and words of its text.
 LINES = {
     "check 8000": (1, "Port 8000 is in use: python3"),

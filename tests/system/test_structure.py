@@ -87,7 +87,6 @@ def test_a_check_imports_little(args: tuple[str, ...], allowed: set[str]) -> Non
         "list --user=nobody --pids",
         "stop {port} --dry-run",
         "wait {port} --free --timeout=0",
-        "{port} --bad",
         "{port} --json --plain",
         "wait --timeout soon",
         "run {port}",
@@ -106,8 +105,10 @@ def test_where_nothing_is_to_be_stopped_nothing_is_imported_for_it() -> None:
     assert not {name for name in modules if name.startswith("portcheck.remedies")}
 
 
-def test_run_imports_no_typer() -> None:
-    assert not {"typer", "rich", "psutil", "subprocess", "dataclasses"} & imported("run", "--any", free_port())
+@pytest.mark.parametrize("line", ["{port} --jsn", "run {port} -- true"])
+def test_only_help_imports_typer(line: str) -> None:
+    modules = imported(*line.format(port=free_port()).split())
+    assert not {"typer", "rich", "psutil", "subprocess", "dataclasses", "typing"} & modules
 
 
 def test_a_holder_is_seen_without_any_other_systems_back_end() -> None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from portcheck.render.progress import progress
+from portcheck.render.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -30,7 +30,7 @@ class Gone(Terminal):
 
 def test_a_long_wait_shows_and_goes_away() -> None:
     terminal = Terminal()
-    with progress("reading the socket table", terminal, every=0):
+    with Progress("reading the socket table", terminal, every=0):
         assert terminal.shown.wait(60)
     first, *_, blank, end = terminal.getvalue().split("\r")[1:]
     assert first == "reading the socket table (1 s)"
@@ -41,7 +41,7 @@ def test_a_long_wait_shows_and_goes_away() -> None:
 
 def test_a_short_wait_shows_nothing() -> None:
     terminal = Terminal()
-    with progress("reading", terminal, every=3600):
+    with Progress("reading", terminal, every=3600):
         pass
     assert terminal.getvalue() == ""
 
@@ -49,14 +49,14 @@ def test_a_short_wait_shows_nothing() -> None:
 def test_no_terminal_no_sign() -> None:
     quiet = io.StringIO()
     before = threading.active_count()
-    with progress("reading", quiet, every=0):
+    with Progress("reading", quiet, every=0):
         assert threading.active_count() == before
     assert quiet.getvalue() == ""
 
 
 def test_an_error_passes_and_ends_it() -> None:
     before = threading.active_count()
-    with pytest.raises(ZeroDivisionError), progress("reading", Terminal(), every=3600):
+    with pytest.raises(ZeroDivisionError), Progress("reading", Terminal(), every=3600):
         raise ZeroDivisionError
     assert threading.active_count() == before
 
@@ -64,5 +64,5 @@ def test_an_error_passes_and_ends_it() -> None:
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_terminal_that_goes_away_is_no_error() -> None:
     terminal = Gone()
-    with progress("reading", terminal, every=0):
+    with Progress("reading", terminal, every=0):
         assert terminal.shown.wait(60)
