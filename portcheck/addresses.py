@@ -6,8 +6,7 @@ These two are pure text functions: nothing here touches the network.
 
 from __future__ import annotations
 
-from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
-
+from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:

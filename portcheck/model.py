@@ -8,16 +8,13 @@ Everything is an immutable NamedTuple of plain values and of the literal words i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import utc, utf8
-from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Literal
 
-    from portcheck.traits import Traits
     from portcheck.vocabulary import BlindSpotCode as BlindSpotCode
     from portcheck.vocabulary import Cause as Cause
     from portcheck.vocabulary import Condition as Condition
@@ -53,7 +50,7 @@ def json_value(value: Any) -> Any:
         return value if abs(value) < INFINITY else None  # JSON has neither NaN nor infinity
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {utf8(key): json_value(field) for key, field in value.items()}
     return [json_value(item) for item in value] if isinstance(value, (tuple, list)) else value
 
@@ -118,7 +115,7 @@ class Socket(NamedTuple):
 
     def held(self, user: str | None, pids: tuple[int, ...] | None, *, mptcp: bool | None) -> Socket:
         """The same with what is found out about it afterwards, in half the time that `_replace` takes."""
-        return Socket._make((*self[:9], user, self.uid, pids, *self[12:18], mptcp, *self[19:]))
+        return tuple.__new__(Socket, (*self[:9], user, self.uid, pids, *self[12:18], mptcp, *self[19:]))
 
     def to_dict(self) -> dict[str, Any]:
         """One element of `sockets`."""
@@ -305,11 +302,6 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
-
-    @property
-    def traits(self) -> Traits:
-        """What its operating system does differently from others."""
-        return TRAITS[self.platform]
 
 
 class Owner(NamedTuple):

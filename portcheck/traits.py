@@ -11,10 +11,7 @@ import sys
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from typing import Literal
-
-    # Whose bind rules hold here.
-    Platform = Literal["linux", "windows", "macos", "other"]
+    from portcheck.vocabulary import Platform
 
 
 class Traits(NamedTuple):

@@ -10,6 +10,7 @@ from portcheck.model import Bind, BindRequest, Prediction, Probe, Row
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.profiles import WILDCARDS, sets_reuseaddr, wildcard_binds
 from portcheck.rules import predict
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,7 @@ def examine(
     endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server, probe: Prober | None
 ) -> tuple[Row, ...]:
     """A row for every way to bind.  `sockets` are those on this port; `probe` is None for `--no-probe`."""
-    reuseaddr = sets_reuseaddr(server, endpoint.protocol, scene.traits)
+    reuseaddr = sets_reuseaddr(server, endpoint.protocol, TRAITS[scene.platform])
     return tuple(
         _row(bind, endpoint, sockets, scene, probe, reuseaddr=reuseaddr)
         for bind in ways_to_bind(endpoint, scene, server)
@@ -77,7 +78,7 @@ def _row(
     asked = request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False)
     if probe is None:
         spoken = _by_rules(expected)
-    elif scene.traits.has_exclusive_binds:
+    elif TRAITS[scene.platform].has_exclusive_binds:
         spoken = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
     elif asked.protocol == "udp":
         spoken = _ask_udp(asked, expected, probe)
@@ -108,7 +109,7 @@ def _error(outcome: Outcome, spoken: Spoken, scene: Scene) -> str | None:
 
 def _errno(name: str, scene: Scene) -> str:
     """Winsock's name of it on Windows."""
-    return scene.traits.errno_prefix + name
+    return TRAITS[scene.platform].errno_prefix + name
 
 
 def _all(prediction: Prediction) -> tuple[int, ...]:
@@ -134,7 +135,7 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
         return Probe("unsupported", _errno("EAFNOSUPPORT", scene))
     if bind.address in scene.absent or _tentative(bind, scene):
         return Probe("not-available", _errno("EADDRNOTAVAIL", scene))
-    if not scene.traits.multicast_streams_bind and endpoint.protocol == "tcp" and is_multicast6(bind.address):
+    if not TRAITS[scene.platform].multicast_streams_bind and endpoint.protocol == "tcp" and is_multicast6(bind.address):
         return Probe("not-available", "EINVAL")  # __inet6_bind: none on a stream socket
     policy = scene.policy
     exempt = policy.wildcards_exempt and is_wildcard(bind.address)

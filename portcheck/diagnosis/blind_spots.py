@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ def blind_spots(
     table = scene.tables[finding.protocol].blind_spots
     taken = any(row.blocked_by for row in rows)
     settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
-    moot = (ONLY_WHERE_OPEN if taken else ()) + (scene.traits.settled_by_binds if settled else ())
+    moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
     spots = [spot for spot in table if spot.code not in moot]
     spots += scene.blind_spots
     spots += _exclusions(finding, scene)
@@ -36,7 +37,7 @@ def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
-        remedy if scene.traits.has_sudo else None,
+        remedy if TRAITS[scene.platform].has_sudo else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.identify.describe import who
 from portcheck.model import Note, Process
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,7 +109,7 @@ def _heirs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
 
 
 def _other_system(scene: Scene) -> Iterator[Note]:
-    if not scene.traits.rules_are_known:
+    if not TRAITS[scene.platform].rules_are_known:
         yield Note(
             "psutil-alone",
             "of this system portcheck knows what psutil tells and what a bind says, but not its bind rules",

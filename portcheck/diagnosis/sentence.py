@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.identify.describe import NAMED_AT_MOST, listed, port_named, spread
 from portcheck.model import Sentence
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -71,7 +72,7 @@ def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
     if ports:
         kept = f"port {ports.first}" if ports.first == ports.last else f"ports {ports.first}-{ports.last}"
         return f"Windows keeps {kept} to itself ({error}, an excluded port range)"
-    return f"{scene.traits.refuses_by} refuses it ({error})"
+    return f"{TRAITS[scene.platform].refuses_by} refuses it ({error})"
 
 
 def _unavailable(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:

@@ -13,8 +13,7 @@ The path alone tells it, on cgroup v1 and v2 and with either cgroup driver of an
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from portcheck.lean_functools import lru_cache
 from portcheck.model import Container
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 

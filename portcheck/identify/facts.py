@@ -26,6 +26,13 @@ class ProjectFile(NamedTuple):
     text: bytes | None = None
 
 
+class Session(NamedTuple):
+    """A process's session (getsid(2); 0: from outside of this PID namespace) and its controlling terminal."""
+
+    id: int | None = None
+    terminal: str | None = None
+
+
 class Facts(NamedTuple):
     """One process and what was seen around it."""
 

@@ -1,1 +1,1 @@
-"""The one room that looks at the operating system.  Looking changes nothing."""
+"""The only package that looks at the operating system.  Looking changes nothing."""

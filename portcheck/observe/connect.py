@@ -1,4 +1,4 @@
-"""Connecting to a port: the one look that the other side notices, taken only where the user asked for it.
+"""Connects to a port: the only look that the other side notices, taken only where the user asked for it.
 
 `portcheck wait` does it for the ports of other machines, and for local ones with `--connect`.
 """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
+from portcheck import lean_socket as socket
 from portcheck.addresses import Address, parse_address
 from portcheck.namedtuple import TYPE_CHECKING
 

@@ -32,15 +32,15 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
     # what portcheck itself runs in tells nothing of the others there
     own = placement(BACK_END.own_cgroup())
-    seen = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
+    visible = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
     inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
-    unseen = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
-    engines = ask_engines([*seen, *unseen])
+    hidden = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
+    engines = ask_engines([*visible, *hidden])
     managers = ask_managers(engines.subjects)
-    known = [subject.process for subject in managers.subjects]
+    everybody = [subject.process for subject in managers.subjects]
     return Identities(
-        dict(zip(processes, known)),
-        dict(zip(inodes, known[len(seen) :])),
+        dict(zip(processes, everybody)),
+        dict(zip(inodes, everybody[len(visible) :])),
         engines.blind_spots + managers.blind_spots,
     )
 

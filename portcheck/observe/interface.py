@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typing
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.target import Endpoint
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
             Depth "listeners" leaves out TCP connections: enough where a listener explains everything.  UDP is whole.
             With `may_bind` a socket of our own may be bound (loopback, port 0) to see whether bound-only ones show.
             """
+
+        def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+            """A table of listeners with every other state, of the same ports."""
 
         def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
             """With what no socket shows: packet-filter rules; if `verbose`, other network namespaces too."""
@@ -82,10 +86,3 @@ if TYPE_CHECKING:
 
         def interface_names(self) -> tuple[str, ...]:
             """The names by which people know the interfaces."""
-
-
-class Session(NamedTuple):
-    """A process's session (getsid(2); 0: from outside of this PID namespace) and its controlling terminal."""
-
-    id: int | None = None
-    terminal: str | None = None

@@ -1,4 +1,4 @@
-"""Asks the container engines and service managers that may know more: each once, within a time limit."""
+"""Asks container engines and service managers that may know more, each once and within a time limit."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _ask_engines(subjects: list[Subject], groups: dict[Engine, list[int]]) -> As
             spots.append(_engine_silent(engine, error))
             continue
         for index in members:
-            found = with_container(subjects[index], inspected)
-            subjects[index] = subjects[index]._replace(process=found)
+            process = with_container(subjects[index], inspected)
+            subjects[index] = subjects[index]._replace(process=process)
     return Asked(tuple(subjects), tuple(spots))
 
 
@@ -88,8 +88,8 @@ def _ask_managers(subjects: list[Subject], groups: dict[Manager, list[int]]) -> 
             spots.append(_manager_silent(error))
             continue
         for index in members:
-            found = with_activation(subjects[index], units, manager)
-            subjects[index] = subjects[index]._replace(process=found)
+            process = with_activation(subjects[index], units, manager)
+            subjects[index] = subjects[index]._replace(process=process)
     return Asked(tuple(subjects), tuple(spots))
 
 
@@ -137,18 +137,18 @@ def _publishing(engine: Engine, ports: Iterable[str], patience: Patience) -> lis
         return []
     if engine == "podman":
         filters = []
-    found = ask((engine, "ps", "--quiet", "--no-trunc", *filters), patience)
-    if not found.ok:
-        raise NoAnswerError(_refusal(found.err))
-    return found.out.split()
+    answer = ask((engine, "ps", "--quiet", "--no-trunc", *filters), patience)
+    if not answer.ok:
+        raise NoAnswerError(_refusal(answer.err))
+    return answer.out.split()
 
 
 def _inspected(engine: Engine, ids: Iterable[str], patience: Patience) -> tuple[Inspected, ...]:
-    told = ask((engine, "container", "inspect", *ids), patience)
-    inspected = read_inspected(engine, told.out)
+    answer = ask((engine, "container", "inspect", *ids), patience)
+    inspected = read_inspected(engine, answer.out)
     # A container that has ended meanwhile is no failure: the others are told all the same.
-    if not told.ok and not inspected and "no such" not in told.err.lower():
-        raise NoAnswerError(_refusal(told.err))
+    if not answer.ok and not inspected and "no such" not in answer.err.lower():
+        raise NoAnswerError(_refusal(answer.err))
     return inspected
 
 

@@ -9,8 +9,8 @@ datagrams); SO_REUSEPORT is never set (the kernel remembers it for the port, and
 from __future__ import annotations
 
 import errno
-import socket
 
+from portcheck import lean_socket as socket
 from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING
 

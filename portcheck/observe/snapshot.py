@@ -1,4 +1,4 @@
-"""One look at this host: everything that the ports of a question need, each table read once, /proc walked once."""
+"""Looks at this host once for all ports of a question: each table is read once, and /proc walked once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
-    """Sees what concerns these endpoints.
+    """Everything that concerns these endpoints.
 
     Where listeners are told apart they are read first, and every other state only if `enough` says that they do not
     explain the answer yet: a busy server has 50,000 connections that nobody needs to see.  `may_bind` False asks the
@@ -38,8 +38,8 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
     depth: Depth = "listeners" if BACK_END.listeners_come_first else "everything"
     scene = scene._replace(tables=_tables(asked, depth, may_bind=may_bind))
     if depth == "listeners" and "tcp" in asked and not enough(scene):  # UDP was whole already
-        connections = _tables({"tcp": asked["tcp"]}, "everything", may_bind=may_bind)
-        scene = scene._replace(tables={**scene.tables, **connections})
+        everything = BACK_END.with_connections(scene.tables["tcp"], asked["tcp"])
+        scene = scene._replace(tables={**scene.tables, "tcp": everything})
     if not may_bind:
         scene = BACK_END.before_rules(scene)
     return _with_holders(BACK_END.past_sockets(scene, asked, verbose=verbose))
@@ -79,7 +79,7 @@ def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth
 
 
 def _with_holders(scene: Scene) -> Scene:
-    """On an idle host there is nobody to look for, and nothing to import for it."""
+    """On an idle host there is nobody to look for, and nothing to import."""
     if not scene.elsewhere and not any(table.sockets for table in scene.tables.values()):
         return scene
     from portcheck.observe.holders import with_holders

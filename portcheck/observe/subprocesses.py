@@ -1,4 +1,4 @@
-"""Asks another program, within a time limit: a tool that hangs must not hang portcheck."""
+"""Runs other programs for their answers, within a time limit: a tool that hangs must not hang portcheck."""
 
 from __future__ import annotations
 

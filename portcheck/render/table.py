@@ -40,7 +40,8 @@ class Listed(NamedTuple):
 
 
 def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterator[Listed]:
-    """In the order given; nothing is kept of a row but its holders, once for each set of PIDs."""
+    """In the order given; nothing is kept of a row but its holders and its user, each once."""
+    users: dict[tuple[str | None, int | None], str | None] = {}
     cells: dict[tuple[int, ...] | None, Holders] = {
         None: Holders(UNSEEN, UNSEEN, None, ""),
         (): Holders(NONE, NONE, None, ""),
@@ -49,6 +50,9 @@ def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterato
         holders = cells.get(socket.pids)
         if holders is None:
             holders = cells[socket.pids] = _holders(socket.pids or (), processes)
+        who = socket.user, socket.uid
+        if who not in users:
+            users[who] = _user(socket)
         yield Listed(
             socket.protocol,
             _scoped(socket),
@@ -56,7 +60,7 @@ def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterato
             socket.state or NONE,
             holders.pids,
             holders.names,
-            _user(socket) or holders.user or UNSEEN,
+            users[who] or holders.user or UNSEEN,
             _remote(socket),
             holders.command,
         )

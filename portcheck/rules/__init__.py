@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from portcheck.model import BindRequest, Outcome, Socket
-    from portcheck.traits import Platform
+    from portcheck.vocabulary import Platform
 
     Conflict = Callable[[BindRequest, Socket], bool | None]
     Shadow = Callable[[BindRequest, Socket], bool]

@@ -79,7 +79,7 @@ def _address_reuse(new: BindRequest, old: Socket) -> bool | None:
 
 
 def _port_sharing(new: BindRequest, old: Socket) -> bool | None:
-    """SO_REUSEPORT on both and the same user does; whose a TIME_WAIT entry was no longer counts."""
+    """SO_REUSEPORT on both, by the same user, lets both have it; whose a TIME_WAIT entry was no longer matters."""
     if not new.reuseport:
         return False
     return all_of(old.reuseport, _same_user(new, old))

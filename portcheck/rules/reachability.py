@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcheck.model import Family, Protocol, Socket
-    from portcheck.traits import Platform
+    from portcheck.vocabulary import Platform
 
     # Whether the address is exact, then what counts among equals.
     Rank = tuple[bool, int]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from portcheck.model import Diagnosis, Owner, Socket
-    from portcheck.traits import Platform
+    from portcheck.vocabulary import Platform
 
 # Where a client of this host tries first.
 PREFERRED = ("127.0.0.1", "::1")

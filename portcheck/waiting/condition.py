@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, LocalAddress, Socket
     from portcheck.target import Endpoint, Host
-    from portcheck.traits import Platform
+    from portcheck.vocabulary import Platform
 
 # Causes that go away by themselves, or may.
 TRANSIENT = ("time-wait", "closing")

@@ -220,6 +220,39 @@ def test_multipath_sockets_are_known(namespace: Host, address: str) -> None:
     assert sock_diag.multipath(everything("udp", port(kept))) is None
 
 
+@pytest.mark.skipif(sock_diag._release() < (6, 2), reason="this kernel does not count its multipath sockets")
+def test_where_the_kernel_counts_no_multipath_socket_none_is_asked_for(
+    namespace: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> NoReturn:
+        raise AssertionError("was asked for")
+
+    plain = real_sockets.listener(80)
+    table = everything()
+    with monkeypatch.context() as patched:
+        patched.setattr(sock_diag, "mptcp_inodes", never)
+        assert (sock_diag.multipath(table), len(table.sockets)) == (frozenset(), 1)
+    patched.setattr(sock_diag, "_FIRST_WITH_MPTCP_COUNTED", (99, 0))
+    with patched.context() as older, pytest.raises(AssertionError):
+        older.setattr(sock_diag, "mptcp_inodes", never)
+        sock_diag.multipath(table)
+    assert plain.fileno() >= 0
+
+
+def test_listeners_are_completed_without_reading_them_again(namespace: Host) -> None:
+    bound = real_sockets.bound(80)
+    server = real_sockets.listener(81)
+    listeners = BACK_END.sockets("tcp", None, depth="listeners", may_bind=False)
+    kept = real_sockets.connected(server)
+    whole = BACK_END.with_connections(listeners, None)
+    assert whole.depth == "everything"
+    assert sorted(whole.sockets, key=str) == sorted(everything().sockets, key=str)
+    assert {inode(made) for made in (server, *kept)} <= {seen.inode for seen in whole.sockets}
+    bound.connect(server.getsockname())  # seen before as bound, and now as connected: it is one socket
+    states = [seen.state for seen in BACK_END.with_connections(listeners, None).sockets if seen.inode == inode(bound)]
+    assert states == ["ESTABLISHED"]
+
+
 def test_multipath_lists_nothing_that_tcp_does_not(namespace: Host) -> None:
     server = real_sockets.listener(80, protocol=real_sockets.IPPROTO_MPTCP)
     client = real_sockets.keep(socket.socket(socket.AF_INET, socket.SOCK_STREAM, real_sockets.IPPROTO_MPTCP))

@@ -40,7 +40,13 @@ HEAVY = {
     "ipaddress",
     "datetime",
     "logging",
+    "socket",
+    "enum",
+    "selectors",
+    "functools",
+    "collections",
 }
+OTHERS = {"portable", "windows", "macos"}
 OURS_AT_MOST = 52
 
 
@@ -53,7 +59,9 @@ def free_port() -> str:
 
 
 @pytest.mark.parametrize(
-    ("args", "allowed"), [((), set()), (("--json",), set()), (("--no-probe",), set())], ids=["text", "json", "no-probe"]
+    ("args", "allowed"),
+    [((), set()), (("--json",), {"enum", "functools", "collections"}), (("--no-probe",), set())],
+    ids=["text", "json", "no-probe"],
 )
 def test_a_check_imports_little(args: tuple[str, ...], allowed: set[str]) -> None:
     modules = imported(free_port(), *args)
@@ -97,6 +105,16 @@ def test_where_nothing_is_to_be_stopped_nothing_is_imported_for_it() -> None:
 
 def test_run_imports_no_typer() -> None:
     assert not {"typer", "rich", "psutil", "subprocess", "dataclasses"} & imported("run", "--any", free_port())
+
+
+def test_a_holder_is_seen_without_any_other_systems_back_end() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        modules = imported(str(server.getsockname()[1]))
+    assert "portcheck.observe.linux.descriptors" in modules
+    others = {name for name in modules if name.startswith("portcheck.observe.") and name.split(".")[2] in OTHERS}
+    assert not others | (modules & {"psutil"})
 
 
 def test_import_portcheck_imports_nothing_heavy() -> None:

@@ -13,7 +13,7 @@ import structure
 # in the package's root, or a folder with all that is in it.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("namedtuple",),
-    ("text", "toml", "exit_codes", "vocabulary"),
+    ("text", "toml", "exit_codes", "vocabulary", "lean_socket", "lean_functools"),
     ("traits",),
     ("model",),
     ("errors", "addresses"),
@@ -40,6 +40,8 @@ EFFECTS = {
 IMPORTS = {
     "psutil": {"observe"},
     "socket": {"observe", "run", "reservation", "addresses"},  # addresses: inet_pton and inet_ntop, which are pure
+    "_socket": {"lean_socket"},
+    "_functools": {"lean_functools"},
     "subprocess": {"observe", "run", "stop", "preflight"},
     "rich": {"render"},
     "typer": {"cli"},
@@ -52,11 +54,14 @@ PURE = (
     "waiting.loop", "waiting.condition", "stop.plan", "stop.outcome", "run.proof", "preflight.judge",
 )  # fmt: skip
 SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}
-# Which system this is, is asked where the system is looked at, where its rules are, and of the record of its traits.
-ASK_THE_PLATFORM = {"observe", "rules", "traits"}
+# Which system this is, is asked where its back end is chosen, where its rules are, and for the record of its traits.
+ASK_THE_PLATFORM = ("observe.system", "rules", "traits")
 PLATFORM_WORDS = {"linux", "windows", "macos", "other", "win32", "darwin", "nt", "posix"}
 # What takes long to import must not be imported at the head of a module.
-SLOW = {"typing", "dataclasses", "rich", "typer", "psutil", "subprocess", "ipaddress", "json", "re", "datetime"}
+SLOW = {
+    *("typing", "dataclasses", "rich", "typer", "psutil", "subprocess", "ipaddress", "json", "re", "datetime"),
+    *("functools", "collections", "enum"),
+}
 MODULES = structure.modules()
 ARROWS = structure.graph()
 
@@ -139,7 +144,7 @@ def outside(module: str, *, head_only: bool = False) -> set[str]:
 
 @pytest.mark.parametrize("module", list(MODULES))
 def test_only_its_rooms_import_a_package(module: str) -> None:
-    used = outside(module)
+    used = outside(module) | ({"socket"} if "lean_socket" in ARROWS[module] else set())
     assert not {name for name, rooms in IMPORTS.items() if name in used and room(module) not in rooms}
 
 
@@ -149,7 +154,8 @@ def is_pure(module: str) -> bool:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if is_pure(name)])
 def test_deciding_neither_looks_nor_acts(module: str) -> None:
-    assert not outside(module) & (SYSTEM - {"socket"} if module == "addresses" else SYSTEM)
+    used = outside(module) | ({"socket"} if "lean_socket" in ARROWS[module] else set())
+    assert not used & (SYSTEM - {"socket"} if module == "addresses" else SYSTEM)
     assert not {target for target in ARROWS[module] if room(target) in ("observe", "render")}
 
 
@@ -171,9 +177,35 @@ def compared(module: str) -> Iterator[tuple[str, int]]:
             yield ast.unparse(node), node.lineno
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if room(name) not in ASK_THE_PLATFORM])
+def may_ask_the_platform(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in ASK_THE_PLATFORM)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not may_ask_the_platform(name)])
 def test_nobody_else_asks_which_system_this_is(module: str) -> None:
     assert list(compared(module)) == []
+
+
+SYSTEMS = {"linux", "windows", "macos", "portable"}
+
+
+def _system(module: str) -> str | None:
+    """The operating system that a module is for."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "observe" and parts[1:2] and parts[1] in SYSTEMS else None
+
+
+def test_a_back_end_is_imported_by_the_registry_alone() -> None:
+    """Whatever is of no system works on all of them; a back end may use what the portable one is made of."""
+    wrong = [
+        f"{module} imports {target}"
+        for module, targets in ARROWS.items()
+        for target in targets
+        if _system(target) not in (None, _system(module))
+        and module != "observe.system"
+        and not (_system(module) and _system(target) == "portable")
+    ]
+    assert wrong == ["__main__ imports observe.linux.fork"]  # the command line may fork its own process
 
 
 def test_the_tests_of_the_house_can_fail() -> None:

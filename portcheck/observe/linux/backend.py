@@ -11,8 +11,9 @@ from portcheck.observe.linux.policy import linux_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.interface import Depth, Ranges, Session
+    from portcheck.observe.interface import Depth, Ranges
     from portcheck.target import Endpoint
 
 
@@ -38,6 +39,13 @@ class Linux:
             )
             by_psutil = table(protocol, ports, depth, LINUX)
             return by_psutil._replace(blind_spots=(refused, *by_psutil.blind_spots))
+
+    def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+        """Nothing that was read is read again."""
+        try:
+            return sock_diag.with_connections(table, ports)
+        except OSError:
+            return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
         """Packet-filter rules, and for `verbose` the listeners of other network namespaces."""

@@ -8,8 +8,8 @@ what is added here is kept in C (a set's intersection with a map) and small.
 from __future__ import annotations
 
 import os
-from functools import partial
 
+from portcheck.lean_functools import partial
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux import procfs
 from portcheck.observe.linux.fd_walk import joined, walk
@@ -45,21 +45,21 @@ class Holders(NamedTuple):
 def holders(inodes: Collection[int]) -> Holders:
     """The processes that hold sockets of these inodes (0, which no file has, is left out).
 
-    Sockets that nobody seems to hold are then looked for in rarer places (see `observe.rare_holders`).
+    Sockets that nobody seems to hold are then looked for in rarer places (see `rare_holders`).
     """
     links = {f"socket:[{inode}]": inode for inode in inodes if inode}
     if not links:
         return Holders({})
     pids = procfs.process_ids()
-    seen = joined(spread(_shares(_without_kernel_threads(pids)), partial(walk, wanted=frozenset(links))))
-    missing = links.keys() - seen[0].keys()
+    walked = joined(spread(_shares(_without_kernel_threads(pids)), partial(walk, wanted=frozenset(links))))
+    missing = links.keys() - walked[0].keys()
     if missing:
         from portcheck.observe.linux import rare_holders
 
-        seen = joined([seen, rare_holders.search(frozenset(missing))])
-    found, hidden = seen
+        walked = joined([walked, rare_holders.search(frozenset(missing))])
+    holders_of, hidden = walked
     return Holders(
-        {inode: _ascending(found.get(link, ())) for link, inode in links.items()},
+        {inode: _ascending(holders_of.get(link, ())) for link, inode in links.items()},
         len(hidden),
         unlisted=1 not in pids,
         pid_namespace=procfs.in_pid_namespace(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
+from portcheck.lean_functools import partial
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 
@@ -16,39 +16,39 @@ if TYPE_CHECKING:
 
 
 def joined(parts: Iterable[Seen]) -> Seen:
-    """Merges what several walks saw."""
+    """Merges what several walks found."""
     first, *others = parts
-    found, hidden = first
-    for more_found, more_hidden in others:
+    holders, hidden = first
+    for more, more_hidden in others:
         hidden |= more_hidden
-        _add(found, more_found)
-    return found, hidden
+        _add(holders, more)
+    return holders, hidden
 
 
-def _add(found: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]]) -> None:
-    """Adds holders to holders; at once where, as mostly, no socket is held by several."""
-    if found.keys().isdisjoint(more):
-        found.update(more)
+def _add(holders: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]]) -> None:
+    """Merges more holders into a map of them; the fast path is for sockets that nobody else holds."""
+    if holders.keys().isdisjoint(more):
+        holders.update(more)
         return
     for link, pids in more.items():
-        found[link] = found.get(link, ()) + pids
+        holders[link] = holders.get(link, ()) + pids
 
 
 def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
     """Which processes have the wanted links, and which may not be looked at."""
-    found: dict[str, tuple[int, ...]] = {}
+    holders: dict[str, tuple[int, ...]] = {}
     hidden = set()
     for pid, table in tables:
         try:
-            held = held_links(table, wanted)
+            links = held_links(table, wanted)
         except PermissionError:
             if _may_hold_files(pid):
                 hidden.add(pid)
             continue
         except OSError:
             continue  # it has ended
-        _add(found, dict.fromkeys(held, (pid,)))
-    return found, hidden
+        _add(holders, dict.fromkeys(links, (pid,)))
+    return holders, hidden
 
 
 def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:

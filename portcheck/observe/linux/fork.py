@@ -32,13 +32,13 @@ def spread(parts: Sequence[Part], work: Callable[[Part], Found]) -> list[Found]:
     What `work` returns has to be plain enough for `marshal`.  A child that fails is made up for here.
     """
     children = [_child(part, work) for part in parts[1:]]
-    found = [work(part) for part in parts[:1]]
+    results = [work(part) for part in parts[:1]]
     for part, (pid, pipe) in zip(parts[1:], children):
         with open(pipe, "rb") as answer:
             data = answer.read()
         os.waitpid(pid, 0)
-        found.append(marshal.loads(data) if data else work(part))  # noqa: S302 - our own child's
-    return found
+        results.append(marshal.loads(data) if data else work(part))  # noqa: S302 - our own child's
+    return results
 
 
 def _child(part: Part, work: Callable[[Part], Found]) -> tuple[int, int]:

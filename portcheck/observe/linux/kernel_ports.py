@@ -1,4 +1,4 @@
-"""Ports that the kernel itself holds, on positive evidence: a tunnel device, a kernel service's own list.
+"""Ports that the kernel itself holds, on positive evidence: a tunnel device, or a kernel service's own list.
 
 A socket without a process is no evidence: root in a PID namespace sees listeners whose process it cannot see.
 """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from errno import EHOSTUNREACH, EINVAL, ENETUNREACH
 
+from portcheck import lean_socket as socket
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs, rtnetlink
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from socket import AF_INET, AF_INET6, inet_ntop
 
+from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.model import ForeignListener
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import descriptors
@@ -24,16 +24,16 @@ UDP_UNCONNECTED = "07"
 
 def listeners_elsewhere(wanted: Mapping[Protocol, Collection[PortRange]]) -> tuple[ForeignListener, ...]:
     """The listeners on these ports in every other network namespace that can be seen."""
-    found = [
+    listeners = [
         (protocol, *entry, namespace)
         for namespace, pid in _namespaces().items()
         for protocol, ports in wanted.items()
         for entry in _table(pid, protocol, ports)
     ]
-    holders = descriptors.holders({inode for *_, inode, _ in found}) if found else None
+    holders = descriptors.holders({inode for *_, inode, _ in listeners}) if listeners else None
     return tuple(
         ForeignListener(protocol, address, port, namespace, holders.pids.get(inode, ()) if holders else ())
-        for protocol, address, port, inode, namespace in found
+        for protocol, address, port, inode, namespace in listeners
     )
 
 
@@ -43,7 +43,7 @@ def _namespaces() -> dict[str, int]:
         own, names = os.readlink("/proc/self/ns/net"), os.listdir("/proc")
     except OSError:  # there is no /proc: the holders' blind spot says it
         return {}
-    found: dict[str, int] = {}
+    namespaces: dict[str, int] = {}
     for name in names:
         if name.isdecimal():
             try:
@@ -51,8 +51,8 @@ def _namespaces() -> dict[str, int]:
             except OSError:
                 continue
             if namespace != own:
-                found.setdefault(namespace, int(name))
-    return found
+                namespaces.setdefault(namespace, int(name))
+    return namespaces
 
 
 def _table(pid: int, protocol: Protocol, ports: Collection[PortRange]) -> Iterator[tuple[str, int, int]]:

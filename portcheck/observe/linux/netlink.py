@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 from struct import Struct
 
+from portcheck import lean_socket as socket
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -107,15 +107,16 @@ def messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:
 
     Raises OSError (EBADMSG) where the data are no netlink messages.
     """
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, answers, _ = _HEADER.unpack_from(data, offset)
-        if not _HEADER.size <= length <= len(data) - offset:
+    offset, end = 0, len(data)
+    unpack, size = _HEADER.unpack_from, _HEADER.size
+    while offset + size <= end:
+        length, kind, flags, answers, _ = unpack(data, offset)
+        if not size <= length <= end - offset:
             break
         if answers == sequence:
-            yield kind, flags, data[offset + _HEADER.size : offset + length]
+            yield kind, flags, data[offset + size : offset + length]
         offset += (length + 3) & ~3
-    if offset < len(data):
+    if offset < end:
         raise OSError(errno.EBADMSG, "a netlink message is cut short")
 
 

@@ -1,6 +1,6 @@
-"""Port redirections (DNAT) in a packet filter's own listings.  Pure.
+"""Port redirections (DNAT), from the packet filter's own listings.
 
-They take connections past every socket: a server that listens there is never reached by them, though nothing is in use.
+They take connections past every socket: a server that listens there is never reached, though the port is free.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ SECONDS = 1.0
 
 def redirected(wanted: Mapping[Protocol, Collection[PortRange]]) -> dict[tuple[Protocol, int], str]:
     """(protocol, port) → what a rule does with it, for the ports that are wanted."""
-    found: dict[tuple[Protocol, int], str] = {}
+    redirections: dict[tuple[Protocol, int], str] = {}
     for rule in _rules():
         for asked in wanted.get(rule.protocol, ()):
             for port in range(max(asked.first, rule.ports.first), min(asked.last, rule.ports.last) + 1):
-                said = f"{rule.tool} sends {rule.protocol.upper()} connections for port {port} to {rule.destination}"
-                found.setdefault((rule.protocol, port), said)
-    return found
+                message = f"{rule.tool} sends {rule.protocol.upper()} connections for port {port} to {rule.destination}"
+                redirections.setdefault((rule.protocol, port), message)
+    return redirections
 
 
 def _rules() -> Iterator[Redirect]:

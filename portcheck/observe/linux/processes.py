@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from functools import cache
 from os.path import basename
 
-from portcheck.identify.facts import ENVIRONMENT
+from portcheck.identify.facts import ENVIRONMENT, Session
+from portcheck.lean_functools import cache
 from portcheck.model import Process
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.interface import Session
 from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:

@@ -37,28 +37,28 @@ _RING_LOOKS = 3
 
 
 def search(wanted: frozenset[str]) -> Seen:
-    """As `owners.walk` does: every process anew, every thread, every io_uring.
+    """Like `fd_walk.walk`, but over every thread and io_uring of every process, which are listed anew.
 
     So it also finds a process to which a holder handed over before it ended, while the first walk went on.
     """
     same = _comparison()
     tables = [(pid, table) for pid in sorted(procfs.process_ids()) for table in _tables(pid, same)]
-    found, hidden = walk(tables, wanted | {_RING})
-    with_rings = found.pop(_RING, ())
+    holders, hidden = walk(tables, wanted | {_RING})
+    with_rings = holders.pop(_RING, ())
     for pid, table in tables:
         if pid in with_rings:
             for link in wanted.intersection(_registered(table)):
-                found[link] = (*found.get(link, ()), pid)
-    return found, hidden
+                holders[link] = (*holders.get(link, ()), pid)
+    return holders, hidden
 
 
 def _tables(pid: int, same: Compare) -> Iterator[str]:
     """The place of a process' table of descriptors, and of each other one that its threads have."""
     yield f"{pid}/fd"
-    known = [pid]
+    different = [pid]
     for thread in _threads(pid):
-        if thread != pid and not any(same(other, thread) for other in known):
-            known.append(thread)
+        if thread != pid and not any(same(other, thread) for other in different):
+            different.append(thread)
             yield f"{pid}/task/{thread}/fd"
 
 

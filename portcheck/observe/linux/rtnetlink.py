@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from struct import Struct
 
+from portcheck import lean_socket as socket
 from portcheck.model import LocalAddress
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux.netlink import NETLINK_ROUTE, Netlink, attribute, attributes, number
@@ -41,17 +41,17 @@ def links() -> list[Link]:
     """The devices that have a kind: not the physical ones, nor loopback."""
     with Netlink(NETLINK_ROUTE) as link:
         request = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        return [found for found in link.dump(_RTM_GETLINK, request, read_link) if found]
+        return [device for device in link.dump(_RTM_GETLINK, request, read_link) if device]
 
 
 def read_link(message: bytes) -> Link | None:
     """The virtual device of an RTM_NEWLINK message; None for any other device."""
-    found = dict(attributes(message, _IFINFOMSG.size))
-    info = dict(attributes(found.get(_IFLA_LINKINFO, b"")))
+    values = dict(attributes(message, _IFINFOMSG.size))
+    info = dict(attributes(values.get(_IFLA_LINKINFO, b"")))
     if _IFLA_INFO_KIND not in info:
         return None
     return Link(
-        _text(found.get(_IFLA_IFNAME, b"")),
+        _text(values.get(_IFLA_IFNAME, b"")),
         _text(info[_IFLA_INFO_KIND]),
         dict(attributes(info.get(_IFLA_INFO_DATA, b""))),
     )
@@ -61,19 +61,19 @@ def addresses() -> list[LocalAddress]:
     """Every address of every interface, loopback included, in the kernel's order."""
     with Netlink(NETLINK_ROUTE) as link:
         request = _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        return [found for found in link.dump(_RTM_GETADDR, request, read_address) if found]
+        return [address for address in link.dump(_RTM_GETADDR, request, read_address) if address]
 
 
 def read_address(message: bytes) -> LocalAddress | None:
     """The IP address of an RTM_NEWADDR message; None for one of another family."""
     family, _, flags, _, index = _IFADDRMSG.unpack_from(message)
-    found = dict(attributes(message, _IFADDRMSG.size))
+    values = dict(attributes(message, _IFADDRMSG.size))
     # On a point-to-point link IFA_ADDRESS is the other end's.
-    packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+    packed = values.get(_IFA_LOCAL) or values.get(_IFA_ADDRESS)
     if family not in (socket.AF_INET, socket.AF_INET6) or packed is None:
         return None
-    if _IFA_FLAGS in found:  # all 32; the message itself has room for eight
-        flags = number(found[_IFA_FLAGS])
+    if _IFA_FLAGS in values:  # all 32; the message itself has room for eight
+        flags = number(values[_IFA_FLAGS])
     return LocalAddress(
         socket.inet_ntop(family, packed),
         "ipv4" if family == socket.AF_INET else "ipv6",

@@ -7,18 +7,18 @@ never shows: TCP sockets that are bound without listening (Linux 6.8 and later).
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from functools import cache
 from struct import Struct
 
+from portcheck import lean_socket as socket
+from portcheck.lean_functools import cache, partial
 from portcheck.model import BlindSpot, PortRange, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 from portcheck.observe.linux.netlink import NETLINK_SOCK_DIAG, Netlink, attribute, attributes, number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
     from portcheck.model import Family, Protocol, State
@@ -68,6 +68,7 @@ _JUMP, _PORT_AT_LEAST, _PORT_AT_MOST = 1, 2, 3
 _MOST_RANGES = 256
 
 _FIRST_WITH_BOUND_ONLY = (6, 8)
+_FIRST_WITH_MPTCP_COUNTED = (6, 2)
 
 
 def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *, may_bind: bool) -> SocketTable:
@@ -87,13 +88,29 @@ def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, *
     return SocketTable("tcp", sockets, depth, sees_bound_only=False, blind_spots=(blind,))
 
 
+def with_connections(table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+    """A TCP table of listeners with every other state.  Raises OSError where the kernel refuses to tell."""
+    others = dump("tcp", ports, EVERY_STATE & ~LISTEN)
+    return table._replace(sockets=tuple(_without_twins(table.sockets, others)), depth="everything")
+
+
+def _none_is_multipath() -> bool:
+    """Whether the kernel counts no multipath socket in this network namespace (it counts them since Linux 6.2)."""
+    if _release() < _FIRST_WITH_MPTCP_COUNTED:
+        return False
+    lines = [line.split() for line in (procfs.read("net/protocols") or b"").splitlines()]
+    counts = [line[2] for line in lines if line[:1] in ([b"MPTCP"], [b"MPTCPv6"])]
+    return bool(counts) and set(counts) == {b"0"}
+
+
 def _states(depth: Depth) -> int:
     return LISTEN if depth == "listeners" else EVERY_STATE
 
 
-def _without_twins(bound: list[Socket], others: list[Socket]) -> list[Socket]:
-    later = {other.inode for other in others}
-    return [*(socket for socket in bound if socket.inode not in later), *others]
+def _without_twins(earlier: Iterable[Socket], later: list[Socket]) -> list[Socket]:
+    """Of a socket that was seen twice, because its state changed in between, only what was seen last."""
+    inodes = {socket.inode for socket in later if socket.inode}
+    return [*(socket for socket in earlier if socket.inode not in inodes), *later]
 
 
 def multipath(table: SocketTable) -> frozenset[int] | None:
@@ -106,6 +123,8 @@ def multipath(table: SocketTable) -> frozenset[int] | None:
     # A kernel without MPTCP would look for a module to load if it was asked.
     if table.protocol != "tcp" or not ports or procfs.read("sys/net/mptcp/enabled") is None:
         return None
+    if _none_is_multipath():
+        return frozenset()
     try:
         return mptcp_inodes([PortRange(min(ports), max(ports))], _states(table.depth))
     except OSError:
@@ -122,12 +141,12 @@ def dump(protocol: Protocol, ports: Sequence[PortRange] | None, states: int = EV
     read = reader(protocol)
     with Netlink(NETLINK_SOCK_DIAG) as link:
         if protocol == "tcp":
-            found = link.dump(_TCPDIAG_GETSOCK, _TCP_REQUEST.pack(states) + port_filter, read)
+            sockets = link.dump(_TCPDIAG_GETSOCK, _TCP_REQUEST.pack(states) + port_filter, read)
         else:
-            found = _both_families(link, socket.IPPROTO_UDP, EVERY_STATE, port_filter, read)
+            sockets = _both_families(link, socket.IPPROTO_UDP, EVERY_STATE, port_filter, read)
     if ports is None or len(ports) <= _MOST_RANGES:
-        return found
-    return [seen for seen in found if any(seen.local_port in wanted for wanted in ports)]
+        return sockets
+    return [sock for sock in sockets if any(sock.local_port in wanted for wanted in ports)]
 
 
 def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -> frozenset[int]:
@@ -143,9 +162,9 @@ def mptcp_inodes(ports: Sequence[PortRange] | None, states: int = EVERY_STATE) -
 
 def _both_families(link: Netlink, ip_protocol: int, states: int, options: bytes, read: Callable[[bytes], T]) -> list[T]:
     return [
-        found
+        entry
         for family in (socket.AF_INET, socket.AF_INET6)
-        for found in link.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read)
+        for entry in link.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, ip_protocol, 0, states) + options, read)
     ]
 
 
@@ -183,6 +202,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
     Addresses, attributes and devices repeat from socket to socket, so each is read once.  A socket without an
     inode (TIME_WAIT, left behind by a process, not accepted yet) is held by no process.
     """
+    made = partial(tuple.__new__, Socket)
     unpack, size, ntohs = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
     address, details, device = cache(_address), cache(_details), cache(_device)
     state_name = (_STATES if protocol == "tcp" else {}).get
@@ -196,13 +216,13 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
         listens = state == "LISTEN"
         timed = timer == _TIMER_TIME_WAIT
         # By position, in the order of Socket's fields: half the time of naming them.
-        return Socket(
+        return made((
             protocol, _FAMILIES[family], address(family, local), ntohs(port),
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
             state, device(interface), v6only, None, uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
             inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2",
-        )
+        ))
         # fmt: on
 
     return read
@@ -214,8 +234,8 @@ def _address(family: int, packed: bytes) -> str:
 
 def _details(data: bytes) -> tuple[bool | None, int | None]:
     """v6only and the cgroup's id of a message's attributes."""
-    found = dict(attributes(data))
-    v6only, cgroup = found.get(_SKV6ONLY), found.get(_CGROUP_ID)
+    values = dict(attributes(data))
+    v6only, cgroup = values.get(_SKV6ONLY), values.get(_CGROUP_ID)
     return None if v6only is None else bool(number(v6only)), None if cgroup is None else number(cgroup)
 
 
@@ -241,8 +261,8 @@ def sees_bound_only(*, may_bind: bool) -> bool:
     With `may_bind` a socket of our own (loopback, port 0, closed at once) shows it; else the kernel's release
     tells.  Raises OSError.
     """
-    seen = _finds_own_socket() if may_bind else None
-    return _release() >= _FIRST_WITH_BOUND_ONLY if seen is None else seen
+    shown = _finds_own_socket() if may_bind else None
+    return _release() >= _FIRST_WITH_BOUND_ONLY if shown is None else shown
 
 
 def _finds_own_socket() -> bool | None:
@@ -259,7 +279,7 @@ def _finds_own_socket() -> bool | None:
                 continue
             port = ours.getsockname()[1]
             inode = os.fstat(ours.fileno()).st_ino
-            return any(seen.inode == inode for seen in dump("tcp", [PortRange(port, port)], BOUND_ONLY))
+            return any(listed.inode == inode for listed in dump("tcp", [PortRange(port, port)], BOUND_ONLY))
     return None
 
 

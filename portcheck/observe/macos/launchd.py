@@ -1,4 +1,4 @@
-"""What only macOS can tell of the holders: launchd's jobs, and the jobs for which launchd itself listens."""
+"""What only macOS can tell about holders: launchd's jobs, and the jobs for which launchd itself listens."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ def _with_user(socket: Socket, processes: Mapping[int, Process]) -> Socket:
 def _jobs(processes: Mapping[int, Process]) -> tuple[dict[int, Job], tuple[BlindSpot, ...]]:
     """The jobs among these: children of launchd.  Nobody is asked where there is none."""
     users = {one.uid for one in processes.values() if one.parent_pid == LAUNCHD_PID}
-    found: dict[int, Job] = {}
+    jobs: dict[int, Job] = {}
     patience = Patience(PATIENCE)
     try:
         for domain in _domains(users) if users else ():
-            found |= _in_domain(domain, patience)
+            jobs |= _in_domain(domain, patience)
     except NoAnswerError as error:
-        return found, (
+        return jobs, (
             BlindSpot("service-manager-no-answer", f"launchctl {error}: which job of launchd it is stays unknown"),
         )
-    return found, ()
+    return jobs, ()
 
 
 def _domains(users: set[int | None]) -> Iterator[str]:
@@ -84,15 +84,15 @@ def _in_domain(domain: str, patience: Patience) -> dict[int, Job]:
 
 def _listening() -> dict[tuple[Protocol, int], Job]:
     """The jobs that have launchd make their sockets, by port, from their property lists."""
-    found: dict[tuple[Protocol, int], Job] = {}
+    jobs: dict[tuple[Protocol, int], Job] = {}
     for domain, folders in ((SYSTEM, DAEMONS), (f"gui/{os.getuid()}", AGENTS)):
         for path in _plists(folders):
             label, sockets = read_sockets(_plist(path))
             for protocol, name in sockets:
                 port = int(name) if name.isdecimal() else service_port(name, protocol)
                 if port and label:
-                    found.setdefault((protocol, port), Job(label, f"{domain}/{label}"))
-    return found
+                    jobs.setdefault((protocol, port), Job(label, f"{domain}/{label}"))
+    return jobs
 
 
 def _plists(folders: tuple[str, ...]) -> Iterator[str]:
@@ -111,7 +111,7 @@ def _plist(path: str) -> dict[str, object]:
 
     try:
         with open(path, "rb") as file:
-            found = plistlib.load(file)
+            content = plistlib.load(file)
     except (OSError, ValueError, ExpatError, plistlib.InvalidFileException):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

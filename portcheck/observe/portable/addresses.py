@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-
+from portcheck import lean_socket as socket
 from portcheck.addresses import parse_address
 from portcheck.errors import PortcheckError
 from portcheck.model import LocalAddress

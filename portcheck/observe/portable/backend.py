@@ -11,8 +11,9 @@ from portcheck.observe.portable.policy import unix_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.interface import Depth, Ranges, Session
+    from portcheck.observe.interface import Depth, Ranges
     from portcheck.target import Endpoint
 
 
@@ -33,6 +34,10 @@ class Portable:
     ) -> SocketTable:
         """By psutil."""
         return by_psutil.table(protocol, ports, depth, self.differences)
+
+    def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
+        """By another look: psutil tells all at once."""
+        return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:  # noqa: ARG002
         """Nothing is known of packet filters here, nor of network namespaces."""

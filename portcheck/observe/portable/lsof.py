@@ -74,8 +74,8 @@ def _entries(text: str, differences: Differences) -> Iterator[tuple[int, Socket]
         elif letter in ("u", "L"):
             process[letter] = value
         elif letter == "T":
-            key, _, said = value.partition("=")
-            file[f"T{key}"] = said
+            key, _, state = value.partition("=")
+            file[f"T{key}"] = state
         else:
             file[letter] = value
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from portcheck.identify.facts import ENVIRONMENT
+from portcheck.identify.facts import ENVIRONMENT, Session
 from portcheck.model import Process
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.interface import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

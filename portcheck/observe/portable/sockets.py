@@ -9,9 +9,9 @@ and the BSDs a socket comes once for each process that holds it; on Windows PID 
 from __future__ import annotations
 
 import os
-from socket import AF_INET6, if_indextoname
 
 from portcheck.addresses import is_link_local, parse_address
+from portcheck.lean_socket import AF_INET6, if_indextoname
 from portcheck.model import AS_ROOT, BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.portable.tcp_states import state_named
@@ -115,18 +115,18 @@ def _connections(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
 def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
     import psutil
 
-    found: list[Any] = []
+    connections: list[Any] = []
     hidden = 0
     for process in psutil.process_iter():
         try:
-            found += (_WithPid(process.pid, *entry) for entry in process.net_connections(protocol))
+            connections += (_WithPid(process.pid, *entry) for entry in process.net_connections(protocol))
         except psutil.AccessDenied:
             hidden += 1
         except psutil.Error:
             continue  # it has ended
     if not hidden:
-        return found, []
-    return found, [
+        return connections, []
+    return connections, [
         BlindSpot(
             "processes-hidden",
             f"the sockets of {hidden} other users' processes cannot be seen",
@@ -189,11 +189,11 @@ def _without_embedded_scope(text: str) -> tuple[str, str | None]:
     second, _, last = rest.partition(":")
     if not is_link_local(text) or not second:
         return text, None
-    found = parse_address(f"{first}::{last.removeprefix(':')}")
+    address = parse_address(f"{first}::{last.removeprefix(':')}")
     try:
-        return (found.text if found else text), if_indextoname(int(second, 16))
+        return (address.text if address else text), if_indextoname(int(second, 16))
     except OSError:
-        return (found.text if found else text), None
+        return (address.text if address else text), None
 
 
 def _inode(connection: Any) -> int | None:
@@ -210,7 +210,7 @@ def _inode(connection: Any) -> int | None:
 
 
 def _hidden_details(sockets: Sequence[Socket]) -> Iterator[BlindSpot]:
-    if any(seen.local_address == "::" and not seen.remote_port for seen in sockets):
+    if any(socket.local_address == "::" and not socket.remote_port for socket in sockets):
         yield _V6ONLY_HIDDEN
-    if any(seen.pids and seen.inode is None for seen in sockets):
+    if any(socket.pids and socket.inode is None for socket in sockets):
         yield _ONE_PROCESS

@@ -43,7 +43,7 @@ def port_proxies(text: str) -> tuple[PortProxy, ...]:
 
     Above each table stand two families: `Listen on ipv4:             Connect to ipv6:`.
     """
-    found = []
+    proxies = []
     direction = "v4tov4"
     for line in text.splitlines():
         row = line.split()
@@ -52,8 +52,8 @@ def port_proxies(text: str) -> tuple[PortProxy, ...]:
             direction = "to".join(family.removeprefix("ip") for family in families)
         elif len(row) == 4 and row[1].isdecimal() and row[3].isdecimal():
             target = f"[{row[2]}]" if ":" in row[2] else row[2]
-            found.append(PortProxy(direction, row[0], int(row[1]), f"{target}:{row[3]}"))
-    return tuple(found)
+            proxies.append(PortProxy(direction, row[0], int(row[1]), f"{target}:{row[3]}"))
+    return tuple(proxies)
 
 
 def request_queues(text: str) -> tuple[RequestQueue, ...] | None:
@@ -120,31 +120,31 @@ def with_exclusions(policy: PortPolicy, protocols: Sequence[Protocol], families:
     """The policy with the excluded ranges of these protocols, or that they could not be read."""
     patience = Patience(PATIENCE)
     for protocol in protocols:
-        found = [_exclusions(protocol, family, patience) for family in families]
-        known = tuple(exclusion for exclusions in found for exclusion in exclusions or ())
+        by_family = [_exclusions(protocol, family, patience) for family in families]
+        exclusions_read = tuple(exclusion for exclusions in by_family for exclusion in exclusions or ())
         policy = policy._replace(
-            excluded=(*policy.excluded, *known),
-            exclusions={**policy.exclusions, protocol: None not in found},
+            excluded=(*policy.excluded, *exclusions_read),
+            exclusions={**policy.exclusions, protocol: None not in by_family},
         )
     return policy
 
 
 def _exclusions(protocol: Protocol, family: Family, patience: Patience) -> list[Exclusion] | None:
-    told = _netsh(("interface", family, "show", "excludedportrange", f"protocol={protocol}"), patience)
-    ranges = None if told is None else excluded_ranges(told)
+    text = _netsh(("interface", family, "show", "excludedportrange", f"protocol={protocol}"), patience)
+    ranges = None if text is None else excluded_ranges(text)
     return None if ranges is None else [Exclusion(protocol, family, ports) for ports in ranges]
 
 
 def queues() -> tuple[RequestQueue, ...] | None:
     """http.sys' request queues; None where they cannot be read."""
-    told = _netsh(("http", "show", "servicestate", "view=requestq"), Patience(PATIENCE))
-    return None if told is None else request_queues(told)
+    text = _netsh(("http", "show", "servicestate", "view=requestq"), Patience(PATIENCE))
+    return None if text is None else request_queues(text)
 
 
 def proxy_rules() -> tuple[PortProxy, ...]:
     """The rules of the port proxy (IP Helper); none where there are none, or they cannot be read."""
-    told = _netsh(("interface", "portproxy", "show", "all"), Patience(PATIENCE))
-    return port_proxies(told or "")
+    text = _netsh(("interface", "portproxy", "show", "all"), Patience(PATIENCE))
+    return port_proxies(text or "")
 
 
 def _netsh(arguments: Sequence[str], patience: Patience) -> str | None:

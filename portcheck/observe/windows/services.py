@@ -1,4 +1,4 @@
-"""What only Windows can tell of the holders: services, http.sys, the port proxy, and who survived a dead holder."""
+"""What only Windows can tell about holders: services, http.sys, the port proxy, and the children of a dead holder."""
 
 from __future__ import annotations
 
@@ -75,20 +75,20 @@ def _services() -> dict[int, tuple[str, ...]]:
     """The running services by PID; one that cannot be read is left out."""
     import psutil
 
-    found: dict[int, tuple[str, ...]] = {}
+    services: dict[int, tuple[str, ...]] = {}
     for service in psutil.win_service_iter():  # type: ignore[attr-defined]  # Windows only
         try:
             pid = service.pid()
         except (psutil.Error, OSError):
             continue
         if pid:
-            found[pid] = (*found.get(pid, ()), service.name())
-    return found
+            services[pid] = (*services.get(pid, ()), service.name())
+    return services
 
 
 def _name(pid: int) -> str:
-    found = process(pid)
-    return (found.name if found else None) or "a process"
+    holder = process(pid)
+    return (holder.name if holder else None) or "a process"
 
 
 def _still_holds(pid: int, sockets: Collection[Socket]) -> bool:
@@ -108,9 +108,9 @@ def _with_heirs(ended: Collection[int]) -> dict[int, Process]:
     """Holders that have ended, and their children: a child keeps a socket open whose handle it inherited."""
     import psutil
 
-    found = {pid: Process(pid, condition=("ended",)) for pid in ended}
+    processes = {pid: Process(pid, condition=("ended",)) for pid in ended}
     for child in psutil.process_iter(["ppid"]) if ended else ():
         heir = process(child.pid) if child.info["ppid"] in ended else None
         if heir:
-            found[heir.pid] = heir
-    return found
+            processes[heir.pid] = heir
+    return processes
