@@ -6,11 +6,12 @@ environment_fail() {
     exit 1
 }
 
-# environment_python MINOR: prints the first Python that is at least 3.MINOR
+# environment_python MINOR: prints the first Python that is at least 3.MINOR; for one of a virtual environment, which may be
+# the one that is about to be made again, the Python that it was made from
 environment_python() {
     for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 python}; do
         if "$candidate" -c "import sys; sys.exit(sys.version_info < (3, $1))" >/dev/null 2>&1; then
-            command -v "$candidate"
+            "$candidate" -c 'import sys; print(sys._base_executable)' 2>/dev/null || command -v "$candidate"
             return
         fi
     done

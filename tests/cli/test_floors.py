@@ -23,7 +23,7 @@ CHOSEN = [
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python with portcheck and exactly the floors."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    floors = [re.sub(r">=([\d.]+)(?=;|$)", r"==\1", wanted) for wanted in project["dependencies"]]
+    floors = [re.sub(r">=([\d.]+)[^;]*", r"==\1", wanted, count=1) for wanted in project["dependencies"]]
     assert all("==" in floor.partition(";")[0] for floor in floors), floors
     directory = tmp_path_factory.mktemp("floors")
     subprocess.run([sys.executable, "-m", "venv", directory], check=True)

@@ -86,6 +86,22 @@ def test_chosen_tests_run_without_ceremony(checkout: Path, args: tuple[str, ...]
     assert {line.split()[0] for line in before} == ({"ruff", "mypy"} if checked else set())
 
 
+def test_an_environment_is_made_again_from_its_own_python(tmp_path: Path) -> None:
+    """With its bin directory first on the PATH, as after `activate`."""
+    script = f'. "{ROOT}/scripts/environment.sh"; environment_create "{tmp_path}/venv" 11'
+    tools = tmp_path / "tools"  # without uv
+    tools.mkdir()
+    for tool in TOOLS:
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    path = f"{tmp_path / 'venv' / 'bin'}:{tools}"
+    done = subprocess.run(
+        ["sh", "-c", script], env={"PATH": path}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "venv" / "bin" / "pip").exists()
+
+
 def test_what_pip_says_is_heard_only_where_it_fails(checkout: Path) -> None:
     script = f'. "{checkout}/scripts/environment.sh"; environment_pip "{checkout}/.venv/test" things; echo installed'
     quiet = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
