@@ -1,6 +1,6 @@
 """`typing.NamedTuple` without importing `typing` at run time.
 
-A diagnostic that is asked before every server start must cost next to nothing: importing `typing` takes as long as
+A check that runs before every start of a server must cost next to nothing: importing `typing` takes as long as
 two thirds of `python3 -c pass`, dataclasses (which import `inspect`) more.  A type checker sees the real
 `NamedTuple`; at run time `collections.namedtuple` makes the same class from the same annotations.
 """

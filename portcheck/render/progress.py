@@ -1,4 +1,4 @@
-"""A sign of life on stderr, for a person who has waited longer than a second."""
+"""A sign of life on stderr for a person who has waited for more than a second."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def progress(doing: str, stream: TextIO | None = None, *, every: float = SECOND)
 
 def _show(doing: str, stream: TextIO, done: Event, every: float) -> None:
     seconds, line = 0, ""
-    with suppress(OSError):  # the terminal is gone, and whoever looked at it
+    with suppress(OSError):  # the terminal has gone away
         while not done.wait(every):
             seconds += 1
             line = f"{doing} ({seconds} s)"
