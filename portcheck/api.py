@@ -33,7 +33,7 @@ def check(
 ) -> Diagnosis:
     """Can a server listen on `target` (one port, in any form of the command line); if not, who has it and why.
 
-    `probe` False reads the kernel's tables alone and tries no bind; `profile` asks as that runtime binds ("node" ...);
+    `probe` False only reads the kernel's tables and tries no bind; `profile` asks as that runtime binds ("node" ...);
     `reuseaddr` False asks for a server that does not set SO_REUSEADDR; `verbose` also looks into other network
     namespaces.  Raises UsageError where `target` cannot be understood or names several ports (see `check_all`).
     """
@@ -158,8 +158,8 @@ def wait(
 def listeners(*, protocol: Protocol | None = None, ports: Iterable[str | int] | None = None) -> Listing:
     """Every listening TCP and bound UDP socket of this network namespace, in order of port.
 
-    Iterating gives each `Socket` with the `pids` that hold it; `.processes` tells who they are, `.blind_spots` what
-    could not be seen.  `ports` are numbers, ranges as "8000-8010" and service names.  Raises UsageError.
+    Iterating gives each `Socket` with the `pids` that hold it; `.processes` describes those, `.blind_spots` says
+    what could not be seen.  `ports` are numbers, ranges as "8000-8010" and service names.  Raises UsageError.
     """
     protocols: tuple[Protocol, ...] = ("tcp", "udp") if protocol is None else (_known(protocol),)
     if ports is None:
@@ -169,7 +169,7 @@ def listeners(*, protocol: Protocol | None = None, ports: Iterable[str | int] | 
 
 
 def _known(protocol: Protocol) -> Protocol:
-    """Callers are not all type-checked."""
+    """Not every caller is type-checked."""
     if protocol not in ("tcp", "udp"):
         raise UsageError(f"unknown protocol '{protocol}'; accepted: tcp, udp")
     return protocol

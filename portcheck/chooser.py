@@ -1,7 +1,7 @@
 """The next free port of a candidate list.
 
-Between picking a port and binding it another program may take it: no check can close that gap.  A server that can bind
-port 0 itself and tell its number, or take a socket that is bound already (`portcheck run --listen`), has no such gap.
+Another program may take a port between picking and binding it: no check can close that gap.  There is none for a server
+that binds port 0 itself and reports its number, or that takes over a bound socket (`portcheck run --listen`).
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def order(
 ) -> list[int]:
     """The candidates in the order in which they are tried, each once.
 
-    The list's order is the user's.  `random` shuffles it and leaves out what browsers refuse; `stable` starts at a
-    place that only depends on the name, so that a project keeps its port while it is free.
+    The list's order is the user's.  `random` shuffles it and leaves out what browsers refuse; `stable` starts at
+    a place that depends on the name alone, so that a project keeps its port as long as that is free.
     """
     candidates = [port for port in dict.fromkeys(ports) if port not in exclude]
     if random:
@@ -92,8 +92,8 @@ def choose(
 ) -> Choice:
     """The first `count` candidates that are free on every address asked for.
 
-    With `any_port` the kernel's own choice makes up for what is missing.  Raises NoFreePort, which carries every
-    diagnosis, where fewer are free.
+    With `any_port` the kernel chooses the ones that are missing.  Raises NoFreePort, which carries every diagnosis,
+    where fewer are free.
     """
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
@@ -133,7 +133,7 @@ def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Itera
 def _from_kernel(
     protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], question: Question
 ) -> Iterator[Diagnosis]:
-    """What the kernel would give to a server that asks for port 0, each checked like every other candidate."""
+    """Ports that the kernel gives to a server that asks for port 0, each checked like any other candidate."""
     tried = set(exclude)
     for _ in range(KERNEL_ATTEMPTS):
         port = kernels_choice(protocol)
@@ -147,7 +147,9 @@ def _too_few(count: int, free: Sequence[int], looked_at: Sequence[Diagnosis]) ->
         return "no candidate is left to try"
     if len(looked_at) == 1:
         return (
-            f"only {free[0]} is free, and {count} wanted" if free else f"the candidate {looked_at[0].port} is not free"
+            f"only {free[0]} is free, and {count} are wanted"
+            if free
+            else f"the candidate {looked_at[0].port} is not free"
         )
-    are = "is" if len(free) == 1 else "are"
-    return f"of {len(looked_at)} candidates {len(free) or 'none'} {are} free, and {count} wanted"
+    are, wanted = "is" if len(free) == 1 else "are", "is wanted" if count == 1 else "are wanted"
+    return f"{len(free) or 'none'} of {len(looked_at)} candidates {are} free, and {count} {wanted}"

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class PortcheckError(Exception):
-    """A failure with its cause in one line, and what to do about it where something can be done.
+    """A failure with its cause in one line, and a remedy where there is one.
 
-    `exit_code` is what the command line makes of it.
+    `exit_code` is the status that the command line exits with.
     """
 
     exit_code = exit_codes.UNKNOWN
@@ -23,7 +23,7 @@ class PortcheckError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, to another process: not made again from its sentence alone."""
+        """Pickles every field: an exception is rebuilt from its arguments alone otherwise."""
         return _again, (type(self), self.args, self.__dict__)
 
 

@@ -58,7 +58,7 @@ class Listing:
 
 
 def list_sockets(wanted: Filter) -> Listing:
-    """What is there.  Raises PortcheckError where no socket table can be read."""
+    """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
     ports = None if wanted.ports is None else ranges_of(wanted.ports)
     scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
     sockets = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]

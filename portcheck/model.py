@@ -37,7 +37,7 @@ OWNER_KEYS = (
     *("pid", "name", "user", "command", "cwd", "started_at", "parent_pid", "role", "service", "container"),
     "sockets",
 )
-# Of no use to a reader: flags that only tests can know, what the rules need, what tells a PID from the next.
+# Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
 UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises")
 
@@ -101,20 +101,20 @@ class Socket(NamedTuple):
     uid: int | None = None
     pids: tuple[int, ...] | None = None  # None: holders cannot be seen; (): no process holds it
     queue: int | None = None  # a listener's connections that wait for accept()
-    backlog: int | None = None  # and how many may wait
+    backlog: int | None = None  # how many may wait
     expires_in: float | None = None  # seconds until a timed entry (TIME_WAIT) leaves
     inode: int | None = None  # the socket's name in /proc/PID/fd; 0: no file refers to it any more
     cgroup: str | None = None  # the cgroup v2 path in which it was made
     cgroup_id: int | None = None  # and its id, from which observe.cgroups finds the path when it is wanted
     mptcp: bool | None = None
-    # Linux shows these two to nobody, so outside of tests they stay None.
+    # Linux does not reveal these two, so outside tests they are None.
     reuseaddr: bool | None = None
     reuseport: bool | None = None
     # FIN_WAIT_2 comes in two kinds: a full socket that lost its process, and a small TIME_WAIT-like entry.
     minisocket: bool = False
 
     def held(self, user: str | None, pids: tuple[int, ...] | None, *, mptcp: bool | None) -> Socket:
-        """The same with what is found out about it afterwards, in half the time that `_replace` takes."""
+        """The same with what is learnt about it afterwards, in half the time that `_replace` takes."""
         return tuple.__new__(Socket, (*self[:9], user, self.uid, pids, *self[12:18], mptcp, *self[19:]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class PortProxyRule(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process as the operating system tells it; None is what could not be read."""
+    """A process as the operating system shows it; None is what could not be read."""
 
     pid: int
     name: str | None = None
@@ -155,9 +155,9 @@ class Process(NamedTuple):
     parent_pid: int | None = None
     state: str | None = None  # one letter as in ps: R S D T Z
     executable: str | None = None
-    start_ticks: int | None = None  # what tells a PID from its next user (Linux: clock ticks since boot)
+    start_ticks: int | None = None  # tells this process from a later one with its PID (Linux: clock ticks since boot)
     cgroup: str | None = None  # path in the unified hierarchy, or the best of the others
-    # Who it is, beyond its PID (see observe.identity and identify):
+    # What it is, beyond its PID (see observe.identity and identify):
     role: Role | None = None
     service: str | None = None  # apache2.service, W3SVC, com.apple.httpd ...
     service_manager: ServiceManager | None = None
@@ -199,8 +199,8 @@ class LocalAddress(NamedTuple):
 class SocketTable(NamedTuple):
     """The sockets of one protocol on the ports that were asked for.
 
-    `depth` says how far was looked: only what listens or is bound (enough where that explains every row),
-    or every state.
+    `depth` says how much was read: only sockets that listen or are bound (enough where they explain every row), or
+    every state.
     """
 
     protocol: Protocol
@@ -269,11 +269,11 @@ class PortPolicy(NamedTuple):
     reserved: tuple[PortRange, ...] = ()  # Linux ip_local_reserved_ports: kept out of the ephemeral choice only
     excluded: tuple[Exclusion, ...] = ()  # Windows: what bind() refuses
     # Looking those up takes its time: it is done once a bind was refused, or where none is tried.
-    exclusions: Mapping[Protocol, bool] = {}  # of whom they were looked up → whether they could be read
+    exclusions: Mapping[Protocol, bool] = {}  # the protocols that were looked up → whether they could be read
 
 
 class ForeignListener(NamedTuple):
-    """A listener of another network namespace: no conflict here, but maybe what somebody is looking for."""
+    """A listener in another network namespace: no conflict here, but perhaps what the user is looking for."""
 
     protocol: Protocol
     address: str
@@ -283,7 +283,7 @@ class ForeignListener(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """Everything that was seen of this host in one look, for all the ports of a question."""
+    """Everything that one look at this host has shown, for all the ports of a question."""
 
     platform: Platform
     uid: int | None
@@ -291,7 +291,7 @@ class Scene(NamedTuple):
     processes: Mapping[int, Process]
     hidden: Mapping[int, Process]  # inode → user, service or container of a socket whose process cannot be seen
     addresses: tuple[LocalAddress, ...]
-    families: tuple[Family, ...]  # those of which the kernel makes sockets
+    families: tuple[Family, ...]  # those that the kernel has sockets for
     policy: PortPolicy
     localhost: tuple[str, ...] = ()  # its addresses, in the order in which a client tries them
     absent: tuple[str, ...] = ()  # addresses that were asked for and are not on this host
@@ -340,7 +340,7 @@ class Row(NamedTuple):
     blocked_by: tuple[int, ...] = ()  # indexes into the diagnosis' sockets
     shadows: tuple[int, ...] = ()
     conflicts: tuple[int, ...] = ()  # what would refuse a server without SO_REUSEADDR: blocked_by, and more
-    disagreement: str | None = None  # what the rules had said, where the kernel said otherwise
+    disagreement: str | None = None  # what the rules predicted, where the kernel disagrees
 
     def to_dict(self) -> dict[str, Any]:
         """One element of `binds`: the row, with its bind's fields in place."""
@@ -351,11 +351,11 @@ class Row(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Whom a client reaches at one local address."""
+    """What a client reaches at one local address."""
 
     address: str
     sockets: tuple[int, ...] = ()
-    pids: tuple[int, ...] | None = ()  # (): nobody; None: a listener whose owner cannot be seen
+    pids: tuple[int, ...] | None = ()  # (): nothing; None: a listener whose owner cannot be seen
 
 
 class Sentence(NamedTuple):

@@ -1,6 +1,6 @@
 """`typing.NamedTuple` without importing `typing` at run time, and made in a quarter of `collections.namedtuple`'s time.
 
-A diagnostic that is asked before every server start must cost next to nothing: importing `typing` takes as long as
+A check that runs before every start of a server must cost next to nothing: importing `typing` takes as long as
 two thirds of `python3 -c pass`, dataclasses (which import `inspect`) more, and sixty named tuples 5 ms, most of it for
 compiling a constructor for each.  A type checker sees the real `NamedTuple`; at run time the same annotations give a
 class that behaves the same.

@@ -23,7 +23,7 @@ WILDCARDS = (V4, V6, DUAL)
 
 
 class Server(NamedTuple):
-    """A server's ways to bind; it starts when every one of `binds` goes through."""
+    """How a server binds; it starts when every one of `binds` succeeds."""
 
     call: str | None = None  # "Node's listen({port})"
     binds: tuple[Bind, ...] | None = None  # None: nothing is known, so every way is asked

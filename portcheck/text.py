@@ -1,6 +1,6 @@
 """Text that can always be encoded, and seconds since the epoch as text.
 
-`time` alone: importing `datetime` would be felt at start-up.
+Only `time` is imported: `datetime` would slow down the start.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 
 
 def utc(seconds: float | None) -> str | None:
-    """ISO 8601, as `2026-11-20T09:00:00Z`; None where it is not known, or no time that a calendar has."""
+    """ISO 8601, as `2026-11-20T09:00:00Z`; None where it is unknown, or beyond any calendar."""
     try:
         return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):

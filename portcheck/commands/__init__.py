@@ -1,4 +1,4 @@
-"""What each command does with its request: look, decide, print, and return the exit code."""
+"""What each command does with its request: look, decide, render, and return the exit code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Joins the two eyes: what the rules predict from the socket table, and what the kernel says to a bind.
+"""Builds the bind table: the rules' prediction from the socket table beside the kernel's answer to a bind.
 
-Where they disagree the kernel is right, and the row says so.
+Where they disagree, the kernel is right and the row says so.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Expected(NamedTuple):
     refusal: Probe | None = None  # what the host refuses whatever its sockets are
 
 
-class Spoken(NamedTuple):
-    """The outcomes for both servers, after the kernel was asked as far as it had to be."""
+class Outcomes(NamedTuple):
+    """The outcomes for both servers, once the kernel has been asked as far as necessary."""
 
     with_reuseaddr: Outcome
     without_reuseaddr: Outcome
@@ -53,7 +53,7 @@ def examine(
 
 
 def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server) -> bool:
-    """Whether these sockets alone refuse every way to bind, so that no further states need to be read."""
+    """Whether these sockets alone block every way to bind, so that no further states need to be read."""
     return bool(sockets) and all(
         _expect(bind, endpoint, sockets, scene).with_reuseaddr.outcome == "in-use"
         for bind in ways_to_bind(endpoint, scene, server)
@@ -61,7 +61,7 @@ def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, serve
 
 
 def unexplained(rows: Sequence[Row]) -> bool:
-    """Whether the kernel refused a bind because of something that does not show."""
+    """Whether the kernel refused a bind for a reason that cannot be seen."""
     return any(row.outcome in ("in-use", "denied") and row.error and not row.blocked_by for row in rows)
 
 
@@ -77,34 +77,34 @@ def _row(
     expected = _expect(bind, endpoint, sockets, scene)
     asked = request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False)
     if probe is None:
-        spoken = _by_rules(expected)
+        outcomes = _by_rules(expected)
     elif TRAITS[scene.platform].has_exclusive_binds:
-        spoken = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
+        outcomes = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
     elif asked.protocol == "udp":
-        spoken = _ask_udp(asked, expected, probe)
+        outcomes = _ask_udp(asked, expected, probe)
     else:
-        spoken = _ask_tcp(asked, expected, probe)
-    outcome = spoken.with_reuseaddr if reuseaddr else spoken.without_reuseaddr
+        outcomes = _ask_tcp(asked, expected, probe)
+    outcome = outcomes.with_reuseaddr if reuseaddr else outcomes.without_reuseaddr
     prediction = expected.with_reuseaddr if reuseaddr else expected.without_reuseaddr
     return Row(
         bind,
         outcome,
-        spoken.with_reuseaddr,
-        spoken.without_reuseaddr,
-        _error(outcome, spoken, scene),
-        "probe" if spoken.probed else "rules",
+        outcomes.with_reuseaddr,
+        outcomes.without_reuseaddr,
+        _error(outcome, outcomes, scene),
+        "probe" if outcomes.probed else "rules",
         (prediction.blocked_by or prediction.undecided or prediction.shadows) if outcome == "in-use" else (),
         prediction.shadows if outcome in ("free", "unknown") else (),
         _all(expected.without_reuseaddr),
-        spoken.disagreement,
+        outcomes.disagreement,
     )
 
 
-def _error(outcome: Outcome, spoken: Spoken, scene: Scene) -> str | None:
-    """The errno of the server asked about; a refusal of the other one is no error of this row."""
+def _error(outcome: Outcome, outcomes: Outcomes, scene: Scene) -> str | None:
+    """The errno for the server asked about; what the other one would get is no error of this row."""
     if outcome == "free":
         return None
-    return spoken.error or (_errno("EADDRINUSE", scene) if outcome == "in-use" else None)
+    return outcomes.error or (_errno("EADDRINUSE", scene) if outcome == "in-use" else None)
 
 
 def _errno(name: str, scene: Scene) -> str:
@@ -145,7 +145,7 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
 
 
 def _excluded(bind: Bind, endpoint: Endpoint, policy: PortPolicy) -> Probe | None:
-    """Windows' own ranges; where they cannot be read, nothing but a bind can tell."""
+    """Windows' own ranges; where they cannot be read, only a bind can tell."""
     kind = endpoint.protocol, bind.family
     if any(
         endpoint.port in exclusion.ports and kind == (exclusion.protocol, exclusion.family)
@@ -161,27 +161,27 @@ def _tentative(bind: Bind, scene: Scene) -> bool:
     )
 
 
-def _by_rules(expected: Expected) -> Spoken:
+def _by_rules(expected: Expected) -> Outcomes:
     with_, without = expected.with_reuseaddr, expected.without_reuseaddr
     if expected.refusal is not None:
         return _refused(expected.refusal, with_, without, probed=False)
-    return Spoken(with_.outcome, without.outcome)
+    return Outcomes(with_.outcome, without.outcome)
 
 
-def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: bool) -> Spoken:
-    """A refusal that is no conflict: the table may still prove one (a privileged port that somebody holds)."""
+def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: bool) -> Outcomes:
+    """A refusal that is no conflict; the table may still prove one (a privileged port that a process holds)."""
 
     def settle(prediction: Prediction) -> Outcome:
         could_conflict = refusal.outcome in ("denied", "unknown")
         return "in-use" if could_conflict and prediction.outcome == "in-use" else refusal.outcome
 
-    return Spoken(settle(with_), settle(without), refusal.error, probed)
+    return Outcomes(settle(with_), settle(without), refusal.error, probed)
 
 
-def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
-    """With SO_REUSEADDR always: it disturbs no server that sets it too.  Without, only where the rules cannot tell.
+def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Outcomes:
+    """Always with SO_REUSEADDR, which disturbs no server that sets it too; without it only where the rules cannot tell.
 
-    A bind beside another owner (macOS) is not tried: as long as it lasted, it would take that one's new clients.
+    A bind beside another owner (macOS) is not tried: while it lasts, it would take that owner's new clients.
     """
     with_, without = expected.with_reuseaddr, expected.without_reuseaddr
     if with_.shadows and with_.outcome != "in-use":
@@ -189,21 +189,21 @@ def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
     kernel = probe(asked._replace(reuseaddr=True))
     if kernel.outcome == "in-use":
         disagreement = "free" if with_.outcome == "free" else None
-        return Spoken("in-use", "in-use", kernel.error, probed=True, disagreement=disagreement)
+        return Outcomes("in-use", "in-use", kernel.error, probed=True, disagreement=disagreement)
     if kernel.outcome != "free":
         return _refused(kernel, with_, without, probed=True)
     plain = probe(asked) if without.outcome == "unknown" else Probe(without.outcome)
     disagreement = "in-use" if with_.outcome == "in-use" else None
-    return Spoken("free", plain.outcome, plain.error, probed=True, disagreement=disagreement)
+    return Outcomes("free", plain.outcome, plain.error, probed=True, disagreement=disagreement)
 
 
-def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Spoken:
-    """A plain bind only where the rules cannot tell; never SO_REUSEADDR, which would steal datagrams."""
+def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Outcomes:
+    """A plain bind, and only where the rules cannot tell; never SO_REUSEADDR, which would steal datagrams."""
     if expected.refusal is not None or expected.without_reuseaddr.outcome != "unknown":
         return _by_rules(expected)
     kernel = probe(asked)
     with_ = expected.with_reuseaddr.outcome
-    return Spoken("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)
+    return Outcomes("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)
 
 
 def _has_connections(sockets: Sequence[Socket]) -> bool:
@@ -212,12 +212,12 @@ def _has_connections(sockets: Sequence[Socket]) -> bool:
     return any(map(is_connected, sockets))
 
 
-def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowded: bool) -> Spoken:
-    """A plain bind, as servers make it there; where nobody is seen, one with SO_EXCLUSIVEADDRUSE finds the unlisted.
+def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowded: bool) -> Outcomes:
+    """A plain bind, as servers do it there; where no socket shows, one with SO_EXCLUSIVEADDRUSE finds unlisted ones.
 
-    10013 is a conflict where somebody is seen (an exclusive owner, or another user's socket), else a policy.  Never
-    with SO_REUSEADDR, which takes the port from its owner, nor for UDP beside a socket, whose datagrams it would take.
-    `crowded`: there are connections, which by themselves can refuse an exclusive bind.
+    10013 is a conflict where a socket shows (an exclusive owner, or another user's socket), else a policy.  Never
+    with SO_REUSEADDR, which takes the port from its owner, nor for UDP beside a socket, which would lose datagrams.
+    `crowded`: there are connections, which can be enough to block an exclusive bind.
     """
     with_, without = expected.with_reuseaddr, expected.without_reuseaddr
     met = _all(without)
@@ -225,17 +225,17 @@ def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowd
         return _by_rules(expected)
     kernel = probe(asked)
     if kernel.outcome == "in-use" or (kernel.outcome == "denied" and met):
-        return Spoken(with_.outcome, "in-use", kernel.error, probed=True)
+        return Outcomes(with_.outcome, "in-use", kernel.error, probed=True)
     if kernel.outcome != "free":
         return _refused(kernel, with_, without, probed=True)
     if met or crowded or asked.protocol == "udp":
         disagreement = "in-use" if without.outcome == "in-use" else None
-        return Spoken(with_.outcome, "free", probed=True, disagreement=disagreement)
+        return Outcomes(with_.outcome, "free", probed=True, disagreement=disagreement)
     alone = probe(asked._replace(exclusive=True))
     if alone.outcome == "free":
-        return Spoken("free", "free", probed=True)
+        return Outcomes("free", "free", probed=True)
     held = alone.outcome in ("in-use", "denied")
-    return Spoken("unknown", "in-use" if held else "unknown", alone.error, probed=True)
+    return Outcomes("unknown", "in-use" if held else "unknown", alone.error, probed=True)
 
 
 def ways_to_bind(endpoint: Endpoint, scene: Scene, server: Server) -> tuple[Bind, ...]:
@@ -281,6 +281,6 @@ def _named(address: Address, scene: Scene, server: Server) -> Iterator[Bind]:
 
 
 def request(bind: Bind, protocol: Protocol, port: int, uid: int | None, *, reuseaddr: bool) -> BindRequest:
-    """What the kernel would get."""
+    """The bind as the kernel gets it."""
     address, _, zone = bind.address.partition("%")
     return BindRequest(protocol, bind.family, address, port, bind.v6only, zone or None, reuseaddr, uid=uid)

@@ -1,4 +1,4 @@
-"""What could change the answer and was not seen, by name: not seen never means free.  Pure."""
+"""Names whatever could change the answer and was not seen: not seen never means free.  Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Row, Scene, Socket
 
-# Gaps in the table that cannot change a port's answer once a socket that is seen refuses it.
+# Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
 
 
@@ -32,7 +32,7 @@ def blind_spots(
 
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
-    """`what` has a holder that cannot be seen from here; sudo is advised only where it would help."""
+    """The holder of `what` cannot be seen from here; sudo is advised only where it would help."""
     remedy = AS_ROOT if scene.uid else OUTSIDE
     return BlindSpot(
         "owner-hidden",
@@ -45,7 +45,7 @@ def _exclusions(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
     if finding.verdict in ("denied", "unknown") and scene.policy.exclusions.get(finding.protocol) is False:
         yield BlindSpot(
             "excluded-ranges-unknown",
-            "netsh does not tell which port ranges Windows excludes from binding",
+            "netsh does not say which port ranges Windows excludes from binding",
             f"netsh interface ipv4 show excludedportrange {finding.protocol}",
         )
 
@@ -58,7 +58,7 @@ def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
         elif socket.pids == () and socket.inode and (socket.protocol, socket.local_port) not in scene.kernel_owned:
             yield BlindSpot(
                 "no-process",
-                f"no process has {place} open: it is the kernel's own, or on its way between two processes",
+                f"no process has {place} open: it is the kernel's own, or being passed from one process to another",
             )
 
 
@@ -69,7 +69,7 @@ def _open_rows(rows: Sequence[Row], on_port: Sequence[Socket]) -> Iterator[Blind
                 "holder-not-seen",
                 f"the kernel refuses to bind {row.bind.address}, and no socket that holds it can be seen from here",
             )
-        if row.outcome != "unknown" or row.shadows:  # whether refused or shared, somebody is there
+        if row.outcome != "unknown" or row.shadows:  # refused or shared: a holder is known
             continue
         if row.error:
             yield BlindSpot("probe-failed", f"the bind of {row.bind.address} failed with {row.error}")
@@ -77,8 +77,8 @@ def _open_rows(rows: Sequence[Row], on_port: Sequence[Socket]) -> Iterator[Blind
             states = sorted({on_port[index].state or "UDP" for index in row.conflicts})
             yield BlindSpot(
                 "flags-unreadable",
-                f"whether {' and '.join(states)} sockets let another one in depends on options of theirs"
-                " that nobody can read",
+                f"whether {' and '.join(states)} sockets let another one in depends on their options,"
+                " which cannot be read",
             )
         else:
             yield BlindSpot("undecided", f"the socket table alone cannot tell for {row.bind.address}")

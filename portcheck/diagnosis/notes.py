@@ -28,18 +28,18 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
 
 
 def _full_queues(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
-    """Linux lets one more wait than listen() was told, so a queue is full when it is longer than its limit."""
+    """Linux lets one connection more wait than listen() asked for: a queue is full once it is longer than its limit."""
     for socket in scene.tables[endpoint.protocol].sockets:
         if socket.local_port == endpoint.port and socket.backlog and (socket.queue or 0) > socket.backlog:
             yield Note(
                 "queue-full",
-                f"the listener on {socket.local_address} accepts, but nobody takes the connections:"
+                f"the listener on {socket.local_address} takes no new connections off its queue:"
                 f" {socket.queue} of {socket.backlog} waiting",
             )
 
 
 def _other_protocol(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
-    """A UDP holder of the same number is no conflict for TCP, but may be what the user is looking for."""
+    """UDP's holder of the same number does not conflict with TCP, but may be what the user is looking for."""
     if endpoint.protocol == "tcp" and "udp" in scene.tables:
         servers = [socket for socket in scene.tables["udp"].sockets if _is_server(socket, endpoint.port)]
         for holder in dict.fromkeys(_holder(socket, scene) for socket in servers):
@@ -76,7 +76,7 @@ def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
     for listener in scene.elsewhere:
         if (listener.protocol, listener.port) == (endpoint.protocol, endpoint.port):
             names = [who(scene.processes.get(pid) or Process(pid), scene.now) for pid in listener.pids[:1]]
-            by = f"{names[0]} listens" if names else "somebody listens"
+            by = f"{names[0]} listens" if names else "a process listens"
             yield Note(
                 "other-namespace",
                 f"{by} on {listener.address} in another network namespace ({listener.namespace}): no conflict here",
@@ -93,7 +93,7 @@ def _rows(rows: Iterable[Row]) -> Iterator[Note]:
 
 
 def _heirs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
-    """Windows names the process that made a socket, also when only a child that inherited its handle is left."""
+    """Windows names the process that created a socket, even when only a child that inherited its handle is left."""
     for process in scene.processes.values():
         holds = any(
             process.pid in (socket.pids or ()) and socket.local_port == endpoint.port
@@ -112,5 +112,5 @@ def _other_system(scene: Scene) -> Iterator[Note]:
     if not TRAITS[scene.platform].rules_are_known:
         yield Note(
             "psutil-alone",
-            "of this system portcheck knows what psutil tells and what a bind says, but not its bind rules",
+            "portcheck does not know this system's bind rules, only what psutil shows and whether a bind goes through",
         )

@@ -1,4 +1,4 @@
-"""The pipeline, read aloud: target → observe → diagnose → advise.  Rendering is the caller's."""
+"""Runs a check: observe the host, judge each port, attach advice.  Rendering is left to the caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterato
 
 
 def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
-    """The same for people: neighbours that are free and differ in nothing but the port are one, for all of them."""
+    """The same for people: neighbouring ports that are free and alike share one diagnosis."""
     first: Diagnosis | None = None
     last, before = 0, None
     for endpoint, finding, view in _findings(endpoints, question):
@@ -45,7 +45,7 @@ def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iter
 
 
 def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tuple[Endpoint, Diagnosis, View]]:
-    """What was found for each, and in which view; one and the same finding for ports that differ in nothing else."""
+    """The finding for each endpoint, and the view that it comes from; ports that are alike share one finding."""
     view = View(_look(endpoints, question), question)
     for endpoint in endpoints:
         if alike := view.known(endpoint):
@@ -53,7 +53,7 @@ def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tup
             continue
         rows = view.rows(endpoint)
         if any(row.disagreement for row in rows):
-            # Most likely a socket came or went between the two: look again before taking it for the kernel's quirk.
+            # Most likely a socket came or went in between: look again before calling it a quirk of the kernel.
             again = View(_look([endpoint], question), question)
             yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
             continue
@@ -82,9 +82,9 @@ def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
 
 
 class View:
-    """A scene with its sockets at hand by port.
+    """A scene with its sockets by port.
 
-    On most ports of a range there is nothing: they differ in nothing but the number, and share one finding.
+    Most ports of a range have no sockets: they differ in nothing but the number, and share one finding.
     """
 
     def __init__(self, scene: Scene, question: Question) -> None:
@@ -92,9 +92,9 @@ class View:
         self.server = question.server
         self.probe = try_bind if question.probe else None
         self.sockets = by_port(scene)
-        # of either protocol: a UDP holder is a note for TCP
+        # in either protocol: a UDP holder is worth a note for TCP
         self.busy = {port for _, port in self.sockets}
-        # of which something is known besides sockets
+        # ports of which more is known than sockets show
         self.special = {port for _, port in scene.redirected} | {listener.port for listener in scene.elsewhere}
         self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
         self.quiet: dict[object, Diagnosis] = {}
@@ -104,13 +104,13 @@ class View:
         return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 
     def known(self, endpoint: Endpoint) -> Diagnosis | None:
-        """What was found for a port like this one, where neither a socket nor the kernel can say otherwise."""
+        """The finding for a port like this one, where neither a socket nor a bind can make a difference."""
         if self.probe or endpoint.port in self.busy:
             return None
         return self.quiet.get((self._kind(endpoint), None))
 
     def finding(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
-        """The whole answer, of this port or of a quiet one that differs in nothing but the number."""
+        """The whole answer, for this port or for a quiet one that differs in nothing but the number."""
         if endpoint.port in self.busy:
             return self._diagnosed(endpoint, rows)
         kind = self._kind(endpoint), rows if self.probe else None
@@ -119,7 +119,7 @@ class View:
         return self.quiet[kind]
 
     def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
-        """A finding as the answer for this very port."""
+        """A finding as the answer for this particular port."""
         numbered = finding._replace(target=endpoint.target, port=endpoint.port)
         if finding.port == endpoint.port:
             return numbered

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def sentence(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Server) -> Sentence:
-    """What a finding says; `rows` are those that count, with indexes into the finding's sockets."""
-    # the call that is known is for TCP, and names no host
+    """The sentence for a finding; `rows` are those that count, with indexes into the finding's sockets."""
+    # the calls that we know are for TCP, and name no host
     call = None if finding.host or finding.protocol == "udp" else server.call
     subject = _subject(finding, call)
     if finding.verdict == "unknown":
@@ -26,7 +26,7 @@ def sentence(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Serv
 
 
 def _subject(finding: Diagnosis, call: str | None) -> Sentence:
-    """A sentence that has its subject alone: the server's call where it is known, else the port."""
+    """A sentence with nothing but its subject: the server's call where it is known, else the port."""
     if call:
         return Sentence(call.format(port=finding.port), "would", "", proper=True)
     return Sentence(port_named(finding.protocol, finding.port), "is", "")
@@ -86,7 +86,7 @@ def _why_unavailable(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> s
         return "this host has no IPv6"
     tentative = {str(local) for local in scene.addresses if local.tentative}
     if any(row.bind.address in tentative for row in rows):
-        return "whether another host has that address is being found out, or one has (IPv6 DAD)"
+        return "the kernel is still finding out whether another host has that address, or one has (IPv6 DAD)"
     return "no interface of this host has that address"
 
 
@@ -123,13 +123,13 @@ def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
 
 
 def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
-    """A wildcard for both families is refused where either is, so it is only named where it is alone."""
+    """A wildcard for both families is refused where either is, so it is named only where it stands alone."""
     alone = [row for row in rows if row.bind.v6only is not False]
     return _reach(alone, finding, scene) if alone else listed(_ways(rows))
 
 
 def _ways(rows: Sequence[Row]) -> list[str]:
-    """Their addresses; `:: for both families` where that is not said by `::` already."""
+    """Their addresses; `:: for both families` unless `::` is already among them."""
     names = list(dict.fromkeys(row.bind.address for row in rows if row.bind.v6only is not False))
     dual = any(row.bind.v6only is False for row in rows) and "::" not in names
     return [*names, ":: for both families"] if dual else names
@@ -156,7 +156,7 @@ def _left_free(free: Sequence[Row], rows: Sequence[Row]) -> str:
 
 
 def _refused_wildcards(taken: Sequence[Row], free: Sequence[Row]) -> str:
-    """Which of 0.0.0.0 and :: would fail, where that is not said already by `every IPv4 address`."""
+    """Which of 0.0.0.0 and :: would fail, where `every IPv4 address` does not say so already."""
     ways = {(row.bind.family, row.bind.v6only) for row in taken if _is_wildcard(row)}
     whole = {row.bind.family for row in free if not _is_wildcard(row)}
     names = ["0.0.0.0"] if ("ipv4", None) in ways and "ipv4" in whole else []
@@ -186,13 +186,13 @@ def _let_go(socket: Socket) -> bool:
 
 
 def _left_behind(sockets: Sequence[Socket], finding: Diagnosis) -> str:
-    """What remains in the kernel of connections whose process has let go."""
+    """What the kernel still has of connections that their process has closed."""
     first = sockets[0]
     if first.state == "TIME-WAIT":
         wait = _for_seconds(sockets)
-        # Only where the kernel refuses SO_REUSEADDR too, those who left them cannot have set it.
+        # Only where the kernel refuses SO_REUSEADDR too is it certain that whoever left them had not set it.
         proven = any(row.method == "probe" and row.with_reuseaddr == "in-use" for row in finding.binds)
-        unset = "who left them had not set SO_REUSEADDR" if proven else "they refuse a server without SO_REUSEADDR"
+        unset = "whoever left them had not set SO_REUSEADDR" if proven else "they refuse a server without SO_REUSEADDR"
         return f"closed connections stay in TIME_WAIT{wait}, and {unset}"
     peer = f"{first.remote_address}:{first.remote_port}"
     return f"a connection with {peer} is still closing ({first.state}), without a process"
@@ -285,7 +285,7 @@ def speaks_of_ports(diagnosis: Diagnosis) -> bool:
 
 
 def together(first: Diagnosis, last: int) -> Diagnosis:
-    """The answer for a range of ports, of which that for the first one is given: "Ports 8000-8999 are free ..."."""
+    """The answer for a range of ports, given that for its first: "Ports 8000-8999 are free ..."."""
     if first.port == last:
         return first
     ports = port_named(first.protocol, first.port, last)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portcheck.target import Endpoint
 
 SHOWN_AT_MOST = 1000
-UNSAID = Sentence("", "", "")  # before everything is known that a sentence is about
+UNSAID = Sentence("", "", "")  # until everything is known that the sentence is about
 WORST_FIRST: tuple[Verdict, ...] = ("in-use", "denied", "unavailable", "unknown", "free")
 VERDICTS: dict[Outcome, Verdict] = {
     "in-use": "in-use",
@@ -29,7 +29,7 @@ VERDICTS: dict[Outcome, Verdict] = {
     "unknown": "unknown",
     "free": "free",
 }
-# The best explanation first: what a person can act on outranks what passes by itself.
+# The best explanation first: what a person can act on outranks what goes away by itself.
 CAUSES: tuple[Cause, ...] = ("listener", "bound", "kernel", "udp-socket", "connection", "closing", "time-wait")
 PASSING: tuple[State, ...] = ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK")
 
@@ -65,20 +65,20 @@ def diagnose(
 
 
 def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows that count: an address that cannot be had here only where the user named it, or nothing else is left."""
+    """The rows that count; one that is not available here only if the user named it, or no other row is left."""
     possible = tuple(row for row in rows if row.outcome not in ("not-available", "unsupported"))
     return rows if named_addresses(endpoint) else possible or rows
 
 
 def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
-    """The addresses that the question is about, where it names nothing else; () where it is about more."""
+    """The addresses that the question names, if it names nothing else; otherwise ()."""
     if any(host.kind != "addresses" for host in endpoint.hosts):
         return ()
     return tuple(address for host in endpoint.hosts for address in host.addresses)
 
 
 def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Verdict:
-    if not rows:  # of an interface, which has no address, or whose addresses cannot be seen
+    if not rows:  # an interface without addresses, or addresses that cannot be seen
         return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
     verdicts = {VERDICTS[row.outcome] for row in rows}
     if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
@@ -87,7 +87,7 @@ def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Ve
 
 
 def _bound_by_someone(row: Row, on_port: Sequence[Socket]) -> bool:
-    """A live process that has bound the port will listen or is about to: in use, though a bind might get through."""
+    """A live process has bound the port and is about to listen: in use, even if a bind might get through."""
     return any(on_port[index].state == "BOUND" for index in row.conflicts)
 
 
@@ -133,9 +133,9 @@ def _forbidden_by(endpoint: Endpoint, policy: PortPolicy) -> Cause | None:
 def _shown(
     endpoint: Endpoint, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene, server: Server
 ) -> list[int]:
-    """The sockets that explain the answer: what listens or is bound, and the rest only where that does not suffice.
+    """The sockets that explain the answer: those that listen or are bound, and others only where these do not suffice.
 
-    Where an address, an interface or a server was named, what stands beside it on another address does not matter.
+    Where an address, an interface or a server was named, sockets on other addresses do not matter.
     """
     concern = {index for row in rows for index in (*row.conflicts, *row.shadows)}
     everywhere = server.binds is None and any(host.kind in ("every", "wildcard") for host in endpoint.hosts)
@@ -145,7 +145,7 @@ def _shown(
             shown.update(row.conflicts)
 
     def rank(index: int) -> tuple[int, str, str, int]:
-        """The best explanation first, and then in an order that does not change from look to look."""
+        """The best explanation first, then in an order that is the same at every look."""
         socket = on_port[index]
         return CAUSES.index(cause_of(socket, scene)), socket.family, socket.local_address, index
 
@@ -210,7 +210,7 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
     reached = {str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else scene.addresses)}
     tried = [reached[address] for address in scene.localhost if address in reached]
     if not sockets:
-        tried = [Answer("localhost")]  # its addresses need not be looked up where nobody answers at any
+        tried = [Answer("localhost")]  # no need to look up its addresses where nothing answers
     if tried and not named:
         first = next((answer for answer in tried if answer.sockets), tried[0])
         reached["localhost"] = first._replace(address="localhost")

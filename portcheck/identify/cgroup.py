@@ -1,6 +1,6 @@
 r"""Reads cgroup paths: the unit, session or container that a process (or a socket) was put into.
 
-The path alone tells it, on cgroup v1 and v2 and with either cgroup driver of an engine:
+The path alone is enough, on cgroup v1 and v2 and with either cgroup driver of an engine:
 
     /system.slice/apache2.service                                   a system unit
     /user.slice/user-1000.slice/user@1000.service/app.slice/a.service   a user unit
@@ -29,11 +29,11 @@ INSIDE: ServiceManager = "systemd in a container"
 
 
 class Placement(NamedTuple):
-    """What a cgroup path says; None is what it does not."""
+    """What a cgroup path says; None is what it does not say."""
 
     service: str | None = None
     service_manager: ServiceManager | None = None
-    user_id: int | None = None  # whose user manager, where it is one's
+    user_id: int | None = None  # the user, below a user's manager
     socket_unit: str | None = None  # the path is that of a .socket unit
     scope: str | None = None
     container: Container | None = None
@@ -41,7 +41,7 @@ class Placement(NamedTuple):
 
 @lru_cache(maxsize=1024)  # thousands of hidden connections are in a handful of cgroups
 def placement(path: str | None, own: Container | None = None) -> Placement:
-    """Where `path` is; `own` is the container that portcheck runs in: it tells nothing of others."""
+    """What `path` says; `own` is the container that portcheck runs in, which says nothing about others."""
     parts = [_unescaped(part) for part in (path or "").split("/") if part not in ("", "..", ".")]
     at, container = _innermost(parts)
     if container is not None and container == own:
@@ -55,12 +55,12 @@ def placement(path: str | None, own: Container | None = None) -> Placement:
 
 
 def _unescaped(part: str) -> str:
-    """systemd puts a `_` before names that cgroupfs could take for its own files (cg_escape)."""
+    """systemd prefixes names that cgroupfs could mistake for its own files with `_` (cg_escape)."""
     return part.removeprefix("_")
 
 
 def _innermost(parts: Sequence[str]) -> tuple[int, Container | None]:
-    """The last part that names a container, and that container: one may run inside another."""
+    """The last part that names a container, and that container: containers can be nested."""
     for at in reversed(range(len(parts))):
         container = container_at(parts, at)
         if container is not None:
@@ -69,7 +69,7 @@ def _innermost(parts: Sequence[str]) -> tuple[int, Container | None]:
 
 
 def _nested_systemd(parts: Sequence[str]) -> tuple[int, Container | None]:
-    """A system manager's tree below the top belongs to a container that has no name here."""
+    """A system manager's tree that is not at the top belongs to a container without a name here."""
     from portcheck.model import Container
 
     for at in range(1, len(parts)):
@@ -121,7 +121,7 @@ LXC = ("lxc", "lxc.payload")
 
 
 def container_at(parts: Sequence[str], at: int) -> Container | None:
-    """The container whose cgroup is the part at index `at`; None where that is none's."""
+    """The container whose cgroup is the part at index `at`; None where it is not a container's."""
     part = parts[at]
     above = parts[at - 1] if at else ""
     return _prefixed(part) or _bare(part, parts[:at]) or _lxc(part, above) or _machine(part, above)
@@ -139,7 +139,7 @@ def _prefixed(part: str) -> Container | None:
 
 
 def _bare(part: str, above: Sequence[str]) -> Container | None:
-    """`/docker/ID`, `/kubepods/burstable/podUID/ID`; an id alone says nothing of its engine."""
+    """`/docker/ID`, `/kubepods/burstable/podUID/ID`; an id alone does not name its engine."""
     if not _is_id(part, FULL_ID):
         return None
     if pod_of(above):

@@ -1,4 +1,4 @@
-"""What a container engine says of its containers, by `docker container inspect` or podman's likewise."""
+"""What a container engine says about its containers: `docker container inspect`, or podman's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WILDCARDS = ("", "0.0.0.0", "::")  # what engines write for every address
 
 
 class Publication(NamedTuple):
-    """A port of the host that reaches a container; `address` is empty where it is every one."""
+    """A port of the host that leads to a container; `address` is empty for every address."""
 
     protocol: Protocol
     address: str
@@ -42,7 +42,7 @@ class Inspected(NamedTuple):
 
 
 def read_inspected(engine: Engine, text: str) -> tuple[Inspected, ...]:
-    """The JSON list that `container inspect` prints; what is not understood is left out."""
+    """Reads the JSON list that `container inspect` prints, leaving out what it does not understand."""
     import json
 
     try:
@@ -102,17 +102,17 @@ def by_id(containers: Iterable[Inspected], identifier: str) -> Inspected | None:
 
 
 class Proxy(NamedTuple):
-    """`container` is what the command line tells of the published container: its engine at least.
+    """`container` is what the command line says about the published container: its engine at least.
 
-    `certain` False: the program also listens for itself, so it is a proxy only where its engine says so.
+    `certain` False: the program also listens on its own behalf, so it is a proxy only where its engine says so.
     """
 
     container: Container
     certain: bool
 
 
-# dockerd itself listens for swarm services and with userland-proxy=false; rootlesskit, slirp4netns and pasta
-# are used apart from containers too.
+# dockerd itself listens for swarm services and with userland-proxy=false; rootlesskit, slirp4netns and pasta are also
+# used without containers.
 ENGINES: Mapping[str, tuple[Engine, bool]] = {
     "docker-proxy": ("docker", True),
     "rootlesskit-docker-proxy": ("docker", True),
@@ -144,7 +144,7 @@ def proxy(process: Process) -> Proxy | None:
 
 
 def _conmon(process: Process) -> Proxy:
-    """podman lets a container's monitor hold its ports; the arguments name the container (conmon(8))."""
+    """podman has a container's monitor hold its ports; the arguments name the container (conmon(8))."""
     arguments = parse((process.command or ())[1:], "bceklLnopPrTu", _CONMON_WORDS)
     identifier = next(iter(arguments.values("-c", "--cid")), None)
     name = next(iter(arguments.values("-n", "--name")), None)

@@ -1,4 +1,4 @@
-"""One line for people: who somebody is, as the subject of a sentence.  Escaping is the renderer's."""
+"""One line for people: what a process is, as the subject of a sentence.  Escaping is left to the renderer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ CONDITIONS: dict[Condition, str] = {
     "zombie-parent": "its parent is a zombie",
     "deleted-executable": "its program file was replaced or deleted",
 }
-INLINE = ("-c", "-e", "-p", "-")  # a program given on the command line or by stdin says nothing by its option
+INLINE = (
+    "-c",
+    "-e",
+    "-p",
+    "-",
+)  # the option says nothing about a program that is given on the command line or by stdin
 ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
 
 
@@ -44,7 +49,7 @@ def who(process: Process, now: float) -> str:
 
 
 def briefly(process: Process) -> str:
-    """By what one would stop it: `apache2.service`, `docker container web`, `node (PID 812)`."""
+    """By the name that one would stop it by: `apache2.service`, `docker container web`, `node (PID 812)`."""
     if process.container and (process.container.name or process.container.id):
         return container(process.container._replace(image=None, compose_project=None, compose_service=None))
     if process.activation or process.service:
@@ -55,7 +60,7 @@ def briefly(process: Process) -> str:
 
 
 def _place(process: Process) -> str:
-    """What stands before the program's name: the container, service or socket unit that it is there for."""
+    """What precedes the program's name: the container, service or socket unit that it works for."""
     if process.role == "proxy" and process.container:
         return container(process.container) + (" through " if process.pid else "")
     inside = f"{container(process.container)}, " if process.container else ""
@@ -98,7 +103,7 @@ def _details(process: Process, now: float) -> Iterator[str]:
 
 
 def _origin(process: Process) -> Iterator[str]:
-    """Where it was started, and what keeps it."""
+    """Where it was started, and what keeps it running."""
     directory = process.project_dir or process.cwd
     if directory and directory != "/" and directory[1:] != ":\\":
         yield f"in {_at_home(directory, process.user)}"
@@ -130,7 +135,7 @@ NAMED_AT_MOST = 3
 
 
 def spread(sockets: Iterable[Socket]) -> str:
-    """Where sockets stand, in words: `every IPv4 and IPv6 address`, `127.0.0.1 and ::1`."""
+    """The addresses of sockets, in words: `every IPv4 and IPv6 address`, `127.0.0.1 and ::1`."""
     addresses = list(dict.fromkeys(_place_of_socket(socket) for socket in sockets))
     dual = any(
         socket.local_address == "::" and socket.v6only is False and socket.interface is None for socket in sockets

@@ -1,4 +1,4 @@
-"""What is known of one process before it is decided who it is."""
+"""What is known about a process before deciding what it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from portcheck.model import Container, Process, Socket
 
-# The only variables that are ever taken from a process's environment.  They decide; they are not shown.
+# The only variables that are ever read from a process's environment.  They are used to decide and are never shown.
 ENVIRONMENT = frozenset((
     "HOME", "INSIDE_EMACS", "NVIM", "SSH_CONNECTION", "SSH_TTY", "STY", "TERMINAL_EMULATOR", "TERM_PROGRAM",
     "TMUX", "TMUX_PANE", "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM", "LISTEN_FDNAMES",
@@ -44,7 +44,7 @@ class Facts(NamedTuple):
     terminal: str | None = None  # its controlling terminal: pts/3
     sockets: tuple[Socket, ...] = ()  # those of the question that it holds
     leader: Process | None = None  # the nearest ancestor that holds one of them too
-    leads: bool = False  # whether it is that of another process
+    leads: bool = False  # whether it is the leader of another process
     activator: Process | None = None  # the service manager that holds one of them too
     project: tuple[ProjectFile, ...] = ()  # of the nearest directory that has any
     own_container: Container | None = None  # the one that portcheck itself runs in

@@ -1,4 +1,4 @@
-"""What an interpreter runs: `python3` and `node` alone say nothing."""
+"""What an interpreter runs: `python3` or `node` alone says nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from portcheck.model import Process
 
 
-# Programs that are told by their first argument (`next dev`) or their application (`uvicorn shop:app`).
+# Programs that are recognised by their first argument (`next dev`) or their application (`uvicorn shop:app`).
 TOOLS = frozenset((
     "artisan", "daphne", "flask", "granian", "gunicorn", "hypercorn", "manage", "next", "ng", "nuxt",
     "rails", "streamlit", "uvicorn", "vite", "waitress-serve", "webpack", "wrangler",
@@ -31,7 +31,7 @@ def interpreter(process: Process) -> str | None:
 
 
 def arguments(process: Process) -> Arguments | None:
-    """The command line as its interpreter reads it; None where it is none, or overwrote its arguments."""
+    """The command line as its interpreter reads it; None where it has no interpreter, or overwrote its arguments."""
     kind, command = interpreter(process), process.command or ()
     if kind is None or len(command) < 2:
         return None

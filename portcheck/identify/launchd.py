@@ -1,4 +1,4 @@
-"""Who really holds a port on macOS: launchd's jobs, the sockets that launchd holds for them, AirPlay."""
+"""What really holds a port on macOS: launchd's jobs, the sockets that launchd holds for them, AirPlay."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Job(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What launchd tells."""
+    """What launchctl reports."""
 
     jobs: Mapping[int, Job] = {}  # by the PID of its process
-    listening: Mapping[tuple[Protocol, int], Job] = {}  # of whom launchd makes and holds the sockets
+    listening: Mapping[tuple[Protocol, int], Job] = {}  # whose sockets launchd creates and holds
 
 
 def read_jobs(text: str, domain: str) -> dict[int, Job]:

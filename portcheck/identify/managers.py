@@ -1,4 +1,4 @@
-"""What only a container engine or a service manager can tell: when to ask it, and what its answer means."""
+"""What only a container engine or a service manager knows: when to ask it, and what its answer means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Subject(NamedTuple):
-    """Somebody and the sockets of the question that he holds: a process, or who is behind a hidden socket."""
+    """A process, or whoever is behind a hidden socket, with the sockets of the question that it holds."""
 
     process: Process
     sockets: tuple[Socket, ...]
@@ -30,10 +30,10 @@ class Manager(NamedTuple):
 
 
 def engine_of(process: Process, uid: int | None) -> Engine | None:
-    """The engine whose tool may know more of him, as user `uid` runs it; usually None.
+    """The engine whose tool may know more about it when user `uid` runs it; usually None.
 
-    Nobody is asked in vain: docker's tool could start an engine that is not his (docker.socket), podman's
-    makes its directories when a user calls it for the first time.
+    No tool is run in vain: docker's could start an engine of somebody else's (docker.socket), podman's creates
+    directories when a user calls it for the first time.
     """
     engine = process.container.engine if process.container else process.publisher
     owner = _owner(process)
@@ -43,14 +43,14 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
 
 
 def _owner(process: Process) -> int | None:
-    """Whose engine it is: a rootless one lives below its user's manager, its proxies are his processes."""
+    """The user whose engine it is: a rootless one lives below its user's manager, and its proxies are that user's."""
     if process.role != "proxy" and process.container:
         return placement(process.cgroup).user_id or 0
     return process.uid
 
 
 def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
-    """With what the engines know of his container; of one that he publishes only where it is a single one."""
+    """With what the engines know of its container; of one that it publishes only where there is a single one."""
     process = subject.process
     container = process.container
     if container is not None and container.id:
@@ -64,12 +64,12 @@ def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
 
 
 def _merged(by_cgroup: Container, by_engine: Container) -> Container:
-    """The pod that the cgroup tells is kubernetes'; the engine does not know it."""
+    """The pod in the cgroup's path is that of Kubernetes, which the engine does not know."""
     return by_engine._replace(pod=by_cgroup.pod or by_engine.pod)
 
 
 def manager_of(subject: Subject) -> Manager | None:
-    """The service manager to ask for his .socket unit; None where there is none to ask, or all is known."""
+    """The service manager to ask for its .socket unit; None where there is none, or everything is known."""
     process = subject.process
     if process.container or (process.activation and process.service):
         return None
@@ -81,7 +81,7 @@ def manager_of(subject: Subject) -> Manager | None:
 
 
 def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
-    """With the one .socket unit that listens for him; a manager is there for the service that it starts."""
+    """With the one .socket unit that listens for it; a manager stands for the service that it starts."""
     process = subject.process
     candidates = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
     matching = [unit for unit in candidates if unit is not None]

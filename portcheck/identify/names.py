@@ -19,7 +19,7 @@ def base(path: str) -> str:
 
 
 def names(process: Process) -> frozenset[str]:
-    """Every name it goes by; a login shell's without its dash."""
+    """Every name that it goes by; a login shell's without its dash."""
     command = process.command or ("",)
     executable = (process.executable or "").removesuffix(DELETED)
     first = command[0].partition(": ")[0]  # `nginx: master process /usr/sbin/nginx` is a title, no path
@@ -28,7 +28,7 @@ def names(process: Process) -> frozenset[str]:
 
 
 def title(process: Process) -> str:
-    """Its command line in one text: where a server such as nginx or pm2 tells what it is."""
+    """Its command line as one text, where servers such as nginx or pm2 say what they are."""
     return " ".join(process.command or ()) or process.name or ""
 
 

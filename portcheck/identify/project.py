@@ -1,4 +1,4 @@
-"""The project that a process was started in, as the nearest project file above its working directory says."""
+"""The project that a process was started in, according to the nearest project file above its working directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Project(NamedTuple):
 
 @lru_cache(maxsize=64)  # the workers of a server are all in the same
 def project(files: tuple[ProjectFile, ...]) -> Project | None:
-    """Decides by the project files of one directory, in the order of NAMED; None where there are none."""
+    """The project by the files of one directory, in the order of NAMED; None where there are none."""
     by_name = {file.name: file for file in files}
     for name, read in NAMED.items():
         file = by_name.get(name)
@@ -34,7 +34,7 @@ def project(files: tuple[ProjectFile, ...]) -> Project | None:
 
 
 def _name(read: Reader, text: bytes) -> str | None:
-    """None where the file is broken, or does not tell, or is TOML that this Python cannot read."""
+    """None where the file is broken or has no name, or is TOML that this Python cannot read."""
     try:
         name = read(text.decode("utf-8-sig"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ModuleNotFoundError):

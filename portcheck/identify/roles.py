@@ -1,4 +1,4 @@
-"""Main process and workers: by what they call themselves, and by who got the socket from whom."""
+"""Main process and workers: by what they call themselves, and by which of them inherited the socket."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def role(facts: Facts) -> Role | None:
 
 
 def by_title(process: Process) -> Role | None:
-    """What a prefork server says of itself; the first word that tells counts."""
+    """What a prefork server calls itself; the first telling word counts."""
     text = title(process)
     if not text.startswith(SERVERS):
         return None
@@ -47,12 +47,12 @@ def by_title(process: Process) -> Role | None:
 
 
 def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]]) -> dict[int, Process]:
-    """Whom each process has a socket from: its nearest ancestor that holds it too, but no service manager."""
+    """What each process inherited a socket from: its nearest ancestor that holds it too, but no service manager."""
     led: dict[int, Process] = {}
     for socket in sockets:
         holders = socket.pids or ()
         if len(holders) < 2:
-            continue  # who holds it alone has it from nobody
+            continue  # a single holder has inherited it from none of the others
         for pid in holders:
             first = next((ancestor for ancestor in ancestors.get(pid, ()) if ancestor.pid in holders), None)
             if first is not None and pid not in led and not is_manager(first):
@@ -61,7 +61,7 @@ def leaders(sockets: Iterable[Socket], ancestors: Mapping[int, Sequence[Process]
 
 
 def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> dict[int, Process]:
-    """Which processes hold a socket together with the service manager that made it for them."""
+    """The processes that share a socket with the service manager that created it for them."""
     activated: dict[int, Process] = {}
     for socket in sockets:
         holders = socket.pids or ()
@@ -95,10 +95,10 @@ def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
 
 
 def is_orphaned(facts: Facts) -> bool:
-    """Whether another process than its present parent started it, which has ended since.
+    """Whether it was started by a process other than its present parent, which has since ended.
 
-    A child is born into its parent's session.  One that is in neither its parent's nor its own (as a daemon
-    by choice is) was given to this parent when its first one died.
+    A child starts in its parent's session.  One that is in neither its parent's session nor one of its own (as a
+    deliberate daemon is) was reparented when its first parent died.
     """
     if facts.session_id is None or facts.parent_session_id is None:
         return False

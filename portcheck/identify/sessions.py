@@ -1,4 +1,4 @@
-"""The terminal, multiplexer, ssh or IDE session that a process belongs to: where to look for its user."""
+"""The terminal, multiplexer, ssh or IDE session that a process belongs to: where to find its user."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ IDES = {
     "goland": "GoLand", "phpstorm": "PhpStorm", "rubymine": "RubyMine", "clion": "CLion", "rider": "Rider",
     "studio": "Android Studio",
 }  # fmt: skip
-# Those that other programs may well be called: they count in a folder of that name (/usr/share/code/code).
+# Names that other programs may well have: they count only in a folder of that name (/usr/share/code/code).
 COMMON_WORDS = frozenset(("code", "cursor", "idea", "rider", "studio", "zed"))
-# IDEs whose process is a plain node or java: told by a folder in its command line.
+# IDEs whose process is a plain node or java: recognised by a folder in its command line.
 IDE_FOLDERS = {".vscode-server/": "VS Code", ".cursor-server/": "Cursor", "/JetBrains/": "a JetBrains IDE"}
-# What they set for the programs in their terminals.
+# Variables that they set for the programs in their terminals.
 MARKS = {
     "VSCODE_PID": "VS Code",
     "VSCODE_IPC_HOOK_CLI": "VS Code",
@@ -47,11 +47,11 @@ def ide(process: Process) -> str | None:
 def session(facts: Facts) -> str | None:
     """`tmux pane %3`, `VS Code (pts/3)`, `ssh (pts/0)`, `terminal pts/1`; None for a daemon.
 
-    What only the environment tells of is where it was started, which it may have left: `detached from ssh`.
+    A session that only the environment mentions is where it was started, and may be over: `detached from ssh`.
     """
     by_ancestry = _by_ancestry(facts)
     if facts.terminal is None and by_ancestry is None and facts.session_id == facts.process.pid:
-        return None  # in a session of its own, without a terminal: a daemon by choice
+        return None  # in a session of its own, without a terminal: a deliberate daemon
     place = by_ancestry or _by_environment(facts.environment)
     if facts.terminal is not None:
         return _with_terminal(_by_environment(facts.environment) or place, facts.terminal)
@@ -67,7 +67,7 @@ def _with_terminal(place: str | None, terminal: str) -> str:
 
 
 def _by_environment(environment: Mapping[str, str]) -> str | None:
-    """The innermost first: a multiplexer's panes have inherited what was outside of it."""
+    """The innermost first: a multiplexer's panes have inherited the variables from outside it."""
     if environment.get("TMUX"):
         pane = environment.get("TMUX_PANE")
         return f"tmux pane {pane}" if pane else "tmux"

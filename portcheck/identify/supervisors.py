@@ -1,4 +1,4 @@
-"""What brings a process back when it ends, by its ancestors; where nothing is known to, who started it."""
+"""What restarts a process when it ends, judging by its ancestors; or else the program that started it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from portcheck.identify.facts import Facts
     from portcheck.model import Process, Supervisor
 
-# Programs that start their child again, on exit or on change: names of programs and of interpreters' scripts.
+# Programs that restart their child on exit or on change: names of programs and of interpreters' scripts.
 SUPERVISORS: Mapping[str, Supervisor] = {
     "air": "air", "autossh": "autossh", "cargo-watch": "cargo watch", "circusd": "circus", "dinit": "dinit",
     "entr": "entr", "forever": "forever", "node-dev": "node-dev", "nodemon": "nodemon",
@@ -24,9 +24,9 @@ SUPERVISORS: Mapping[str, Supervisor] = {
     "ts-node-dev": "ts-node-dev",
     "watchexec": "watchexec", "watchmedo": "watchmedo",
 }  # fmt: skip
-# Those that run in the directory of the service that they look after, by which sv(8) and the like know it.
+# Those that run in the directory of their service, which is the name that sv(8) and the like take.
 IN_SERVICE_DIRECTORY = frozenset(("runsv", "s6-supervise", "supervise"))
-# Those whose first argument is the name under which they know their child.
+# Those whose first argument is their name for the child.
 NAMING = IN_SERVICE_DIRECTORY | {"supervise-daemon"}
 # Programs that start another and end with it.
 LAUNCHERS = frozenset((
@@ -34,8 +34,7 @@ LAUNCHERS = frozenset((
     "npx", "pnpm", "poetry", "runuser", "script", "setpriv", "setsid", "stdbuf", "strace", "su", "sudo",
     "taskset", "time", "timeout", "turbo", "uv", "xargs", "yarn",
 ))  # fmt: skip
-# Where a chain of launchers ends: what hosts sessions, services and containers starts everything, and
-# restarts nothing by itself.
+# Where a chain of launchers ends: hosts of sessions, services and containers start everything and restart nothing.
 HOSTS = frozenset((
     "SCREEN", "alacritty", "atd", "catatonit", "conmon", "containerd", "cron", "crond", "docker-init",
     "dockerd", "dumb-init", "explorer", "foot", "ghostty", "gnome-shell", "gnome-terminal-server", "kitty",
@@ -47,11 +46,11 @@ LOOPS = frozenset(("while", "until", "for"))
 
 
 class Supervision(NamedTuple):
-    """`supervisor` brings it back; `started_by` is a program of which that is not known."""
+    """`supervisor` restarts it; `started_by` is a program that is not known to."""
 
     supervisor: Supervisor | None = None
     supervisor_pid: int | None = None  # of whichever of the two it is
-    supervised: str | None = None  # the name under which the supervisor knows it
+    supervised: str | None = None  # the supervisor's name for it
     started_by: str | None = None
     supervisor_url: str | None = None  # where the supervisor takes commands
 
@@ -75,7 +74,7 @@ def supervision(facts: Facts) -> Supervision:
         if starter is None and ancestor != facts.leader and not _is_launcher(ancestor):
             starter = ancestor
     if starter is None or starter.pid == 1 or is_orphaned(facts):
-        return Supervision()  # who adopts orphans has not started them
+        return Supervision()  # whatever adopts orphans has not started them
     return Supervision(supervisor_pid=starter.pid, started_by=program(starter))
 
 
@@ -104,7 +103,7 @@ def _watching(process: Process) -> Supervisor | None:
 def _loops(shell: Process, child: Process) -> bool:
     """`sh -c "while true; do ./serve; done"`: a loop that starts the child.
 
-    One that comes before or after it starts nothing again, as in what CI runs: `for i in 1 2; do ...; done; ./serve`.
+    A loop before or after it restarts nothing, as in a CI script: `for i in 1 2; do ...; done; ./serve`.
     """
     given = arguments(shell)
     if given is None or interpreter(shell) != "sh" or not given.has("-c") or not given.rest:

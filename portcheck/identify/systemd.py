@@ -1,8 +1,8 @@
 """The unit that really is a process's own: not everything in a service's cgroup is that service.
 
-`cron.service` or a terminal's unit merely started what runs in their cgroup: stopping them would end the
-wrong thing, or (KillMode=process) nothing.  There, only the unit's own first process counts: started by a
-service manager, and leader of the session that the manager gives to every service.
+`cron.service` or a terminal's unit merely started what runs in its cgroup: stopping the unit would end the wrong thing,
+or (KillMode=process) nothing.  There, only the unit's own first process counts: started by a service manager, and the
+leader of the session that the manager gives to every service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from portcheck.model import Process, Protocol, Socket
 
 
-# Units whose business is to start programs of others.
+# Units that exist to start programs of others.
 HOSTS = frozenset((
     "atd", "cron", "crond", "cronie", "containerd", "crio", "docker", "dropbear", "emacs",
     "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "podman", "rke2-server",
@@ -29,24 +29,24 @@ MANAGERS = frozenset(("systemd", "init", "launchd"))
 
 
 def is_manager(process: Process | None) -> bool:
-    """PID 1, a user's systemd, or a container's: what starts services and holds sockets on their behalf."""
+    """PID 1, a user's systemd, or a container's: it starts services and holds sockets on their behalf."""
     if process is None or not MANAGERS & names(process):
         return False
     return process.pid == 1 or "--user" in (process.command or ()) or (process.cgroup or "").endswith("/init.scope")
 
 
 def is_host(unit: str) -> bool:
-    """True of units that start programs of others; `app-NAME@RANDOM.service` is a desktop application's."""
+    """True of units that start other people's programs; `app-NAME@RANDOM.service` is a desktop application's."""
     name = unit.removesuffix(".service")
     template, at, _ = name.partition("@")
     return template in HOSTS or (bool(at) and template.startswith("app-"))
 
 
 def own_service(facts: Facts, place: Placement) -> str | None:
-    """The service that this process is part of; None where it only runs beside one.
+    """The service that this process is part of; None where it merely runs beside one.
 
-    A terminal tells of a person, who may have started it from a program that is a service (a terminal emulator);
-    so does the unit that portcheck itself was started by (a CI runner).
+    A terminal means a person, who may have started it from within a service (a terminal emulator); so does the
+    unit that portcheck itself runs in (a CI runner).
     """
     unit = place.service
     if unit is None or not (is_host(unit) or facts.terminal or unit == facts.own_service):
@@ -56,7 +56,7 @@ def own_service(facts: Facts, place: Placement) -> str | None:
     return unit if first else None
 
 
-# systemd 252 prints these in an order of its own, blank lines between the units.
+# systemd 252 prints these in an order of its own, with blank lines between the units.
 PROPERTIES = ("Id", "Listen", "Triggers", "ActiveState")
 KINDS: Mapping[str, Protocol] = {"(Stream)": "tcp", "(Datagram)": "udp"}
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Forward(NamedTuple):
-    """A process' part between its clients and what they reach through it."""
+    """The part that a process plays between its clients and what they reach through it."""
 
     role: Role  # forwarder, ide
     target: str | None
 
 
 def forward(facts: Facts) -> Forward | None:
-    """What the process forwards its port to; None where it is no forwarder."""
+    """What the process forwards its port to; None where it does not forward."""
     process = facts.process
     command = process.command or ()
     ports = {socket.local_port for socket in facts.sockets if socket.remote_port is None}
@@ -91,7 +91,7 @@ def _socket_proxyd(command: Sequence[str], _: Collection[int]) -> str | None:
 
 
 def _wsl(_: Sequence[str], ports: Collection[int]) -> str | None:
-    """What passes Windows' localhost on to the Linux programs of WSL 2, and may stay when those have ended."""
+    """Forwards Windows' localhost to the Linux programs of WSL 2, and may outlive them."""
     return "a program inside WSL" if ports else None
 
 

@@ -1,4 +1,4 @@
-"""Puts together who a process really is."""
+"""Works out what a process really is."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOCKER_PORTS = frozenset((2375, 2376, 2377, 4789, 7946, 9323))  # API, swarm, me
 
 
 def who_is(facts: Facts) -> Process:
-    """The process with everything filled in that follows from the facts alone."""
+    """The process, completed with everything that follows from the facts alone."""
     process = facts.process
     place = placement(process.cgroup, facts.own_container)
     published_by = proxy(process)
@@ -62,7 +62,7 @@ def who_is(facts: Facts) -> Process:
 
 
 def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
-    """Who holds a socket whose process cannot be seen, by the cgroup that it was made in; the PID is 0."""
+    """The unseen holder of a socket, by the cgroup that the socket was created in; its PID is 0."""
     place = placement(socket.cgroup, own)
     around = place.container
     container = around if is_named(around) else _engine_behind(place, socket) or around
@@ -85,18 +85,18 @@ def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
 
 
 def _engine_behind(place: Placement, socket: Socket) -> Container | None:
-    """An engine listens in its own unit for its containers, but for the ports of its own API."""
+    """An engine listens in its own unit on behalf of its containers, except on the ports of its own API."""
     engine = ENGINE_UNITS.get(place.service or "")
     return Container(engine) if engine and socket.local_port not in DOCKER_PORTS else None
 
 
 def _merely_hosts(place: Placement, socket: Socket) -> bool:
-    """A user's process in a unit that starts programs of others (cron, a terminal) is not that unit."""
+    """A user's process in a unit that starts other people's programs (cron, a terminal) is not that unit."""
     return is_host(place.service or "") and socket.uid != 0
 
 
 def _container(place: Placement, published_by: Proxy | None) -> Container | None:
-    """The one that it runs in, if that can be named; else the one that it publishes, if it is an engine's proxy."""
+    """The one that it runs in, if it can be named; else the one that it publishes, if it is an engine's proxy."""
     if is_named(place.container):
         return place.container
     return published_by.container if published_by and published_by.certain else place.container
@@ -108,7 +108,7 @@ def is_named(container: Container | None) -> bool:
 
 
 def _service(facts: Facts, place: Placement, container: Container | None) -> str | None:
-    """None for a manager's own unit, and for an engine's where a proxy of it stands for a container."""
+    """None for a manager's own unit, and for an engine's unit where its proxy stands for a container."""
     service = own_service(facts, place)
     if service is None or is_manager(facts.process):
         return None

@@ -1,4 +1,4 @@
-"""Who really holds a port on Windows: the service in a shared process, and who stands behind the kernel's http.sys."""
+"""What really holds a port on Windows: the service in a shared process, and what is behind the kernel's http.sys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARED_HOST = "svchost.exe"
 IP_HELPER = "iphlpsvc"
 IIS, IIS_WORKER = "W3SVC", "w3wp.exe"
 IIS_SERVICES = frozenset((IIS, "WAS"))  # in one process: WAS makes the queues and starts the workers
-HOSTS = frozenset(("Schedule", "Appinfo", "seclogon"))  # their children are programs of others
+HOSTS = frozenset(("Schedule", "Appinfo", "seclogon"))  # their children are other people's programs
 
 
 class PortProxy(NamedTuple):
@@ -36,20 +36,20 @@ class RequestQueue(NamedTuple):
     name: str | None  # None: it has none
     pids: tuple[int, ...]
     ports: frozenset[int]
-    numbers: tuple[int, ...] = ()  # what else is counted or named by a number, its controller's PID among it
+    numbers: tuple[int, ...] = ()  # any other numbers of it, among them its controller's PID
 
 
 class Known(NamedTuple):
-    """What Windows' own tools tell."""
+    """What Windows' own tools report."""
 
     services: Mapping[int, tuple[str, ...]] = {}  # PID → the services that run in it
     queues: tuple[RequestQueue, ...] = ()
     rules: tuple[PortProxy, ...] = ()
-    programs: Mapping[int, str] = {}  # PID → name, of those who serve a queue
+    programs: Mapping[int, str] = {}  # PID → name, of those that serve a queue
 
 
 def recognised(process: Process, parent: Process | None, sockets: Sequence[Socket], tools: Known) -> Process:
-    """The process with its service, or with whom it listens for; `sockets` are those that it holds."""
+    """The process with its service, or with what it listens for; `sockets` are those that it holds."""
     if process.pid == KERNEL:
         return _behind_http_sys(process._replace(role="kernel"), sockets, tools)
     services = tools.services.get(process.pid) or _of_parent(parent, tools.services)
@@ -73,7 +73,7 @@ def _in_service(process: Process, services: Sequence[str]) -> Process:
 
 
 def _of_parent(parent: Process | None, services: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:
-    """A service's program may start another that listens (pg_ctl.exe, nssm.exe); others' programs are no part of it."""
+    """A service's program may start another that listens (pg_ctl.exe, nssm.exe); other people's are no part of it."""
     if parent is None or (parent.name or "").lower() == SHARED_HOST:
         return ()
     return tuple(name for name in services.get(parent.pid, ()) if name not in HOSTS and not is_host(name))
@@ -85,7 +85,7 @@ def _rule(sockets: Iterable[Socket], rules: Iterable[PortProxy]) -> PortProxy | 
 
 
 def _behind_http_sys(system: Process, sockets: Iterable[Socket], tools: Known) -> Process:
-    """Those who have registered URLs on these ports; the kernel's other listeners (file sharing) stay its own."""
+    """The programs that registered URLs on these ports; the kernel's other listeners (file sharing) remain its own."""
     ports = {socket.local_port for socket in sockets if socket.state == "LISTEN"}
     queues = [queue for queue in tools.queues if queue.ports & ports]
     if not queues:
@@ -107,7 +107,7 @@ def _services(queue: RequestQueue, tools: Known) -> Iterable[str]:
 
 
 def _programs(queue: RequestQueue, tools: Known) -> Iterable[str]:
-    """Who serves it without being a service, and the queue's own name where nobody does just now."""
+    """Programs that serve it without being services, and the queue's own name where none does right now."""
     if _services(queue, tools):
         return ()
     if not queue.pids:

@@ -1,4 +1,4 @@
-"""A shell command → the ports that it says, for certain, that it listens on.  Pure."""
+"""A shell command → the ports that it certainly listens on, by its own words.  Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PORT_OPTIONS = ("-p", "--port")
 BIND_OPTIONS = ("-b", "--bind")
 HOST_OPTIONS = ("--host", "--hostname")
 SHELLS = {"sh", "bash", "dash", "zsh"}
-# Programs whose -p and --port are where another one listens, or no port at all.
+# Programs whose -p and --port name another program's port, or no port at all.
 NOT_SERVERS = {
     "autossh", "mkdir", "mysql", "mysqladmin", "mysqldump", "nc", "ncat", "node", "pg_dump", "pg_isready",
     "psql", "redis-cli", "scp", "ssh", "telnet",
@@ -29,7 +29,7 @@ _SEPARATOR = re.compile(r"[();<>|&]+")
 
 
 class Listening(NamedTuple):
-    """Hosts (None: not said) with their ports, and what could not be established, in words."""
+    """Hosts (None: not given) with their ports, and what could not be established, in words."""
 
     ports: tuple[tuple[str | None, int], ...] = ()
     problems: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The values of preflight: a port that a file declares, and what a file leaves open.  No I/O."""
+"""The values of preflight: a port that a file declares, and what could not be resolved.  No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
     Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
-    # Why something was left open.  "include" and "extends" are settled where Compose itself resolves them.
+    # Why something could not be resolved.  "include" and "extends" are settled where Compose itself resolves them.
     Code = Literal[
         "variable",
         "include",
@@ -30,7 +30,7 @@ class Declaration(NamedTuple):
     """One port that a file says a server is going to listen on, on this host.
 
     `host` is as written (`127.0.0.1`, `::1`, `*`, a name), None where the file names none: every address.
-    `fallback` are the ports that will do as well, in order, if `port` is taken.
+    `fallback` are the ports that will do, in order, if `port` is taken.
     `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
     `compose_project` is the name of the Compose project, which its containers have as a label.
@@ -47,7 +47,7 @@ class Declaration(NamedTuple):
     compose_profiles: tuple[str, ...] = ()
     enabled: bool = True
     profile: str | None = None
-    note: str | None = None  # true and useful to a reader of this line, such as the rule that gave the port
+    note: str | None = None  # useful to a reader of this line, such as the rule that chose the port
     compose_project: str | None = None
 
     def target(self, ports: object) -> str:

@@ -30,14 +30,14 @@ ANOTHER_PORT = Advice("give one of the two another port")
 
 
 class Project(NamedTuple):
-    """How what runs already is known as the project's own."""
+    """How a running process is recognised as the project's own."""
 
     directories: tuple[str, ...] = ()  # absolute, without links
     compose_projects: frozenset[str] = frozenset()
 
 
 class Finding(NamedTuple):
-    """What was found out about one declaration.
+    """What is true of one declaration.
 
     `running`: the project itself holds the port.  `fallback`: another one that will do as well is free.
     `declared-twice`: `rival` declares it too, whether either runs or not.  The rest are verdicts.
@@ -58,7 +58,7 @@ class Finding(NamedTuple):
 
 
 class PreflightReport(NamedTuple):
-    """All of an answer: what was read, what was found out, and what was not asked or stays open."""
+    """The whole answer: what was read, what is true of it, what was not checked and what could not be resolved."""
 
     files: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -82,7 +82,7 @@ def judge(declarations: Sequence[Declaration], look: Look, project: Project) -> 
     firsts = [next(diagnoses) for diagnoses in looks]
     claims = Claims()
     for declaration, first in zip(declarations, firsts):
-        if not declaration.fallback:  # which of several ports another one takes is still open
+        if not declaration.fallback:  # which of several ports this one takes is still open
             claims.add(declaration, first)
     return tuple(
         _advised(_finding(declaration, first, others, claims, project))
@@ -128,8 +128,8 @@ def _places(diagnosis: Diagnosis) -> list[Place]:
 def _compete(one: Declaration, other: Declaration) -> bool:
     """Whether these are two servers.
 
-    The same name in two files (compose.yaml and compose.prod.yaml, Procfile) is one server told of twice; what a
-    devcontainer forwards is another one's port seen from an editor.
+    The same name in two files (compose.yaml and compose.prod.yaml, Procfile) is one server, declared twice; what a
+    devcontainer forwards is another server's port as an editor sees it.
     """
     if one == other or not one.service or not other.service or "devcontainer" in (one.kind, other.kind):
         return False
@@ -144,7 +144,7 @@ def _compete(one: Declaration, other: Declaration) -> bool:
 def _finding(
     declaration: Declaration, first: Diagnosis, others: Iterator[Diagnosis], claims: Claims, project: Project
 ) -> Finding:
-    """The first of the ports that will do: nobody else declares it, and it is free or the project's own already."""
+    """The first port that will do: no other service declares it, and it is free or already the project's own."""
     notes = (Note("declared", declaration.note),) if declaration.note else ()
     finding = Finding(declaration, first.verdict, first, notes=notes)
     for diagnosis in chain((first,), others):
@@ -177,7 +177,7 @@ def _settled(finding: Finding, status: Status, diagnosis: Diagnosis, notes: Iter
 
 
 def own_holders(declaration: Declaration, diagnosis: Diagnosis, project: Project) -> tuple[Owner, ...]:
-    """Those of the project that hold the port; () where anybody else is in the way of any bind, seen or not."""
+    """Holders of the port that belong to the project; () where anything else is in the way of a bind, seen or not."""
     if diagnosis.verdict != "in-use":
         return ()
     own = tuple(owner for owner in diagnosis.owners if _is_own(owner.process, declaration, project))

@@ -1,4 +1,4 @@
-"""All readers together: paths or a directory → one Reading."""
+"""Runs all readers: paths or a directory → one Reading."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from portcheck.model import Advice, Diagnosis, PortRange, Scene
     from portcheck.remedies.catalogue import Remedy
 
-HELD = ("listener", "bound", "udp-socket")  # causes for which it depends on who holds the port
+HELD = ("listener", "bound", "udp-socket")  # causes for which the remedy depends on the holder
 NAMED_AT_MOST = 6
 
 
@@ -37,7 +37,7 @@ def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
 
 
 def _for_one(remedy: Remedy) -> Remedy:
-    """Of holders that have nothing to do with each other, `stop` wants one to be named."""
+    """With several unrelated holders, `stop` wants one of them to be named."""
     return remedy._replace(command=ONE_OF_SEVERAL.command) if remedy.command == STOP else remedy
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     # Whose permission a command needs: root's, the process owner's (or root's), the engine's, nobody's in particular;
     # "self": only the owner's own program reaches it, root's would look elsewhere.
     Needs = Literal["root", "owner", "engine", "self", "nothing"]
-    # What has to be so for an entry to be true.
+    # The condition on which an entry is true.
     When = Literal["linux", "macos", "windows", "ephemeral", "reuseaddr-helps", "reuseaddr-does-not-help"]
 
 
@@ -34,11 +34,11 @@ STOP = ("portcheck", "stop", "{target}")
 EXCLUDE = ("netsh", "interface", "ipv4", "add", "excludedportrange")
 STOP_CONTAINER = Remedy("stop the container {container}{restarts}", ("{engine}", "stop", "{container}"), "engine")
 
-# The port is not free, and no holder explains it better.
+# The port is not free, and no holder explains why.
 BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
     "kernel": (Remedy("the kernel's {kernel} has it: remove that, or take another port"),),
     "connection": (
-        Remedy("free up to a minute (TIME_WAIT) after that connection is closed"),
+        Remedy("free within a minute (TIME_WAIT) of that connection being closed"),
         Remedy(
             "no outgoing connection takes a port below {ephemeral_first}, where the ephemeral range begins",
             when="ephemeral",
@@ -50,7 +50,7 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
             when="ephemeral",
         ),
     ),
-    "closing": (Remedy("it passes by itself, a minute or two after the other end has answered or is given up"),),
+    "closing": (Remedy("it goes away by itself, a minute or two after the other end answers or times out"),),
     "time-wait": (
         Remedy("free by itself in {seconds} s"),
         Remedy("set SO_REUSEADDR in the server: then it can start at once", when="reuseaddr-helps"),
@@ -61,11 +61,11 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
         Remedy("or let the client close first: whoever does keeps this entry"),
     ),
     "privileged": (
-        Remedy("take a port from {unprivileged_from} on"),
-        Remedy("or bind the wildcard 0.0.0.0 or ::, which everybody may", when="macos"),
+        Remedy("use port {unprivileged_from} or higher"),
+        Remedy("or bind the wildcard 0.0.0.0 or ::, which every user may do", when="macos"),
         Remedy("or give the program the right: setcap cap_net_bind_service=+ep PROGRAM", when="linux"),
         Remedy(
-            "or let everybody on this host bind ports from {number} on",
+            "or let every user of this host bind port {number} and higher",
             ("sysctl", "-w", "net.ipv4.ip_unprivileged_port_start={number}"),
             "root",
             when="linux",
@@ -81,7 +81,7 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
             "keep this port out of them from now on",
             (*EXCLUDE, "protocol={protocol}", "startport={number}", "numberofports=1"),
         ),
-        Remedy("and let them choose anew", ("net", "start", "winnat")),
+        Remedy("and let them choose again", ("net", "start", "winnat")),
     ),
     "policy": (
         Remedy("look at what guards ports here: security software, a firewall", when="windows"),
@@ -98,10 +98,10 @@ BY_CAUSE_WHILE_FREE: dict[Cause, tuple[Remedy, ...]] = {
     "connection": (Remedy("set SO_REUSEADDR in the server (most do)"),),
 }
 
-# What `stop` leaves to say.
+# What is left to do after `stop`.
 UNENDED = Remedy("it has not ended by itself: kill it (what it has not saved is lost)", (*STOP, "--force"), "owner")
 ONE_OF_SEVERAL = Remedy("stop only {name}", (*STOP, "--pid", "{pid}"), "owner")
-# A program of which nobody knew that it starts again what ends.
+# A program that was not known to restart what ends.
 RESTARTED = (
     Remedy(
         "{started_by} (PID {supervisor_pid}) starts it again: end that first",

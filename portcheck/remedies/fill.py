@@ -1,4 +1,4 @@
-"""Remedy → advice: its fields filled in, and sudo only where a command would be refused without.  Pure."""
+"""Turns a remedy into advice: fills in its fields, and adds sudo only where a command would fail without it.  Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     Fields = Mapping[str, object]
 
 OPTIONS = ("{machine}", "{supervisor_url}")  # fields that are options of ours, or nothing
-EVERYBODY = ("all", "*")  # what a supervisor does not take for the name of one program
+EVERYBODY = ("all", "*")  # which supervisors take for all their programs
 
 
 def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -> Advice | None:
-    """What to tell user `uid`; None where the remedy names something that is not known."""
+    """The advice for user `uid`; None where the remedy names something that is not known."""
     try:
         text = remedy.text.format_map(fields)
         command = tuple(_words(remedy, fields))
@@ -32,7 +32,7 @@ def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -
 
 
 def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: int | None) -> Iterator[Advice]:
-    """What of these can be told user `uid` about a holder of the port."""
+    """The advice for user `uid` about a holder of the port, as far as these remedies apply."""
     fields = owner_fields(owner, finding, uid)
     for remedy in remedies:
         advice = fill(remedy, fields, owner, uid)
@@ -41,7 +41,7 @@ def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: 
 
 
 def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
-    """The command's words but the empty ones.  Raises KeyError where a stranger's name would be read as an option."""
+    """The command's words without empty ones.  Raises KeyError where a stranger's name would be read as an option."""
     for template in remedy.command:
         word = template.format_map(fields)
         if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
@@ -64,12 +64,12 @@ def _as_whom(remedy: Remedy, owner: Owner | None, uid: int | None) -> tuple[str,
 
 
 def _talks_to_engine(process: Process, uid: int) -> bool:
-    """An engine tells names to those whose commands it takes."""
+    """An engine reveals names only to users whose commands it takes."""
     return engine_of(process, uid) is not None and process.container is not None and process.container.name is not None
 
 
 def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
-    """What can be named of an owner and the port; what is not known is absent."""
+    """The fields for an owner and its port; what is not known is absent."""
     process = owner.process
     fields = {
         **port_fields(finding),

@@ -1,6 +1,6 @@
-"""Who holds a port, as far as it decides what frees it: one record for each kind of holder.  Pure.
+"""Kinds of holders, as far as they decide what frees a port: one record for each.  Pure.
 
-What manages a process comes before the process, so the order of the records is the order in which they are asked.
+A manager comes before the process that it manages: the first record that matches counts.
 `{fields}` are filled in by fill.py.
 """
 
@@ -90,7 +90,7 @@ def _serves_its_usual_files(process: Process, programs: Collection[str], options
 
 
 KINDS: tuple[Kind, ...] = (
-    # Where it runs, as far as that can only be stopped as a whole.
+    # Surroundings that can only be stopped as a whole.
     Kind(
         "engine",
         lambda process, _: process.container is None and process.publisher is not None,
@@ -111,7 +111,7 @@ KINDS: tuple[Kind, ...] = (
         "iis",
         lambda process, _: process.service_manager == "windows" and process.service == IIS,
         (
-            Remedy("stop the IIS site that has it (as administrator): Get-Website tells which, Stop-Website stops it"),
+            Remedy("stop the IIS site that has it (as administrator): Get-Website shows which, Stop-Website stops it"),
             Remedy("or IIS as a whole (as administrator)", ("Stop-Service", "{service}")),
         ),
     ),
@@ -205,7 +205,7 @@ KINDS: tuple[Kind, ...] = (
         (STOP_CONTAINER,),
         stopped_by="manager",
     ),
-    # What starts it again; a supervisor may be a service itself, with all its programs in one unit.
+    # What restarts it; a supervisor may be a service itself, with all its programs in one unit.
     Kind(
         "supervising",
         lambda process, _: process.supervises in OF_SEVERAL,
@@ -297,7 +297,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         stopped_by="manager",
     ),
-    # Of whom too little is known.
+    # Too little is known.
     Kind(
         "launchd",
         lambda process, _: process.role == "service manager" and process.name == "launchd",

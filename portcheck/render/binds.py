@@ -1,4 +1,4 @@
-"""The bind table and who answers, in words: as far as they say more than the message does."""
+"""The bind table and who answers, in words, where they add something to the message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BindLine(NamedTuple):
 
     addresses: str
     outcome: str
-    by: str  # who is in the way; empty for nobody
+    by: str  # what is in the way; empty where nothing is
     how: str = ""  # how it is known
 
 
@@ -58,7 +58,7 @@ def _every_detail(row: Row, diagnosis: Diagnosis) -> BindLine:
 
 
 def answer_lines(diagnosis: Diagnosis, *, verbose: bool) -> list[tuple[str, str]]:
-    """Addresses and whom a client reaches there, if that is not the same server everywhere (or `verbose`)."""
+    """Addresses and the server that a client reaches there, unless it is the same everywhere (and not `verbose`)."""
     reached: dict[str, list[str]] = {}
     for answer in diagnosis.answers:
         reached.setdefault(_who(answer, diagnosis), []).append(visible(answer.address))
@@ -70,7 +70,7 @@ def answer_lines(diagnosis: Diagnosis, *, verbose: bool) -> list[tuple[str, str]
 
 def _who(answer: Answer, diagnosis: Diagnosis) -> str:
     if not answer.pids:
-        hidden = "somebody who cannot be seen" if answer.pids is None else NOBODY
+        hidden = "a process that cannot be seen" if answer.pids is None else NOBODY
         return behind(diagnosis, answer.sockets) or hidden
     there = set(answer.pids)
     owners = [owner for owner in diagnosis.owners if owner.pid in there]

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-# What str.isprintable() lets pass although nothing is seen of it: the Default_Ignorable_Code_Point of Unicode
-# that are neither Cf nor Cn, and the blank Braille cell.  Two names that differ by one look alike.
+# Characters that str.isprintable() accepts although they are invisible: Unicode's Default_Ignorable_Code_Points that
+# are neither Cf nor Cn, and the blank Braille cell.  Names that differ only by one of them look alike.
 INVISIBLE = frozenset(
     map(
         chr,
@@ -24,12 +24,12 @@ INVISIBLE = frozenset(
         ),
     )
 )
-# Marks are drawn over the character before them.  Burmese stacks seven; more would cover other lines.
+# Marks are drawn over the preceding character.  Burmese stacks seven; more would cover other lines.
 MOST_MARKS = 8
 
 
 def visible(text: str) -> str:
-    r"""For a screen: what is not a printable character becomes its escape, as `\x1b`, `\n` or `\u202e`.
+    r"""For a screen: an unprintable character becomes its escape, such as `\x1b`, `\n` or `\u202e`.
 
     Undecodable bytes become `\xff`.  A backslash stays one (Windows paths), so the way back is not unique.
     """

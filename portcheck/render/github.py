@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     Level = Literal["error", "warning", "notice"]
 
-# Strangers' words stand nowhere but inside of commands: the runner would obey a `::` or `##[` in any other line.
+# Text from strangers is printed only inside commands: on any other line the runner would obey a `::` or `##[`.
 
 
 def commands(report: PreflightReport) -> Iterator[str]:
-    """A command for each finding that needs a look and each place left open; then the sum, in our words alone."""
+    """A command for each finding that needs attention and each unresolved entry; then a summary in our own words."""
     for finding in report.findings:
         yield from _annotation(finding)
     for spot in report.unresolved:

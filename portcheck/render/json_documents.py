@@ -101,7 +101,7 @@ def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:
 
 
 def preflight_document(report: PreflightReport) -> dict[str, Any]:
-    """A result for each declared port, with its place; what was left open is a blind spot with its own."""
+    """A result for each declared port, with its place; what could not be resolved is a blind spot with its own."""
     return {
         "schema_version": SCHEMA_VERSION,
         "complete": report.complete,

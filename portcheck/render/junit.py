@@ -1,7 +1,7 @@
 """Preflight as JUnit's XML: a suite for each file, a test case for each declared port.
 
-A port that could not be had is a failure, what could not be found out an error, what was not asked or left open
-skipped.  The attributes are those that https://github.com/testmoapp/junitxml lists as read by common tools.
+A port that is not available is a failure, one that could not be established an error, one that was not checked or could
+not be resolved is skipped.  The attributes are those that https://github.com/testmoapp/junitxml lists as commonly read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who holds sockets, in words: a process by its name and PID, or what else is known of somebody unseen."""
+"""The holders of sockets, in words: a process by name and PID, or what is known of one that cannot be seen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OwnerLine(NamedTuple):
 
 
 def name(owner: Owner) -> str:
-    """The best name there is for somebody of whom perhaps only a service, a container or a user is known."""
+    """The best available name for a holder of which perhaps only a service, a container or a user is known."""
     from portcheck.identify.names import called
 
     process = owner.process
@@ -70,7 +70,7 @@ def _several(kind: str, sockets: Sequence[Socket]) -> str:
 
 
 def behind(diagnosis: Diagnosis, sockets: Sequence[int]) -> str:
-    """Who stands behind some of a diagnosis' sockets; empty for no sockets."""
+    """The holders of some of a diagnosis' sockets; empty for no sockets."""
     wanted = set(sockets)
     owners = [owner for owner in diagnosis.owners if not wanted.isdisjoint(owner.sockets)]
     owned = {index for owner in owners for index in owner.sockets}
@@ -81,8 +81,8 @@ def behind(diagnosis: Diagnosis, sockets: Sequence[int]) -> str:
 def owner_lines(diagnosis: Diagnosis, *, verbose: bool) -> tuple[list[OwnerLine], int]:
     """Who holds one of the sockets, and how many more do.
 
-    Unless `verbose`, the workers of a server share a line, there are at most eight, and somebody who cannot
-    be seen has none: the message and the blind spot have said it.
+    Unless `verbose`, the workers of a server share a line, there are at most eight lines, and a holder that cannot be
+    seen has none: the message and the blind spot name it already.
     """
     if verbose:
         return [_line([owner], identity(owner.process)) for owner in diagnosis.owners], 0

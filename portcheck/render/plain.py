@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from portcheck.render.binds import BindLine
     from portcheck.render.owners import OwnerLine
 
-# Widths that most rows fit, so that no row waits for the ones after it; a wider cell moves its own row only.
+# Widths that fit most rows, so that no row has to wait for later ones; a wider cell shifts its own row only.
 # (In the old way of formatting, which takes half the time; `%.0s` shows nothing of its value.)
 COLUMNS = "%-5s %-15s %5s %-11s %7s %-15s %-10s %.0s%s"
 WITH_REMOTE = "%-5s %-15s %5s %-11s %7s %-15s %-10s %-21s %s"
@@ -34,7 +34,7 @@ def check(diagnosis: Diagnosis, *, verbose: bool = False) -> Iterator[str]:
 
 
 def says_more(diagnosis: Diagnosis) -> bool:
-    """Whether it is worth the time to import what words the details."""
+    """Whether there are details, which take a moment to import the words for."""
     details = (diagnosis.sockets, diagnosis.notes, diagnosis.blind_spots, diagnosis.advice)
     return diagnosis.verdict != "free" or any(details)
 
@@ -72,7 +72,7 @@ def _bind(line: BindLine) -> str:
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:
-    """One way out, and its command as a shell takes it."""
+    """One remedy, and its command as a shell takes it."""
     yield f"  → {visible(advice.text)}"
     if advice.command:
         from portcheck.render.words import quoted

@@ -1,4 +1,4 @@
-"""Preflight for people: a line for each declared port, then what each problem is and what to do, then the sum.
+"""Preflight for people: a line for each declared port, then each problem and what to do about it, then a summary.
 
 compose.yaml:4  web  8000            free
 compose.yaml:7  db   127.0.0.1:5432  in-use  postgres (PID 812)
@@ -69,7 +69,7 @@ def text(report: PreflightReport, width: int | None) -> Iterator[str]:
 
 
 def _not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Without those of which their rival's paragraph has said all."""
+    """Without those that their rival's paragraph explains already."""
     explained = set()
     for finding in findings:
         if finding.status != "declared-twice" or finding.rival not in explained:
@@ -123,7 +123,7 @@ def _ports(declaration: Declaration) -> str:
 
 
 def status(finding: Finding) -> str:
-    """What becomes of the declaration, in a word or two."""
+    """The status of a declaration, in a word or two."""
     instead = finding.instead.port if finding.instead else None
     return WORDS.get(finding.status, finding.status).format(instead=instead)
 
@@ -158,7 +158,7 @@ def who(diagnosis: Diagnosis) -> str:
             others.append(owner)
     owned = {index for owner in diagnosis.owners for index in owner.sockets}
     rest = unowned(socket for index, socket in enumerate(diagnosis.sockets) if index not in owned)
-    return ", ".join(filter(None, (*containers, holders(others), rest))) or "somebody who cannot be seen"
+    return ", ".join(filter(None, (*containers, holders(others), rest))) or "a process that cannot be seen"
 
 
 def _rival(finding: Finding) -> str:
@@ -170,7 +170,7 @@ def _rival(finding: Finding) -> str:
 
 
 def sentences(finding: Finding) -> Iterator[str]:
-    """What keeps the declared server from starting; nothing for one that could start, or runs already."""
+    """What keeps the declared server from starting; nothing for one that could start or is running."""
     if finding.fine:
         return
     if finding.rival:
@@ -182,7 +182,7 @@ def sentences(finding: Finding) -> Iterator[str]:
 
 
 def remarks(finding: Finding) -> Iterator[str]:
-    """What else is true of it and worth a line."""
+    """Further remarks that are worth a line."""
     for note in finding.notes:
         if note.code != "declared" or not finding.fine:
             yield noted(note)
@@ -211,7 +211,7 @@ def _unseen(report: PreflightReport) -> Iterator[str]:
 
 
 def summary(report: PreflightReport) -> str:
-    """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 more could not be read.`"""
+    """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 entry could not be resolved.`"""
     counts: dict[str, int] = {}
     for finding in report.findings:
         word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)

@@ -1,4 +1,4 @@
-"""A sign of life on stderr, for a person who has waited longer than a second."""
+"""A sign of life on stderr for a person who has waited for more than a second."""
 
 from __future__ import annotations
 

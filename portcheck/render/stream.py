@@ -1,4 +1,4 @@
-"""Writing that never fails by its own fault, and what may be written where: colour, width, a terminal."""
+"""Writing lines without ever failing through a fault of our own; colour, width, and whether it is a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
-# Our own signs where the encoding has none; everything else is escaped.
+# Our own signs, where the encoding lacks them; everything else is escaped.
 SPELLED_OUT = {"→": "->", "…": "..."}
 ERRORS = "portcheck"
 USUAL_WIDTH = 80
@@ -25,13 +25,13 @@ AT_ONCE = 512  # lines: one by one, 20,000 take three times as long
 
 
 def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
-    """Writes lines to `stream` (stdout) and flushes it; False when nobody reads there any more.
+    """Writes lines to `stream` (stdout) and flushes it; False when nobody reads it any more.
 
-    That is a closed pipe, or a stdout closed from the start; nothing more is written there then, at exit
-    neither.  Raises PortcheckError for a full disk and the like.
+    That is a closed pipe, or a stdout that was closed from the start; nothing more is written to it then, not even
+    at exit.  Raises PortcheckError for a full disk and the like.
     """
     stream = stream or sys.stdout
-    if not stream:  # None is Python's word for a standard stream that was closed before the start
+    if not stream:  # None is a standard stream that was closed before Python started
         return False
     try:
         _tolerate_every_character(stream)
@@ -52,7 +52,7 @@ def _is_closed_pipe(error: OSError) -> bool:
 
 
 def complain(cause: str, remedy: str | None = None) -> None:
-    """One line on stderr, and one with what to do about it; where even that fails, the exit code is left."""
+    """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
     lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
     try:
         write(lines, sys.stderr)
@@ -117,7 +117,7 @@ def _spell_out(error: UnicodeError) -> tuple[str, int]:
 
 
 def _silence(stream: TextIO) -> None:
-    """What is still buffered goes nowhere: flushed at exit it would fail again and exit with 120."""
+    """Discards what is still buffered: flushing it at exit would fail again, and exit with 120."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""The rows of a listing, as text: one socket each, whatever its number of holders."""
+"""The rows of a listing, as text: one for each socket, however many holders it has."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Listed(NamedTuple):
 
 
 def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterator[Listed]:
-    """In the order given; nothing is kept of a row but its holders and its user, each once."""
+    """In the given order; only the holders and the users are kept, each once."""
     users: dict[tuple[str | None, int | None], str | None] = {}
     cells: dict[tuple[int, ...] | None, Holders] = {
         None: Holders(UNSEEN, UNSEEN, None, ""),
@@ -80,7 +80,7 @@ def _holders(pids: tuple[int, ...], processes: Mapping[int, Process]) -> Holders
 
 
 def _user(of: Process | Socket) -> str | None:
-    """As in other listings, the number of one without a name."""
+    """As in other listings, the number of a user without a name."""
     return user(of) if of.user else None if of.uid is None else str(of.uid)
 
 

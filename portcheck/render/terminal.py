@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 MANY = 200  # rich takes 0.4 ms for a row
 COMMAND_FITS = 100  # columns of a terminal
-# of verdicts and outcomes; everything else that is worth a look is yellow
+# of verdicts and outcomes; everything else is yellow
 COLOURS = {"free": "green", "in-use": "red", "denied": "red"}
 
 
 def checks(
     diagnoses: Iterable[Diagnosis], *, verbose: bool = False, width: int = 80, colour: bool = False
 ) -> Iterator[str]:
-    """The lines for several ports, with an empty one wherever more than a sentence was said."""
+    """The lines for several ports, with an empty line around every answer of more than one line."""
     before: list[str] = []
     for diagnosis in diagnoses:
         lines = list(check(diagnosis, verbose=verbose, width=width, colour=colour))
@@ -128,7 +128,7 @@ def _advice(console: Console, advice: Advice) -> None:
 def _console(width: int, *, colour: bool) -> Console:
     """A console that writes into memory and asks the environment nothing: `stream` knows what lines go to.
 
-    (On a closed pipe rich would end the process with 1.)
+    (On a closed pipe rich would end the process with status 1.)
     """
     from io import StringIO
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from portcheck.model import Bind, BlindSpot, Diagnosis, Note, Process, Socket
 
 NAME_WIDTH = 40
-# What every shell takes as it stands.  Most advice is made of nothing else, and importing shlex (it takes re)
-# lasts two thirds of `python3 -c pass`.
+# Characters that no shell needs quotes for.  Most advice consists of them alone, and importing shlex (with re) takes
+# two thirds of the time of `python3 -c pass`.
 UNQUOTED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ@+:,./_-")
 UNQUOTED_ON_WINDOWS = (UNQUOTED | {"="}) - {",", "@"}  # which PowerShell takes for arrays and splatting
 
@@ -48,7 +48,7 @@ def address(bind: Bind) -> str:
 
 
 def identity(process: Process) -> str:
-    """Who it is beyond its name, in one line: role, service, container, session, project, condition."""
+    """What it is beyond its name, in one line: role, service, container, session, project, condition."""
     from portcheck.identify.describe import CONDITIONS, container
 
     where = process.project_dir or process.cwd
@@ -70,7 +70,7 @@ def identity(process: Process) -> str:
 
 
 def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
-    """What is true besides the verdict: notes, what was not seen, and (if `verbose`) further sockets."""
+    """Whatever else is true: notes, what was not seen, and (if `verbose`) further sockets."""
     yield from map(noted, diagnosis.notes)
     yield from unseen(diagnosis.blind_spots)
     if verbose and diagnosis.connections:
@@ -79,7 +79,7 @@ def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
 
 
 def noted(note: Note | PortNote) -> str:
-    """What is true and useful all the same."""
+    """A note on its own line."""
     return f"note: {visible(note.message)}"
 
 
@@ -109,9 +109,9 @@ def _is_plain(word: str) -> bool:
 
 
 def _quoted_for_windows(word: str) -> str:
-    """Both shells take double quotes, in which PowerShell replaces $ and ` (MSSQL$SQLEXPRESS): there it gets its own.
+    """Both shells take double quotes; where PowerShell would replace $ or ` (MSSQL$SQLEXPRESS), it gets single ones.
 
-    No path and no service there has a double quote in its name.
+    No path or service there has a double quote in its name.
     """
     if word and UNQUOTED_ON_WINDOWS.issuperset(word):
         return word

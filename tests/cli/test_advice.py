@@ -34,7 +34,7 @@ def left_by(host: Host, program: str, *arguments: str, client: bool = False) -> 
 def test_a_privileged_port(host: Host, for_everyone: list[str]) -> None:
     asked = [*for_everyone, "80", "--json"]
     (result,) = json.loads(host.run(asked, uid=NOBODY, check=False).stdout)["results"]
-    assert (result["cause"], texts(result)[0]) == ("privileged", "take a port from 1024 on")
+    assert (result["cause"], texts(result)[0]) == ("privileged", "use port 1024 or higher")
     (command,) = commands(result)
     assert command == ["sudo", "sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=80"]
     host.run(command[1:])  # as sudo would
@@ -57,7 +57,7 @@ def test_a_connection_that_took_it_by_chance(host: Host) -> None:
     host.start([SYSTEM_PYTHON, "-c", CONNECTS_FROM_8000], ready=b"ready")
     result = host.result("8000")
     assert texts(result) == [
-        "free up to a minute (TIME_WAIT) after that connection is closed",
+        "free within a minute (TIME_WAIT) of that connection being closed",
         "no outgoing connection takes a port below 7500, where the ephemeral range begins",
         "or keep outgoing connections away from this one",
     ]
@@ -69,7 +69,7 @@ def test_a_connection_that_took_it_by_chance(host: Host) -> None:
 def test_a_connection_that_asked_for_it(host: Host) -> None:
     host.hold("127.0.0.1", 7000)
     host.start([SYSTEM_PYTHON, "-c", CONNECTS_FROM_8000], ready=b"ready")
-    assert texts(host.result("8000")) == ["free up to a minute (TIME_WAIT) after that connection is closed"]
+    assert texts(host.result("8000")) == ["free within a minute (TIME_WAIT) of that connection being closed"]
 
 
 def test_time_wait_of_a_server_without_reuseaddr(host: Host) -> None:
@@ -100,7 +100,7 @@ def test_a_connection_that_is_still_closing(host: Host, reuse: bool) -> None:
     assert texts(result) == [
         "set SO_REUSEADDR in the server (most do)"
         if reuse
-        else "it passes by itself, a minute or two after the other end has answered or is given up"
+        else "it goes away by itself, a minute or two after the other end answers or times out"
     ]
 
 

@@ -619,7 +619,7 @@ def test_a_client_that_took_the_port_for_a_connection(host: Host) -> None:
     client = serve(host, program)
     found = stopped(host, PORT, "--yes", code=1)
     assert found["refusal"] == "no server holds it, only one end of a connection, and clients are left alone"
-    assert found["advice"][0]["text"] == "free up to a minute (TIME_WAIT) after that connection is closed"
+    assert found["advice"][0]["text"] == "free within a minute (TIME_WAIT) of that connection being closed"
     assert lives(client)
 
 

@@ -264,4 +264,4 @@ def test_what_a_closed_server_had_set_is_told_only_where_the_kernel_shows_it() -
     assert (lets_in.verdict, "had not set" in lets_in.message) == ("in-use", False)
     assert "they refuse a server without SO_REUSEADDR" in lets_in.message
     refuses = diagnosis(scene(left), probe=lambda _: REFUSED)
-    assert "who left them had not set SO_REUSEADDR" in refuses.message
+    assert "whoever left them had not set SO_REUSEADDR" in refuses.message

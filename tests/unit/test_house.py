@@ -127,6 +127,17 @@ def test_effects_stay_in_their_rooms() -> None:
     assert wrong == []
 
 
+# What is decided is a value; render/ words it, escapes it, and makes none.
+DECIDED = {"Advice", "BlindSpot", "Diagnosis", "Finding", "Note", "PortNote", "Remedy", "Sentence"}
+
+
+def test_render_only_renders_and_is_the_only_one_to_escape() -> None:
+    assert not [f"{module}:{line}" for module in MODULES if room(module) == "render" for name, line in calls(module)
+                if name in DECIDED]  # fmt: skip
+    escaping = {room(module) for module, targets in ARROWS.items() if "render.escape" in targets}
+    assert escaping == {"render"}
+
+
 def outside(module: str, *, head_only: bool = False) -> set[str]:
     """The packages that are imported, for more than the type checker."""
     found = set()

@@ -85,7 +85,7 @@ class Model:
         """
         self._projects += 1
         if self._projects > MAX_FILES:
-            raise PreflightError(str(files[0]), None, f"one of more than {MAX_FILES} includes; is it a circle?")
+            raise PreflightError(str(files[0]), None, f"more than {MAX_FILES} includes; do they include each other?")
         services: Services = {}
         includes: list[tuple[Place, Node]] = []
         for file in files:

@@ -220,7 +220,7 @@ def test_refuses_with_file_and_line(text: str, line: int, cause: str, tmp_path: 
 
 
 def test_files_that_lead_to_each_other_end(tmp_path: Path) -> None:
-    with pytest.raises(PreflightError, match="includes; is it a circle"):
+    with pytest.raises(PreflightError, match="includes; do they include each other"):
         read(tmp_path, "include: [compose.yaml]\n")
     twice = "include: [b.yaml, b.yaml]"
     with pytest.raises(PreflightError, match=f"more than {MAX_FILES} includes"):
