@@ -51,17 +51,19 @@ def _filled(command: Command, given: Given) -> dict[str, Any]:
     for option in command.options:
         if option.name not in given:
             continue
-        field, text = option.field, given[option.name]
-        if option.repeatable:
-            value = tuple(map(option.read, text))
-        else:
-            value = option.read(text) if option.metavar else option.value
-        said = f"{option.name} {text}" if option.metavar else option.name
-        if fields.get(field, value) != value:
-            raise _exclusive(filled_by[field], said)
-        fields.update({field: value}, **dict(option.also))
-        filled_by[field] = said
+        value = _value(option, given[option.name])
+        written = f"{option.name} {given[option.name]}" if option.metavar else option.name
+        if fields.get(option.field, value) != value:
+            raise _exclusive(filled_by[option.field], written)
+        fields.update({option.field: value}, **dict(option.also))
+        filled_by[option.field] = written
     return fields
+
+
+def _value(option: Option, text: Any) -> Any:
+    if option.repeatable:
+        return tuple(map(option.read, text))
+    return option.read(text) if option.metavar else option.value
 
 
 def _exclusive(one: str, other: str) -> UsageError:

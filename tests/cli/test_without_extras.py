@@ -119,19 +119,19 @@ except portcheck.PortcheckError as error:
 
 def checked_while_refused(*modules: str) -> dict[str, Any]:
     argv = [sys.executable, "-c", REFUSED, *modules]
-    told: dict[str, Any] = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True).stdout)
-    return told
+    answer: dict[str, Any] = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, timeout=60, check=True).stdout)
+    return answer
 
 
 def test_a_socket_list_that_only_psutil_could_read_is_a_blind_spot() -> None:
-    told = checked_while_refused("sock_diag")
-    spots = {spot["code"]: spot for spot in told["blind_spots"]}
-    assert (told["verdict"], told["complete"]) == ("unknown", False)
+    answer = checked_while_refused("sock_diag")
+    spots = {spot["code"]: spot for spot in answer["blind_spots"]}
+    assert (answer["verdict"], answer["complete"]) == ("unknown", False)
     assert spots["sockets-not-visible"]["message"].endswith("psutil is not installed")
     assert spots["sockets-not-visible"]["remedy"] == "pip install psutil"
 
 
 def test_addresses_that_only_psutil_could_list_are_an_error() -> None:
-    told = checked_while_refused("sock_diag", "rtnetlink")
-    assert told["cause"].endswith("psutil is not installed")
-    assert told["remedy"].startswith("pip install psutil")
+    answer = checked_while_refused("sock_diag", "rtnetlink")
+    assert answer["cause"].endswith("psutil is not installed")
+    assert answer["remedy"].startswith("pip install psutil")

@@ -134,15 +134,15 @@ def test_both_readers_mean_the_same_by_every_line(argv: list[str]) -> None:
 
 def every_option() -> list[list[str]]:
     """Each option of each command, alone, in every way of writing it."""
-    found = []
+    lines = []
     for command in COMMANDS.values():
         for option in command.options:
             alone = (option.name, command.operands.field) in command.excludes
             for spelling in option.spellings:
                 for words in written(option, spelling, values(option)[0]):
                     end = ["--", "true"] if command.trailing else []
-                    found.append([command.name, *([] if alone else ["80"]), *words, *end])
-    return found
+                    lines.append([command.name, *([] if alone else ["80"]), *words, *end])
+    return lines
 
 
 @pytest.mark.parametrize("argv", every_option(), ids=" ".join)
