@@ -120,6 +120,7 @@ def test_without_netlink_it_says_what_it_cannot_see(host: Host, tmp_path: Path) 
     (tmp_path / "sitecustomize.py").write_text(
         "import _socket\n"
         "class Refused(_socket.socket):\n"
+        "    __slots__ = ()\n"
         "    def __init__(self, family=-1, *rest, **more):\n"
         "        if family == 16: raise PermissionError(1, 'Operation not permitted')\n"
         "        super().__init__(family, *rest, **more)\n"
