@@ -180,6 +180,7 @@ class Process(NamedTuple):
     # What its program is, whatever it does here:
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back
+    command_is_cut: bool = False  # its command line is longer than what is read of one
 
 
 class LocalAddress(NamedTuple):
