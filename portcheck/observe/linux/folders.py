@@ -18,9 +18,15 @@ from portcheck.observe.linux import procfs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_ENTRY = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # without waiting for who holds a lease (fcntl(2), F_SETLEASE)
+
+def _flags(*names: str) -> int:
+    """Not every system on which this can be imported has them."""
+    return sum(getattr(os, name, 0) for name in names)
+
+
+_FOLDER = _flags("O_PATH", "O_DIRECTORY", "O_CLOEXEC")
+_ENTRY = _flags("O_PATH", "O_NOFOLLOW", "O_CLOEXEC")
+_READ = _flags("O_RDONLY", "O_NONBLOCK", "O_CLOEXEC")  # nor waiting for who holds a lease (fcntl(2), F_SETLEASE)
 # Kinds of file systems that answer by themselves; of the last two it is the host of this virtual machine (WSL, Docker
 # Desktop) that answers.
 _PLAIN = frozenset((
