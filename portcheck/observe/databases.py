@@ -12,7 +12,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from portcheck.model import Protocol
 
-PATIENCE = 5.0  # seconds, for a host's name
+PATIENCE = 6.0  # seconds, for a host's name: the C library gives a name server 5 before it asks the next one
 REMEDY = "give an address, or see whether the name server answers (/etc/resolv.conf)"
 # "No such name", and "a name without an address".
 NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))

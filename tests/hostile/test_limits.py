@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from support.namespaces import Host
 from support.needs import need
 from support.portcheck_command import PORTCHECK
 from support.processes import SYSTEM_PYTHON
-from support.strangers import UID, Asked, Stranger, asked, cheap
+from support.strangers import LISTENER, READY, UID, Asked, Stranger, asked, cheap
 
 from portcheck.observe.linux import cgroups, fd_walk, fork, rare_holders
 from portcheck.observe.linux.descriptors import WORTH_A_FORK
@@ -169,6 +170,8 @@ def test_a_table_of_descriptors_for_each_thread(host: Host, alone: Asked) -> Non
 
 # cgroups
 
+HOLDER_OF_THE_INNOCENT = [SYSTEM_PYTHON, "-S", "-E", "-c", LISTENER + READY, str(INNOCENT)]
+
 
 @contextmanager
 def given_cgroup() -> Iterator[Path]:
@@ -222,7 +225,8 @@ def nest(top: Path, depth: int) -> Path:
     return top / "/".join(["n"] * depth)
 
 
-def test_1100_nested_cgroups() -> None:
+def test_1100_nested_cgroups(host: Host, for_everyone: list[str]) -> None:
+    """Who may not see a socket's holder walks the hierarchy, for the cgroup in which it was made."""
     with given_cgroup() as top:
         mine = top.parent / f"{top.name}-innocent"
         mine.mkdir()
@@ -232,6 +236,12 @@ def test_1100_nested_cgroups() -> None:
             assert walked[mine.stat().st_ino] == f"/{mine.name}"
             his = [path for path in walked.values() if path.startswith(f"/{top.name}/")]
             assert len(his) == cgroups.MOST_OF_A_STRANGER
+            innocent = host.start(HOLDER_OF_THE_INNOCENT, ready=b"ready", preexec_fn=joining(mine))
+            done = host.run([*for_everyone, str(INNOCENT), "--json"], uid=UID + 1, check=False)
+            (told,) = json.loads(done.stdout)["results"][0]["owners"]
+            assert told["cgroup"].endswith(f"/{mine.name}")
+            innocent.kill()
+            innocent.wait()
         finally:
             mine.rmdir()
 
@@ -285,6 +295,54 @@ def test_a_mount_over_a_project_file(host: Host, alone: Asked, tmp_path: Path) -
     (told,) = json.loads(asked(host, str(HIS), "--json").out)["results"][0]["owners"]
     assert told["project"] == "shop"
     unharmed(host, alone)
+
+
+# Names
+
+# Answers each question with this code (RFC 1035: 2 is a server's failure, 3 "no such name"), or never.
+NAME_SERVER = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+while True:
+    question, client = server.recvfrom(512)
+    if sys.argv[1:]:
+        end = question.index(b"\\0", 12) + 5
+        flags = (0x8180 | int(sys.argv[1])).to_bytes(2, "big")
+        server.sendto(question[:2] + flags + question[4:6] + bytes(6) + question[12:end], client)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "message"),
+    [
+        ((), 3, "host 'shop.example' could not be resolved in 6 s"),
+        (("2",), 3, "host 'shop.example' could not be resolved: Temporary failure in name resolution"),
+        (("3",), 2, "unknown host 'shop.example'"),
+    ],
+    ids=["dead", "failing", "no such name"],
+)
+def test_a_name(answer: tuple[str, ...], code: int, message: str, host: Host, tmp_path: Path) -> None:
+    need("unshare", "mount")
+    host.start([SYSTEM_PYTHON, "-c", NAME_SERVER, *answer], ready=b"ready")
+    for name, content in (
+        ("resolv.conf", "nameserver 127.0.0.1\n"),
+        ("nsswitch.conf", "hosts: files dns\n"),
+    ):
+        (tmp_path / name).write_text(content)
+    mounts = " && ".join(f"mount --bind {tmp_path}/{name} /etc/{name}" for name in ("resolv.conf", "nsswitch.conf"))
+
+    def seconds(target: str) -> tuple[int, str, float]:
+        start = time.monotonic()
+        done = host.run(["unshare", "-m", "sh", "-c", f"{mounts} && exec {PORTCHECK} {target}"], check=False)
+        return done.returncode, done.stderr, time.monotonic() - start
+
+    found, said, took = seconds("shop.example:80")
+    assert (found, message in said, took < 9) == (code, True, True), said
+    for quick in ("localhost:80", "127.0.0.1:80", "127.1:80", "[::1]:80"):
+        assert seconds(quick)[0] == 0
+    assert seconds("nowhere.invalid:80")[0] == seconds("300.1.1.1:80")[0] == 2
 
 
 # What the host refuses

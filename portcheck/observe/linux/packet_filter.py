@@ -101,16 +101,11 @@ def _matched(match: Any, target: str) -> Iterator[Redirect]:
 
 
 def _ports(value: Any) -> Iterator[PortRange]:
-    """A port, {"range": [a, b]} or {"set": [...]}; named sets and maps are not followed."""
-    if isinstance(value, int):
-        yield PortRange(value, value)
-    elif isinstance(value, dict) and "range" in value:
-        ends = _list(value["range"])
+    """A port, {"range": [a, b]} or {"set": [...]} of these; named sets and maps are not followed."""
+    for item in _list(_part(value, "set")) or [value]:
+        ends = [item, item] if isinstance(item, int) else _list(_part(item, "range"))
         if len(ends) == 2 and all(isinstance(end, int) for end in ends):
             yield PortRange(*ends)
-    elif isinstance(value, dict):
-        for item in _list(value.get("set")):
-            yield from _ports(item)
 
 
 NETLINK_NETFILTER = 12
