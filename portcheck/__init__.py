@@ -9,7 +9,7 @@ and typer.
 
 from __future__ import annotations
 
-from portcheck.namedtuple import TYPE_CHECKING
+TYPE_CHECKING = False  # as in namedtuple, which __main__ imports where it heeds an interrupt
 
 if TYPE_CHECKING:
     from typing import Any

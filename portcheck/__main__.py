@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 
-from portcheck import exit_codes
-from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import fork
+try:
+    import errno
+    import gc
+    import os
+
+    from portcheck import exit_codes
+    from portcheck.errors import PortcheckError
+    from portcheck.namedtuple import TYPE_CHECKING
+    from portcheck.observe.linux import fork
+except KeyboardInterrupt:
+    sys.exit(130)  # whoever asked has changed his mind while this was loading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-    from portcheck.errors import PortcheckError
-
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
+# What the host lacks, whatever portcheck does: descriptors, memory, processes.
+LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC)
 COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
 
 
@@ -25,23 +31,31 @@ def main() -> NoReturn:
     # One look at a host leaves no garbage worth collecting; collecting while importing takes a tenth of a whole run.
     gc.disable()
     fork.OWN_PROCESS = True
-    code = run(sys.argv[1:])
-    gc.freeze()  # nor at exit, where the interpreter collects twice by itself
+    try:
+        if None in (sys.stdin, sys.stdout, sys.stderr):
+            from portcheck.render.stream import occupy_standard_descriptors
+
+            occupy_standard_descriptors()
+        code = run(sys.argv[1:])
+        gc.freeze()  # nor at exit, where the interpreter collects twice by itself
+    except KeyboardInterrupt:  # on the way in or out
+        code = exit_codes.INTERRUPTED
     sys.exit(code)
 
 
 def run(argv: list[str]) -> int:
     """Runs one command line and returns its exit code."""
-    from portcheck.errors import PortcheckError
-
     try:
         return _execute(argv)
     except PortcheckError as error:
-        _say(error)
-        return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
+        return _failed(error, argv)
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
+    except MemoryError:
+        return _failed(PortcheckError("there is not enough memory to look"), argv)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in LACKING:
+            return _failed(PortcheckError(f"this host does not let portcheck look: {error.strerror}"), argv)
         return _crashed(error)
 
 
@@ -90,16 +104,17 @@ def _version() -> int:
     return 0
 
 
-def _say(error: PortcheckError) -> None:
+def _failed(error: PortcheckError, argv: Sequence[str]) -> int:
     from portcheck.render.stream import complain
 
     complain(error.cause, error.remedy)
+    return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
 
 
 def _crashed(error: Exception) -> int:
     from portcheck.render.stream import complain
 
-    if os.environ.get("PORTCHECK_TRACEBACK"):
+    if os.environ.get("PORTCHECK_TRACEBACK") and sys.stderr:
         import traceback
 
         traceback.print_exc()

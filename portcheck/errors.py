@@ -33,6 +33,10 @@ def _again(kind: type[PortcheckError], args: tuple[Any, ...], fields: dict[str, 
     return made
 
 
+class UnresolvedError(PortcheckError):
+    """A host whose name could not be looked up: whether there is one is not known."""
+
+
 class UsageError(PortcheckError):
     """What was asked for cannot be understood: names the bad part and the accepted form."""
 

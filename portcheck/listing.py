@@ -82,11 +82,13 @@ def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) 
 
 
 def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
-    from portcheck.diagnosis.blind_spots import hidden_owner
+    from portcheck.diagnosis.blind_spots import cut_commands, hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     spots += scene.blind_spots
     hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
     if hidden:
         spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
+    held_by = {pid for socket in sockets for pid in socket.pids or ()}
+    spots += cut_commands(process for pid, process in scene.processes.items() if pid in held_by)
     yield from {spot.code: spot for spot in spots}.values()

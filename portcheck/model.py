@@ -39,7 +39,7 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises", "command_is_cut")
 
 
 def json_value(value: Any) -> Any:
@@ -180,6 +180,7 @@ class Process(NamedTuple):
     # What its program is, whatever it does here:
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back
+    command_is_cut: bool = False  # its command line is longer than what is read of one (a blind spot tells it)
 
 
 class LocalAddress(NamedTuple):

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
             """The names of this host's network interfaces."""
 
         def resolve(self, host: str) -> tuple[Address, ...]:
-            """Every address of a host name, in the resolver's order; () where there is none."""
+            """Every address of a host name, in the resolver's order; () where there is none.
+
+            Raises UnresolvedError where it is not known whether there is one.
+            """
 
 
 PORTS_ACCEPTED = "80, 8000-8010, 80,443, http"

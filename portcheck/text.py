@@ -24,6 +24,17 @@ def local(seconds: float | None) -> str | None:
         return None
 
 
+LONGEST_NUMBER = 18  # digits, of any number that this host could mean
+
+
+def number(text: str) -> int | None:
+    """A number of ASCII digits alone; None for anything else, and for more digits than any number has.
+
+    Strangers choose how many: int() takes quadratic time for them, or refuses.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
 def utf8(text: str) -> str:
     """For JSON: what cannot be encoded (undecodable bytes, lone surrogates) becomes U+FFFD, one for each."""
     if text.isascii():

@@ -45,7 +45,7 @@ def _print(listing: Listing, request: ListRequest) -> None:
     if request.face != "json":
         from portcheck.render.words import unseen
 
-        stream.write(unseen(listing.blind_spots), sys.stderr)
+        stream.write_to(sys.stderr, unseen(listing.blind_spots))
 
 
 def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:

@@ -148,4 +148,4 @@ class _Runner:
 
     def _tell_lines(self, lines: Iterable[str]) -> None:
         if not self._request.quiet:
-            stream.write(lines, sys.stderr)
+            stream.write_to(sys.stderr, lines)

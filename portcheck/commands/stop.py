@@ -41,7 +41,7 @@ def run(request: StopRequest) -> int:
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
     stopped = _freed(endpoint, request)
     if not request.json:
-        _say(conclusion(stopped))
+        _say(conclusion(stopped), sys.stdout)
     return stopped
 
 
@@ -91,6 +91,5 @@ def _agrees() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _say(lines: Iterable[str], to: TextIO | None = None) -> None:
-    to = to or sys.stdout
-    stream.write(wrapped(lines, stream.width(to, os.environ)) if stream.is_terminal(to) else lines, to)
+def _say(lines: Iterable[str], to: TextIO | None) -> None:
+    stream.write_to(to, wrapped(lines, stream.width(to, os.environ)) if stream.is_terminal(to) else lines)

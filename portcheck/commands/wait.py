@@ -68,7 +68,7 @@ class _Status:
             return
         self.stop_clock()
         if self._request.free:
-            stream.write(obstacles(missing), sys.stderr)
+            stream.write_to(sys.stderr, obstacles(missing))
         self._clock = Progress(clock(missing))
         self._clock.start()
         self._before = state

@@ -7,9 +7,9 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis, Row, Scene, Socket
+    from portcheck.model import Diagnosis, Process, Row, Scene, Socket
 
 # Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
@@ -23,11 +23,13 @@ def blind_spots(
     taken = any(row.blocked_by for row in rows)
     settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
     moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
-    spots = [spot for spot in table if spot.code not in moot]
-    spots += scene.blind_spots
+    if all(row.bind.family in scene.families for row in finding.binds):
+        moot += ("family-refused",)
+    spots = [spot for spot in (*table, *scene.blind_spots) if spot.code not in moot]
     spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
     spots += _open_rows(rows, on_port)
+    spots += cut_commands(owner.process for owner in finding.owners)
     return tuple({spot.code: spot for spot in spots}.values())
 
 
@@ -39,6 +41,15 @@ def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
         remedy if TRAITS[scene.platform].has_sudo else None,
     )
+
+
+def cut_commands(processes: Iterable[Process]) -> Iterator[BlindSpot]:
+    """Who they are may be told by what was not read."""
+    cut = [str(process.pid) for process in processes if process.command_is_cut]
+    if cut:
+        yield BlindSpot(
+            "command-cut", f"the command line of PID {' and '.join(cut)} is so long that its end was not read"
+        )
 
 
 def _exclusions(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:

@@ -84,10 +84,18 @@ def _why_unavailable(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> s
         return f"{finding.host} has no address"
     if finding.cause == "family":
         return "this host has no IPv6"
+    refusal = refused_family(scene)
+    if finding.cause == "policy" and refusal:
+        return refusal
     tentative = {str(local) for local in scene.addresses if local.tentative}
     if any(row.bind.address in tentative for row in rows):
         return "the kernel is still finding out whether another host has that address, or one has (IPv6 DAD)"
     return "no interface of this host has that address"
+
+
+def refused_family(scene: Scene) -> str | None:
+    """That a sandbox refuses a family which the kernel has; None where it does not."""
+    return next((spot.message for spot in scene.blind_spots if spot.code == "family-refused"), None)
 
 
 def _unknown(subject: Sentence, finding: Diagnosis) -> Sentence:
@@ -257,7 +265,8 @@ def _reach(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
     if wildcards == {"ipv6"}:
         return "every IPv6 address"
     if wildcards == {"ipv4"}:
-        return "every IPv4 address" if "ipv6" in scene.families else "every address (IPv4 only: this host has no IPv6)"
+        has_ipv6 = "ipv6" in scene.families or refused_family(scene)
+        return "every IPv4 address" if has_ipv6 else "every address (IPv4 only: this host has no IPv6)"
     return listed(dict.fromkeys(row.bind.address for row in rows)) or str(finding.host)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,11 +37,11 @@ class Known(NamedTuple):
 
 def read_jobs(text: str, domain: str) -> dict[int, Job]:
     """The running jobs of `launchctl list`, or of `launchctl print DOMAIN`: rows of PID, status and label."""
-    rows = (line.split() for line in text.splitlines())
+    rows = (line.split() for line in text.split("\n"))
     return {
-        int(row[0]): Job(row[2], f"{domain}/{row[2]}")
+        pid: Job(row[2], f"{domain}/{row[2]}")
         for row in rows
-        if len(row) == 3 and row[0].isdecimal() and row[0] != "0" and not row[2].startswith(NO_JOB)
+        if len(row) == 3 and (pid := number(row[0])) and not row[2].startswith(NO_JOB)
     }
 
 

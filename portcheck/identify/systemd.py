@@ -10,6 +10,7 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard, parse_address, unmapped
 from portcheck.identify.names import names
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,7 +82,7 @@ def read_units(text: str) -> tuple[SocketUnit, ...]:
     """The active ones of what `systemctl show '*.socket' --property=...` printed."""
     units = []
     for block in text.split("\n\n"):
-        pairs = [line.partition("=")[::2] for line in block.splitlines()]
+        pairs = [line.partition("=")[::2] for line in block.split("\n")]
         values = dict(pairs)
         if values.get("ActiveState") == "active" and values.get("Id"):
             listening = tuple(one for key, value in pairs if key == "Listen" and (one := _listening(value)))
@@ -95,9 +96,10 @@ def _listening(value: str) -> Listening | None:
     where, _, kind = value.rpartition(" ")
     host, _, port = where.rpartition(":")
     address = parse_address(host.removeprefix("[").removesuffix("]"))
-    if kind not in KINDS or address is None or not port.isdecimal():
+    where_to = number(port)
+    if kind not in KINDS or address is None or where_to is None:
         return None
-    return Listening(KINDS[kind], address.text, int(port))
+    return Listening(KINDS[kind], address.text, where_to)
 
 
 def unit_of(socket: Socket, units: Iterable[SocketUnit]) -> SocketUnit | None:

@@ -6,7 +6,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import typing
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Literal
 
     from portcheck.identify.facts import Session
@@ -63,14 +63,17 @@ if TYPE_CHECKING:
         def environment(self, pid: int) -> dict[str, str]:
             """Those variables that decide something, as the program was started with them; {} if not readable."""
 
-        def working_directory(self, process: Process) -> str:
-            """A path by which its working directory can be reached from here."""
+        def folders(self, process: Process, names: Sequence[str], at_most: int) -> Iterator[dict[str, bytes | None]]:
+            """Its working directory, then each above it: those of the names that are there.
+
+            With the text of regular files of `at_most` bytes.  Nothing is opened that would block or react.
+            """
 
         def own_cgroup(self) -> str | None:
             """The cgroup of portcheck itself, which tells nothing of others that are in it too."""
 
-        def cgroup_path(self, cgroup_id: int) -> str | None:
-            """The path of a cgroup that a socket table names by its id."""
+        def cgroup_paths(self, ids: Collection[int]) -> Mapping[int, str | None]:
+            """The paths of cgroups that a socket table names by their ids."""
 
         def policy(self) -> PortPolicy:
             """What this host allows, apart from its sockets."""

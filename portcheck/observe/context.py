@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+from itertools import islice
 
 from portcheck.identify.facts import ProjectFile
 from portcheck.identify.project import MARKS
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 MOST_ANCESTORS = 32
 MOST_LEVELS = 12  # from a working directory upwards
-MOST_BYTES = 1 << 18  # of a project file
-# Windows has none of these.
-_CAREFULLY = [getattr(os, flag, 0) for flag in ("O_RDONLY", "O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC")]
+MOST_BYTES = 1 << 16  # of a project file; whatever is in them is read in 2 ms
 
 
 class Ancestry:
@@ -59,38 +57,11 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
     A home directory is nobody's project, nor is what is above it.
     """
     directory = process.cwd or "/"
-    path = BACK_END.working_directory(process)
-    for _ in range(MOST_LEVELS):
+    for files in islice(BACK_END.folders(process, MARKS, MOST_BYTES), MOST_LEVELS):
         above = os.path.dirname(directory)
         if directory in (above, home) or not os.path.isabs(directory):
             return ()
-        names = [name for name in MARKS if _is_there(f"{path}/{name}")]
-        if names:
-            return tuple(ProjectFile(directory, name, _text(f"{path}/{name}")) for name in names)
-        directory, path = above, f"{path}/.."
+        if files:
+            return tuple(ProjectFile(directory, name, text) for name, text in files.items())
+        directory = above
     return ()
-
-
-def _is_there(path: str) -> bool:
-    try:
-        os.lstat(path)
-    except OSError:
-        return False
-    return True
-
-
-def _text(path: str) -> bytes | None:
-    """A plain file of reasonable size; no link is followed, and nothing opened that would block or react."""
-    try:
-        file = os.open(path, sum(_CAREFULLY))
-    except OSError:
-        return None
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-            return None
-        return os.read(file, MOST_BYTES)
-    except OSError:
-        return None
-    finally:
-        os.close(file)

@@ -33,7 +33,7 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     # what portcheck itself runs in tells nothing of the others there
     own = placement(BACK_END.own_cgroup())
     visible = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
-    inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
+    inodes = {socket.inode: socket for socket in _placed(sockets) if socket.inode}
     hidden = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
     engines = ask_engines([*visible, *hidden])
     managers = ask_managers(engines.subjects)
@@ -80,8 +80,11 @@ def _held(sockets: Sequence[Socket]) -> dict[int, list[Socket]]:
     return held
 
 
-def _placed(socket: Socket) -> Socket:
-    """With the cgroup in which it was made, that says more of a hidden holder than anything else."""
-    if socket.cgroup is not None or socket.cgroup_id is None:
-        return socket
-    return socket._replace(cgroup=BACK_END.cgroup_path(socket.cgroup_id))
+def _placed(sockets: Sequence[Socket]) -> list[Socket]:
+    """Those of hidden holders, with the cgroup in which each was made: it says more of them than anything else."""
+    hidden = [socket for socket in sockets if socket.pids is None]
+    ids = {socket.cgroup_id for socket in hidden if socket.cgroup is None and socket.cgroup_id is not None}
+    paths = BACK_END.cgroup_paths(ids) if ids else {}
+    return [
+        socket._replace(cgroup=paths.get(socket.cgroup_id)) if socket.cgroup_id in ids else socket for socket in hidden
+    ]

@@ -154,7 +154,7 @@ def _inspected(engine: Engine, ids: Iterable[str], patience: Patience) -> tuple[
 
 def _refusal(message: str) -> str:
     """Its own first line of words."""
-    line = next(iter(message.strip().splitlines()), "no reason given")
+    line = message.strip().partition("\n")[0] or "no reason given"
     return f"gave no answer ({line[:160]})"
 
 
@@ -167,8 +167,7 @@ def socket_units(user_id: int | None, patience: Patience) -> tuple[SocketUnit, .
     properties = f"--property={','.join(PROPERTIES)}"
     answer = ask(("systemctl", *_manager(user_id), "show", "*.socket", properties), patience, _runtime(user_id))
     if not answer.ok:
-        line = next(iter(answer.err.strip().splitlines()), "no reason given")
-        raise NoAnswerError(f"gave no answer ({line[:160]})")
+        raise NoAnswerError(_refusal(answer.err))
     return read_units(answer.out)
 
 

@@ -23,5 +23,5 @@ class SystemNames:
         return BACK_END.interface_names()
 
     def resolve(self, host: str) -> tuple[Address, ...]:
-        """The addresses of a host, in the order in which a client tries them."""
+        """The addresses of a host, in the order in which a client tries them.  Raises UnresolvedError."""
         return databases.resolve(host)

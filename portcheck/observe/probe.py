@@ -9,13 +9,18 @@ datagrams); SO_REUSEPORT is never set (the kernel remembers it for the port, and
 from __future__ import annotations
 
 import errno
+import os
 
 from portcheck import lean_socket as socket
 from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from portcheck.model import BindRequest, Outcome, Protocol
+    from typing import Literal
+
+    from portcheck.model import BindRequest, Family, Outcome, Protocol
+
+    Refusal = Literal["kernel", "sandbox"]
 
 SO_EXCLUSIVEADDRUSE = ~socket.SO_REUSEADDR  # as winsock2.h defines it; Python has the name on Windows only
 OUTCOMES: dict[int, Outcome] = {
@@ -89,19 +94,30 @@ def _scope(device: str | None) -> int:
         raise OSError(errno.ENODEV, "no such interface") from None
 
 
-def has_ipv6() -> bool:
-    """Whether the kernel makes IPv6 sockets at all (not so with ipv6.disable=1); nothing is bound."""
+def family_refusal(family: Family) -> Refusal | None:
+    """Why no socket of this family can be made; None where one can (nothing is bound).
+
+    A sandbox may say the same as a kernel without the family (systemd's RestrictAddressFamilies=: EAFNOSUPPORT); but
+    Linux has these files if, and only if, it has the family (not so with ipv6.disable=1).
+    """
+    number, sign = FAMILIES[family]
     try:
-        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
-    except OSError as refusal:  # a sandbox's own refusal says nothing of the kernel
-        return refusal.errno not in (errno.EAFNOSUPPORT, WSAEAFNOSUPPORT)
-    return True
+        socket.socket(number, socket.SOCK_STREAM).close()
+    except OSError as refusal:
+        if refusal.errno in (errno.EPERM, errno.EACCES):
+            return "sandbox"
+        if refusal.errno in (errno.EAFNOSUPPORT, WSAEAFNOSUPPORT):
+            return "sandbox" if os.path.exists(sign) else "kernel"
+    return None
+
+
+FAMILIES = {"ipv4": (socket.AF_INET, "/proc/net/tcp"), "ipv6": (socket.AF_INET6, "/proc/net/if_inet6")}
 
 
 def kernels_choice(protocol: Protocol) -> int:
     """The port that the kernel gives to who asks for port 0: free at this moment, and not kept."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    family = socket.AF_INET6 if has_ipv6() else socket.AF_INET
+    family = socket.AF_INET if family_refusal("ipv6") else socket.AF_INET6
     with socket.socket(family, kind) as asked:
         asked.bind(("", 0))
         return int(asked.getsockname()[1])

@@ -12,14 +12,18 @@ from portcheck.observe.system import BACK_END
 from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Protocol, Socket, SocketTable
+    from portcheck.model import Family, LocalAddress, Protocol, Socket, SocketTable
     from portcheck.observe.back_end import Depth
+    from portcheck.observe.probe import Refusal
     from portcheck.target import Endpoint
 
     Enough = Callable[[Scene], bool]
     Tables = dict[Protocol, SocketTable]
+
+FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
+NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
@@ -49,6 +53,7 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
     """What is the same for every port: addresses, families, policy."""
     now = time.time()
     addresses, unseen = _addresses()
+    refusals = {family: probe.family_refusal(family) for family in FAMILIES}
     return Scene(
         platform=PLATFORM,
         uid=_uid(),
@@ -56,12 +61,21 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
         processes={},
         hidden={},
         addresses=addresses,
-        families=("ipv4", "ipv6") if probe.has_ipv6() else ("ipv4",),
+        families=tuple(family for family, refusal in refusals.items() if refusal is None),
         policy=BACK_END.policy(),
         absent=tuple(_absent(endpoints, addresses)),
-        blind_spots=unseen,
+        blind_spots=(*unseen, *_forbidden(refusals)),
         now=now,
     )
+
+
+def _forbidden(refusals: Mapping[Family, Refusal | None]) -> Iterator[BlindSpot]:
+    """What a sandbox refuses to us it may let the server have, or not."""
+    names = [NAMES[family] for family, refusal in refusals.items() if refusal == "sandbox"]
+    if names:
+        yield BlindSpot(
+            "family-refused", f"a sandbox lets this process make no {' and no '.join(names)} socket", OUTSIDE
+        )
 
 
 def _addresses() -> tuple[tuple[LocalAddress, ...], tuple[BlindSpot, ...]]:

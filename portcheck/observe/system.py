@@ -41,12 +41,16 @@ def process_now(pid: int) -> Process | None:
     return BACK_END.process(pid)
 
 
+MOST_GENERATIONS = 256  # a stranger may have as many as there are processes, at 0.1 ms each
+
+
 def descends(pid: int, ancestor: int) -> bool:
     """Whether `pid` is a child of `ancestor`, or a child's child, and so on; not of itself."""
-    visited = {pid}
-    while (process := process_now(pid)) and process.parent_pid and process.parent_pid not in visited:
-        pid = process.parent_pid
-        if pid == ancestor:
+    for _ in range(MOST_GENERATIONS):
+        process = process_now(pid)
+        if process is None or not process.parent_pid:
+            return False
+        if process.parent_pid == ancestor:
             return True
-        visited.add(pid)
+        pid = process.parent_pid
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcheck.diagnosis.pipeline import checks
 from portcheck.diagnosis.sentence import untold
-from portcheck.errors import UsageError
+from portcheck.errors import PortcheckError, UsageError
 from portcheck.identify.describe import port_named
 from portcheck.model import BlindSpot, Diagnosis
 from portcheck.namedtuple import TYPE_CHECKING
@@ -63,7 +63,7 @@ class Looker:
     def __init__(self, declarations: Sequence[Declaration], *, probe: bool) -> None:
         """Raises PreflightError for a profile that does not exist."""
         self._probe = probe
-        self._hosts: dict[str | None, tuple[Host, ...] | UsageError] = {None: (EVERY,)}
+        self._hosts: dict[str | None, tuple[Host, ...] | PortcheckError] = {None: (EVERY,)}
         groups: dict[Server, list[Declaration]] = {}
         for each in declarations:
             groups.setdefault(_server(each), []).append(each)
@@ -88,15 +88,15 @@ class Looker:
         """What to ask; or the answer, where the host's name leads nowhere."""
         target = declaration.target(port)
         hosts = self._resolved(declaration.host)
-        if isinstance(hosts, UsageError):
+        if isinstance(hosts, PortcheckError):
             return _nowhere(declaration, port, hosts.cause)
         return Endpoint(target, declaration.protocol, port, hosts)
 
-    def _resolved(self, host: str | None) -> tuple[Host, ...] | UsageError:
+    def _resolved(self, host: str | None) -> tuple[Host, ...] | PortcheckError:
         if host not in self._hosts:
             try:
                 self._hosts[host] = (parse_host(host or "*", SystemNames()),)
-            except UsageError as error:
+            except PortcheckError as error:  # no such host, or nobody knows
                 self._hosts[host] = error
         return self._hosts[host]
 

@@ -24,14 +24,18 @@ USUAL_WIDTH = 80
 AT_ONCE = 512  # lines: one by one, 20,000 take three times as long
 
 
-def write(lines: Iterable[str], stream: TextIO | None = None) -> bool:
-    """Writes lines to `stream` (stdout) and flushes it; False when nobody reads it any more.
+def write(lines: Iterable[str]) -> bool:
+    """Writes lines to stdout, as `write_to` does."""
+    return write_to(sys.stdout, lines)
 
-    That is a closed pipe, or a stdout that was closed from the start; nothing more is written to it then, not even
-    at exit.  Raises PortcheckError for a full disk and the like.
+
+def write_to(stream: TextIO | None, lines: Iterable[str]) -> bool:
+    """Writes lines to a stream and flushes it; False when nobody reads it any more.
+
+    That is a closed pipe, or None: a standard stream that was closed before Python started.  Nothing more is written to
+    it then, not even at exit.  Raises PortcheckError for a full disk and the like.
     """
-    stream = stream or sys.stdout
-    if not stream:  # None is a standard stream that was closed before Python started
+    if stream is None or stream.closed:
         return False
     try:
         _tolerate_every_character(stream)
@@ -55,7 +59,7 @@ def complain(cause: str, remedy: str | None = None) -> None:
     """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
     lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
     try:
-        write(lines, sys.stderr)
+        write_to(sys.stderr, lines)
     except PortcheckError:
         return
 
@@ -118,8 +122,34 @@ def _spell_out(error: UnicodeError) -> tuple[str, int]:
 
 def _silence(stream: TextIO) -> None:
     """Discards what is still buffered: flushing it at exit would fail again, and exit with 120."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # a sandbox without /dev
+        _close(stream)
+        return
     try:
         os.dup2(nowhere, stream.fileno())
     finally:
         os.close(nowhere)
+
+
+def _close(stream: TextIO) -> None:
+    """Python flushes no closed stream at exit; that it could not be flushed now is known."""
+    try:
+        stream.close()
+    except OSError:
+        return
+
+
+def occupy_standard_descriptors() -> None:
+    """Fills the numbers of standard streams that were closed before Python started.
+
+    Else the next file that is opened gets one of them, and what a library complains about goes into it.  A command that
+    `run` starts finds them closed, as we did.
+    """
+    try:
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            continue
+        os.close(number)
+    except OSError:
+        return

@@ -116,7 +116,7 @@ def test_a_process_is_read_until_everything_is_found(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "readlink", readlink)
     link = f"socket:[{inode(server)}]"
-    assert fd_walk.held_links("self/fd", frozenset([link])) == {link}
+    assert fd_walk.held_links("self/fd", frozenset([link])).links == {link}
     assert len(read) == before + 1 < len(kept)
 
 
@@ -168,9 +168,9 @@ def test_threads_that_share_their_descriptors_are_not_read_again(monkeypatch: py
     read: list[str] = []
     real = fd_walk.held_links
 
-    def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
+    def held_links(table: str, wanted: frozenset[str], at_most: int) -> fd_walk.Held:
         read.append(table)
-        return real(table, wanted)
+        return real(table, wanted, at_most)
 
     monkeypatch.setattr(fd_walk, "held_links", held_links)
 

@@ -282,14 +282,14 @@ def test_the_cgroup_in_which_it_was_made(namespace: Host) -> None:
             found = only(everything("tcp", 80)).cgroup_id
             assert found is not None
             path = place[1].rstrip("/") + f"/{group.parent.name}/{group.name}"
-            assert cgroups.cgroup_path(found) == path
+            assert cgroups.cgroup_paths([found]) == {found: path}
     finally:
         group.rmdir()
         group.parent.rmdir()
 
 
 def test_a_cgroup_that_is_gone_has_no_path() -> None:
-    assert cgroups.cgroup_path(2**60) is None
+    assert cgroups.cgroup_paths([2**60]) == {2**60: None}
 
 
 # Which sockets are listed

@@ -199,6 +199,12 @@ def test_nobody_else_asks_which_system_this_is(module: str) -> None:
     assert list(compared(module)) == []
 
 
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name) in ("observe", "identify")])
+def test_lines_end_with_a_newline_alone(module: str) -> None:
+    """str.splitlines() ends them at form feeds, U+2028 and more, which a stranger's name may hold."""
+    assert not [line for name, line in calls(module) if name == "splitlines"]
+
+
 SYSTEMS = {"linux", "windows", "macos", "portable"}
 
 

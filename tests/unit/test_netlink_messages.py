@@ -147,9 +147,9 @@ def test_an_answer_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch
 def test_a_request_has_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel(monkeypatch, [message(b"here")], [message(pack("=i", -errno.ENETUNREACH), ERROR)])
     with Netlink(0) as link:
-        assert link.request(26, b"") == b"here"
+        assert link.request(26, b"", bytes) == b"here"
         with pytest.raises(OSError, match=os.strerror(errno.ENETUNREACH)):
-            link.request(26, b"")
+            link.request(26, b"", bytes)
 
 
 # sock_diag

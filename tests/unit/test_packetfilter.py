@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from portcheck.model import PortRange
@@ -66,7 +68,7 @@ def test_iptables() -> None:
 
 
 def test_nft() -> None:
-    found = list(from_nft(RULESET))
+    found = list(from_nft(json.dumps(RULESET)))
     assert found[0] == Redirect("tcp", PortRange(80, 80), "10.0.0.2:8080", "nft")
     assert {(rule.protocol, rule.ports, rule.destination) for rule in found[1:]} == {
         (protocol, ports, "port 9")
@@ -76,7 +78,7 @@ def test_nft() -> None:
 
 
 def test_no_rules() -> None:
-    assert list(from_iptables([])) == list(from_nft({})) == []
+    assert list(from_iptables([])) == list(from_nft("{}")) == []
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 def encoded(encoding: str, *lines: str) -> bytes:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
-    assert stream.write(lines, out)
+    assert stream.write_to(out, lines)
     return raw.getvalue()
 
 
@@ -49,7 +49,7 @@ def test_not_even_a_surrogate_fails() -> None:
 
 def test_a_string_takes_everything() -> None:
     text = io.StringIO()
-    assert stream.write(["→", "\udcff"], text)
+    assert stream.write_to(text, ["→", "\udcff"])
     assert text.getvalue() == "→\n\udcff\n"
 
 
@@ -61,7 +61,7 @@ def test_lines_are_written_some_at_once_and_never_all() -> None:
         assert out.getvalue() == "first\n" * stream.AT_ONCE
         yield "second"
 
-    assert stream.write(lines(), out)
+    assert stream.write_to(out, lines())
     assert out.getvalue().endswith("first\nsecond\n")
 
 
@@ -102,7 +102,7 @@ def test_a_complaint_that_cannot_be_written_leaves_the_exit_code() -> None:
 
 def test_a_mistake_of_ours_is_not_taken_for_a_closed_pipe() -> None:
     with pytest.raises(ZeroDivisionError):
-        stream.write((str(1 // n) for n in (1, 0)), io.StringIO())
+        stream.write_to(io.StringIO(), (str(1 // n) for n in (1, 0)))
 
 
 def test_complaints(capsys: pytest.CaptureFixture[str]) -> None:

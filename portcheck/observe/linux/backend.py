@@ -9,7 +9,7 @@ from portcheck.observe.linux.packet_filter import redirected
 from portcheck.observe.linux.policy import linux_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
@@ -92,9 +92,11 @@ class Linux:
 
         return processes.environment(pid)
 
-    def working_directory(self, process: Process) -> str:
-        """Through /proc, so that a container's paths are looked up in the container."""
-        return f"/proc/{process.pid}/cwd"
+    def folders(self, process: Process, names: Sequence[str], at_most: int) -> Iterator[dict[str, bytes | None]]:
+        """Through /proc, so that a container's are looked at in the container."""
+        from portcheck.observe.linux import folders
+
+        return folders.climb(process.pid, names, at_most)
 
     def own_cgroup(self) -> str | None:
         """What /proc/self/cgroup tells."""
@@ -102,11 +104,11 @@ class Linux:
 
         return processes.cgroup("self")
 
-    def cgroup_path(self, cgroup_id: int) -> str | None:
-        """The directory of the cgroup v2 hierarchy that has this id."""
+    def cgroup_paths(self, ids: Collection[int]) -> Mapping[int, str | None]:
+        """The directories of the cgroup v2 hierarchy that have these ids."""
         from portcheck.observe.linux import cgroups
 
-        return cgroups.cgroup_path(cgroup_id)
+        return cgroups.cgroup_paths(ids)
 
     def policy(self) -> PortPolicy:
         """By sysctl and this process's capabilities."""

@@ -3,6 +3,9 @@
 sock_diag tells INET_DIAG_CGROUP_ID to everybody, even where the process that holds the socket is hidden.  The
 id is the inode of the directory, so walking the hierarchy names it (0.1-0.4 ms on an ordinary host).  Limits:
 a process that moved to another cgroup since it made the socket, and a cgroup that has been removed.
+
+Whoever was given a directory may fill it with any number of others, as deep as he likes: each such gift has a bound
+of its own, so that it hides nobody else's.
 """
 
 from __future__ import annotations
@@ -13,22 +16,26 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+# Directories that are looked into, at 15 µs each: of the hierarchy's owner, and of each one given to somebody else.
+MOST_DIRECTORIES = 10_000
+MOST_OF_A_STRANGER = 1_000
 _seen: dict[int, str | None] = {}
 
 
-def cgroup_path(cgroup_id: int) -> str | None:
-    """`/system.slice/foo.service` for an id from sock_diag; None where no directory (any more) has it.
+def cgroup_paths(ids: Collection[int]) -> Mapping[int, str | None]:
+    """`/system.slice/foo.service` for ids from sock_diag; None where no directory (any more) has one.
 
-    Walks the hierarchy once, and again only for an id that was not there.
+    Walks the hierarchy once, and again only if one of them was not there.
     """
-    if cgroup_id not in _seen:
+    if not _seen.keys() >= set(ids):
         hierarchy = find_hierarchy(procfs.read("self/mountinfo") or b"")
         if hierarchy:
-            _seen.update(_walk(*hierarchy))
-        _seen.setdefault(cgroup_id, None)
-    return _seen[cgroup_id]
+            _seen.update(walk(*hierarchy))
+        for cgroup_id in ids:
+            _seen.setdefault(cgroup_id, None)
+    return {cgroup_id: _seen[cgroup_id] for cgroup_id in ids}
 
 
 def find_hierarchy(mountinfo: bytes) -> tuple[str, str] | None:
@@ -36,10 +43,11 @@ def find_hierarchy(mountinfo: bytes) -> tuple[str, str] | None:
 
     Hybrid systems mount it at /sys/fs/cgroup/unified; in a container it may begin at a sub-directory.
     """
-    for line in mountinfo.splitlines():
+    for line in mountinfo.split(b"\n"):
         mount, _, filesystem = line.partition(b" - ")
-        if filesystem.startswith(b"cgroup2 "):
-            root, mount_point = mount.split(b" ")[3:5]
+        place = mount.split(b" ")[3:5]
+        if filesystem.startswith(b"cgroup2 ") and len(place) == 2:
+            root, mount_point = place
             return _unescaped(mount_point), _unescaped(root)
     return None
 
@@ -51,21 +59,51 @@ def _unescaped(field: bytes) -> str:
     return os.fsdecode(field)
 
 
-def _walk(directory: str, path: str) -> Iterator[tuple[int, str]]:
-    """(id, path) of a cgroup and of all below it; what cannot be read or vanishes is left out."""
+class _Allowance:
+    """How many more directories are looked at."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def of(self, entries: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+        """As many of these as are left."""
+        for entry in entries:
+            if self.left <= 0:
+                return
+            self.left -= 1
+            yield entry
+
+
+def walk(top: str, path: str) -> Iterator[tuple[int, str]]:
+    """(id, path) of a cgroup and of those below it, level by level; what cannot be read or vanishes is left out."""
     try:
-        yield os.stat(directory).st_ino, path
-        yield from _below(directory, path.rstrip("/"))
+        status = os.stat(top)
     except OSError:
+        return
+    yield status.st_ino, path
+    own = _Allowance(MOST_DIRECTORIES)
+    level = [(top, path.rstrip("/"), own)]
+    while level:
+        below = []
+        for directory, above, allowance in level:
+            for entry in allowance.of(_groups(directory)):
+                yield entry.inode(), f"{above}/{entry.name}"
+                given_away = allowance is own and _owner(entry) != status.st_uid
+                allowed = _Allowance(MOST_OF_A_STRANGER) if given_away else allowance
+                below.append((entry.path, f"{above}/{entry.name}", allowed))
+        level = below
+
+
+def _groups(directory: str) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            yield from (entry for entry in entries if entry.is_dir(follow_symlinks=False))
+    except OSError:  # it is gone, may not be read, or lies too deep for a path
         return
 
 
-def _below(directory: str, path: str) -> Iterator[tuple[int, str]]:
-    with os.scandir(directory) as entries:
-        groups = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for group in groups:
-        yield group.inode(), f"{path}/{group.name}"
-        try:
-            yield from _below(group.path, f"{path}/{group.name}")
-        except OSError:
-            continue
+def _owner(entry: os.DirEntry[str]) -> int | None:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except OSError:
+        return None

@@ -32,7 +32,7 @@ class Holders(NamedTuple):
     """
 
     pids: Mapping[int, tuple[int, ...]]  # inode → processes, ascending; () where none was found
-    hidden: int = 0  # processes whose descriptors may not be read
+    hidden: int = 0  # processes whose descriptors may not be read, or are too many
     unlisted: bool = False  # /proc does not list every process (hidepid), or is not there
     pid_namespace: bool = False  # processes outside of this PID namespace cannot be seen
 

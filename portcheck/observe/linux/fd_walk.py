@@ -1,11 +1,17 @@
-"""The walk over tables of file descriptors (proc_pid_fd(5)): which processes have the wanted links."""
+"""The walk over tables of file descriptors (proc_pid_fd(5)): which processes have the wanted links.
+
+A process may have half a million descriptors of one file, at no cost: to read them all takes two seconds.  So of a
+process no more is read than MOST_DESCRIPTORS and some for each link that is wanted; one that has more counts as one
+that may not be looked at, unless all that is wanted is among its first (as a busy server's listener is).
+"""
 
 from __future__ import annotations
 
 import os
+from itertools import islice
 
 from portcheck.lean_functools import partial
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:
@@ -13,6 +19,17 @@ if TYPE_CHECKING:
 
     Table = tuple[int, str]  # a process and the place of a table of its descriptors: (382, "382/fd"), below /proc
     Seen = tuple[dict[str, tuple[int, ...]], set[int]]  # wanted link → processes that have it; those hidden
+
+MOST_DESCRIPTORS = 20_000
+MORE_FOR_EACH_LINK = 2
+
+
+class Held(NamedTuple):
+    """What one table has."""
+
+    links: frozenset[str]  # of those wanted
+    looked_at: int = 0  # descriptors
+    whole: bool = True  # False: there are more, and not all that is wanted was among the first
 
 
 def joined(parts: Iterable[Seen]) -> Seen:
@@ -35,24 +52,30 @@ def _add(holders: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]
 
 
 def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
-    """Which processes have the wanted links, and which may not be looked at."""
+    """Which processes have the wanted links, and which may not be looked at, or have too much to look at."""
     holders: dict[str, tuple[int, ...]] = {}
     hidden = set()
+    at_most = MOST_DESCRIPTORS + MORE_FOR_EACH_LINK * len(wanted)
+    looked_at: dict[int, int] = {}  # threads with tables of their own share what is allowed to their process
     for pid, table in tables:
+        before = looked_at.get(pid, 0)
         try:
-            links = held_links(table, wanted)
+            held = held_links(table, wanted, at_most - before)
         except PermissionError:
             if _may_hold_files(pid):
                 hidden.add(pid)
             continue
         except OSError:
             continue  # it has ended
-        _add(holders, dict.fromkeys(links, (pid,)))
+        looked_at[pid] = before + held.looked_at
+        if not held.whole:
+            hidden.add(pid)
+        _add(holders, dict.fromkeys(held.links, (pid,)))
     return holders, hidden
 
 
-def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
-    """The wanted ones among the links of a table of descriptors (`382/fd`, below /proc).  Raises OSError.
+def held_links(table: str, wanted: frozenset[str], at_most: int = MOST_DESCRIPTORS) -> Held:
+    """The wanted ones among the first links of a table of descriptors (`382/fd`, below /proc).  Raises OSError.
 
     The intersection ends when it has all that is wanted (CPython's does): a busy server's listener is among its
     first descriptors, and its connections are not looked at.
@@ -62,14 +85,28 @@ def held_links(table: str, wanted: frozenset[str]) -> frozenset[str]:
     """
     descriptor = os.open(f"/proc/{table}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        names = os.listdir(descriptor)
+        names, whole = _names(descriptor, at_most)
         read = partial(os.readlink, dir_fd=descriptor)
         try:
-            return wanted.intersection(map(read, names))
+            links = wanted.intersection(map(read, names))
         except FileNotFoundError:  # one was closed in between (in our own process: the listing's own)
-            return wanted.intersection(_still_there(read, names))
+            links = wanted.intersection(_still_there(read, names))
+        return Held(links, len(names), whole or len(links) == len(wanted))
     finally:
         os.close(descriptor)
+
+
+def _names(descriptor: int, at_most: int) -> tuple[list[str], bool]:
+    """The first entries of a directory of descriptors, and whether they are all.
+
+    Since Linux 6.2 its size is the number of its entries; where that is not told they are listed one by one, which is
+    8 % slower: for each entry the kernel makes an inode.
+    """
+    if 0 < os.fstat(descriptor).st_size <= at_most:
+        return os.listdir(descriptor), True
+    with os.scandir(descriptor) as entries:
+        names = [entry.name for entry in islice(entries, at_most + 1)]
+    return names[:at_most], len(names) <= at_most
 
 
 def _still_there(read: Callable[[str], str], names: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import sys
 from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.model import ForeignListener
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import descriptors
+from portcheck.observe.linux import descriptors, procfs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LISTEN = "0A"
 UDP_UNCONNECTED = "07"
+MOST_BYTES = 1 << 22  # of a table, with 150 for each socket
 
 
 def listeners_elsewhere(wanted: Mapping[Protocol, Collection[PortRange]]) -> tuple[ForeignListener, ...]:
@@ -59,16 +60,22 @@ def _table(pid: int, protocol: Protocol, ports: Collection[PortRange]) -> Iterat
     """(address, port, inode) of the listeners in one process's namespace."""
     state = LISTEN if protocol == "tcp" else UDP_UNCONNECTED
     for name in (protocol, f"{protocol}6"):
-        try:
-            with open(f"/proc/{pid}/net/{name}", encoding="ascii") as table:
-                rows = [line.split() for line in table.readlines()[1:]]
-        except OSError:
-            continue
-        for row in rows:
+        # Listeners come first, before any number of connections.
+        for address, port, inode in read_table(procfs.read(f"{pid}/net/{name}", MOST_BYTES) or b"", state):
+            if any(port in wanted for wanted in ports):
+                yield address, port, inode
+
+
+def read_table(text: bytes, state: str) -> Iterator[tuple[str, int, int]]:
+    """(address, port, inode) of the sockets of a table that are in this state."""
+    for line in text.decode("ascii", "replace").split("\n")[1:]:
+        row = line.split()
+        if len(row) > 9 and row[3] == state:
             address, _, port = row[1].partition(":")
-            number = int(port, 16)
-            if row[3] == state and any(number in wanted for wanted in ports):
-                yield _address(address), number, int(row[9])
+            try:
+                yield _address(address), int(port, 16), int(row[9])
+            except ValueError:  # the last line, where the bound has cut it
+                return
 
 
 def _address(text: str) -> str:

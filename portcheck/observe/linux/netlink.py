@@ -9,6 +9,7 @@ import errno
 import os
 import sys
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 
 from portcheck import lean_socket as socket
 from portcheck.namedtuple import TYPE_CHECKING
@@ -41,10 +42,16 @@ _BUFFER_SIZE = 65536
 # The kernel answers while it is being asked, so this only ends a wait that would never end.
 _TIMEOUT_SECONDS = 10.0
 _ATTEMPTS = 10
+# How reading a message fails that is not built as it should be.
+_ODD = (StructError, LookupError, ValueError)
 
 
 class Netlink:
-    """An open netlink socket.  Every method raises OSError with the kernel's errno where it refuses."""
+    """An open netlink socket.
+
+    Every method raises OSError: with the kernel's errno where it refuses, with EBADMSG where it answers what cannot be
+    understood (a kernel of another kind, or one that is younger than this).
+    """
 
     def __init__(self, protocol: int) -> None:
         """Raises OSError where the protocol does not exist or is refused (seccomp, other kernels)."""
@@ -58,14 +65,17 @@ class Netlink:
     def __exit__(self, *exception: object) -> None:
         self._socket.close()
 
-    def request(self, kind: int, payload: bytes) -> bytes:
-        """Asks for one thing: the payload of the one message that answers."""
+    def request(self, kind: int, payload: bytes, parse: Callable[[bytes], T]) -> T:
+        """Asks for one thing: `parse` of the payload of the one message that answers."""
         self._send(kind, _NLM_F_REQUEST, payload)
         while True:
             for answers, _, answer in self._receive():
                 if answers in (_NLMSG_ERROR, _NLMSG_DONE):
                     _raise_errno(answer)
-                return answer
+                try:
+                    return parse(answer)
+                except _ODD as error:
+                    raise _not_understood(error) from error
 
     def dump(self, kind: int, payload: bytes, parse: Callable[[bytes], T]) -> list[T]:
         """Asks for a whole table: `parse` of each message's payload, in the kernel's order.
@@ -74,7 +84,10 @@ class Netlink:
         """
         for _ in range(_ATTEMPTS):
             self._send(kind, _NLM_F_REQUEST | _NLM_F_DUMP, payload)
-            entries, interrupted = self._entries(parse)
+            try:
+                entries, interrupted = self._entries(parse)
+            except _ODD as error:
+                raise _not_understood(error) from error
             if not interrupted:
                 return entries
         raise OSError(errno.EAGAIN, f"the table changed during each of {_ATTEMPTS} dumps")
@@ -100,6 +113,10 @@ class Netlink:
         if flags & socket.MSG_TRUNC:
             raise OSError(errno.EMSGSIZE, f"a netlink answer is longer than {_BUFFER_SIZE} bytes")
         return messages(data, self._sequence)
+
+
+def _not_understood(error: Exception) -> OSError:
+    return OSError(errno.EBADMSG, f"a netlink message cannot be understood ({type(error).__name__})")
 
 
 def messages(data: bytes, sequence: int) -> Iterator[tuple[int, int, bytes]]:

@@ -10,6 +10,7 @@ import os
 from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux.netlink import Netlink
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,7 +39,10 @@ def from_iptables(lines: Iterable[str]) -> Iterator[Redirect]:
     for line in lines:
         if not line.startswith("-A ") or "-j " not in line:
             continue
-        words = shlex.split(line)
+        try:
+            words = shlex.split(line)
+        except ValueError:  # a quote that nobody has closed
+            continue
         after = dict(zip(words, words[1:]))
         if after.get("-j") not in ("DNAT", "REDIRECT") or after.get("!") in ("--dport", "--dports"):
             continue  # a negated match names the ports that are spared
@@ -47,50 +51,61 @@ def from_iptables(lines: Iterable[str]) -> Iterator[Redirect]:
         for protocol in HEADERS.get(after.get("-p", ""), ()):
             for part in filter(None, ports.split(",")):
                 first, _, last = part.partition(":")
-                yield Redirect(protocol, PortRange(int(first), int(last or first)), to, "iptables")
+                low, high = number(first), number(last or first)
+                if low is not None and high is not None:
+                    yield Redirect(protocol, PortRange(low, high), to, "iptables")
 
 
-def from_nft(document: Mapping[str, Any]) -> Iterator[Redirect]:
-    """The redirections in the document of `nft --json list ruleset`."""
-    for entry in document.get("nftables", ()):
-        expressions = entry.get("rule", {}).get("expr", ())
+def from_nft(text: str) -> Iterator[Redirect]:
+    """The redirections in what `nft --json list ruleset` prints; what is not built as it should be is left out."""
+    import json
+
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for entry in _list(_part(document, "nftables")):
+        expressions = _list(_part(_part(entry, "rule"), "expr"))
         target = next((_target(expression) for expression in expressions if _target(expression)), None)
         if target is None:
             continue
         for expression in expressions:
-            yield from _matched(expression.get("match", {}), target)
+            yield from _matched(_part(expression, "match"), target)
 
 
-def _target(expression: Mapping[str, Any]) -> str | None:
+def _part(of: Any, name: str) -> Any:
+    return of.get(name) if isinstance(of, dict) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _target(expression: Any) -> str | None:
     """`172.17.0.2:80` of a dnat or redirect statement; None for every other expression."""
     for kind in ("dnat", "redirect"):
-        if kind in expression:
-            to = expression[kind] or {}
-            address, port = to.get("addr"), to.get("port")
+        if isinstance(expression, dict) and kind in expression:
+            address, port = _part(expression[kind], "addr"), _part(expression[kind], "port")
             where = address if isinstance(address, str) else ""
             return f"{where}:{port}" if where and port else where or f"port {port or '?'}"
     return None
 
 
-def _matched(match: Mapping[str, Any], target: str) -> Iterator[Redirect]:
-    payload = match.get("left", {}).get("payload", {}) if isinstance(match.get("left"), dict) else {}
-    if payload.get("field") != "dport" or match.get("op") not in ("==", "in"):
+def _matched(match: Any, target: str) -> Iterator[Redirect]:
+    payload = _part(_part(match, "left"), "payload")
+    if _part(payload, "field") != "dport" or _part(match, "op") not in ("==", "in"):
         return
-    for ports in _ports(match.get("right")):
-        for protocol in HEADERS.get(str(payload.get("protocol")), ()):
+    for ports in _ports(_part(match, "right")):
+        for protocol in HEADERS.get(str(_part(payload, "protocol")), ()):
             yield Redirect(protocol, ports, target, "nft")
 
 
 def _ports(value: Any) -> Iterator[PortRange]:
-    """A port, {"range": [a, b]} or {"set": [...]}; named sets and maps are not followed."""
-    if isinstance(value, int):
-        yield PortRange(value, value)
-    elif isinstance(value, dict) and "range" in value:
-        first, last = value["range"]
-        yield PortRange(first, last)
-    elif isinstance(value, dict) and "set" in value:
-        for item in value["set"]:
-            yield from _ports(item)
+    """A port, {"range": [a, b]} or {"set": [...]} of these; named sets and maps are not followed."""
+    for item in _list(_part(value, "set")) or [value]:
+        ends = [item, item] if isinstance(item, int) else _list(_part(item, "range"))
+        if len(ends) == 2 and all(isinstance(end, int) for end in ends):
+            yield PortRange(*ends)
 
 
 NETLINK_NETFILTER = 12
@@ -115,12 +130,9 @@ def _rules() -> Iterator[Redirect]:
         return
 
     for tool in ("iptables-save", "iptables-legacy-save", "ip6tables-save"):
-        yield from from_iptables(_run(tool, "-t", "nat").splitlines())
+        yield from from_iptables(_run(tool, "-t", "nat").split("\n"))
     if has_nft:
-        import json
-
-        text = _run("nft", "--json", "list", "ruleset")
-        yield from from_nft(json.loads(text) if text else {})
+        yield from from_nft(_run("nft", "--json", "list", "ruleset"))
 
 
 def _has_nft_tables() -> bool:

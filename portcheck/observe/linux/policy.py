@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from portcheck.model import PortPolicy, PortRange
+from portcheck.text import number
 
 SYSCTL = "/proc/sys/net/ipv4/"
 CAP_NET_BIND_SERVICE = 10
@@ -13,24 +14,24 @@ NS_GET_USERNS = 0xB701  # ioctl_nsfs(2): a descriptor of the user namespace that
 
 def linux_policy() -> PortPolicy:
     """The policy of this network namespace, for this process."""
-    start = _read(SYSCTL + "ip_unprivileged_port_start")
-    ephemeral = _read(SYSCTL + "ip_local_port_range").split()
+    start = number(_read(SYSCTL + "ip_unprivileged_port_start").strip())
     return PortPolicy(
         # Before Linux 4.11 there is no such file, and the limit is 1024.
-        unprivileged_from=int(start) if start else 1024,
+        unprivileged_from=1024 if start is None else start,
         privileged=_may_bind_privileged(),
-        ephemeral=PortRange(int(ephemeral[0]), int(ephemeral[1])) if len(ephemeral) == 2 else None,
+        ephemeral=next(iter(parse_ranges("-".join(_read(SYSCTL + "ip_local_port_range").split()))), None),
         reserved=parse_ranges(_read(SYSCTL + "ip_local_reserved_ports")),
     )
 
 
 def parse_ranges(text: str) -> tuple[PortRange, ...]:
-    """The kernel's list form, `8080,9148-9150` → ranges."""
+    """The kernel's list form, `8080,9148-9150` → ranges; a kernel of another kind may write something else."""
     ranges = []
     for part in text.strip().split(","):
         first, _, last = part.partition("-")
-        if first:
-            ranges.append(PortRange(int(first), int(last or first)))
+        low, high = number(first), number(last or first)
+        if low is not None and high is not None:
+            ranges.append(PortRange(low, high))
     return tuple(ranges)
 
 
@@ -39,9 +40,9 @@ def _may_bind_privileged() -> bool | None:
 
     A capability counts only there: root of a container without a network namespace of its own has it and is refused.
     """
-    for line in _read("/proc/self/status").splitlines():
+    for line in _read("/proc/self/status").split("\n"):
         if line.startswith("CapEff:"):
-            capable = int(line.split()[1], 16) >> CAP_NET_BIND_SERVICE & 1
+            capable = int(line[len("CapEff:") :], 16) >> CAP_NET_BIND_SERVICE & 1
             return bool(capable) and _owns_network_namespace()
     return None
 

@@ -1,4 +1,8 @@
-"""What Linux tells of processes in /proc: files and links that may vanish at any moment (proc(5))."""
+"""What Linux tells of processes in /proc: files and links that may vanish at any moment (proc(5)).
+
+Most of it is written by strangers: an argument list that points at a mapping of gigabytes, a mount for every letter.
+So nothing is read further than a bound, in lines that end with \\n alone (names may hold whatever else ends a line).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from portcheck.namedtuple import NamedTuple
 # The PID namespace that all others are inside of (PROC_PID_INIT_INO).
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _PF_KTHREAD = 0x00200000
+MOST_BYTES = 1 << 20  # of a table: some thousand mounts, or registered files
+MOST_OF_A_PROCESS = 1 << 14  # of what is told of one: its state, its user
 
 
 class Stat(NamedTuple):
@@ -29,13 +35,26 @@ def process_ids() -> set[int]:
         return set()
 
 
-def read(path: str) -> bytes | None:
-    """A file below /proc (`1/cmdline`); None where it may not be read, or is gone."""
+def read(path: str, at_most: int = MOST_BYTES) -> bytes | None:
+    """A file below /proc (`1/cmdline`), not further than `at_most` bytes; None where it may not be read, or is gone."""
     try:
-        with open(f"/proc/{path}", "rb", buffering=0) as file:
-            return file.read()
+        file = os.open(f"/proc/{path}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        return _read(file, at_most)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _read(file: int, at_most: int) -> bytes:
+    """The kernel hands out a table in pieces, whose end only an empty one shows."""
+    text = os.read(file, at_most)
+    while text and len(text) < at_most and (more := os.read(file, at_most - len(text))):
+        text += more
+    return text
 
 
 def link(path: str) -> str | None:
@@ -48,19 +67,24 @@ def link(path: str) -> str | None:
 
 def stat(pid: int) -> Stat | None:
     """None if there is no such process."""
-    text = read(f"{pid}/stat")
-    if not text:
-        return None
+    return read_stat(read(f"{pid}/stat", MOST_OF_A_PROCESS) or b"")
+
+
+def read_stat(text: bytes) -> Stat | None:
+    """What /proc/PID/stat says; None for what is not written like that."""
     # The name stands in parentheses, and may itself hold some.
     name, _, rest = text.partition(b"(")[2].rpartition(b") ")
     fields = rest.split()
-    return Stat(
-        os.fsdecode(name),
-        os.fsdecode(fields[0]),
-        int(fields[1]),
-        bool(int(fields[6]) & _PF_KTHREAD),
-        int(fields[19]),
-    )
+    try:
+        return Stat(
+            os.fsdecode(name),
+            os.fsdecode(fields[0]),
+            int(fields[1]),
+            bool(int(fields[6]) & _PF_KTHREAD),
+            int(fields[19]),
+        )
+    except (ValueError, IndexError):
+        return None
 
 
 def in_pid_namespace() -> bool:

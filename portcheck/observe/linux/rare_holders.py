@@ -5,19 +5,23 @@
 
 Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of each
 look (the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
+
+How many threads, tables and rings a process has is its own choice: where they are more than what is looked at, it
+counts as one that may not be looked at.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
-from portcheck.observe.linux.fd_walk import walk
+from portcheck.observe.linux.fd_walk import MOST_DESCRIPTORS, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from portcheck.observe.linux.fd_walk import Seen
 
@@ -34,6 +38,8 @@ _KCMP_NUMBERS = {
 _KCMP_FILES = 2
 _RING = "anon_inode:[io_uring]"
 _RING_LOOKS = 3
+MOST_COMPARISONS = 20_000  # of threads of one process, at 1 µs each; one for each where they share their descriptors
+MOST_RINGS = 8  # of one process, with the list of up to a million files each
 
 
 def search(wanted: frozenset[str]) -> Seen:
@@ -42,29 +48,41 @@ def search(wanted: frozenset[str]) -> Seen:
     So it also finds a process to which a holder handed over before it ended, while the first walk went on.
     """
     same = _comparison()
-    tables = [(pid, table) for pid in sorted(procfs.process_ids()) for table in _tables(pid, same)]
-    holders, hidden = walk(tables, wanted | {_RING})
-    with_rings = holders.pop(_RING, ())
-    for pid, table in tables:
-        if pid in with_rings:
-            for link in wanted.intersection(_registered(table)):
-                holders[link] = (*holders.get(link, ()), pid)
-    return holders, hidden
+    tables: dict[int, list[str]] = {}
+    crowded = set()
+    for pid in sorted(procfs.process_ids()):
+        tables[pid], whole = _tables(pid, same)
+        if not whole:
+            crowded.add(pid)
+    holders, hidden = walk(((pid, table) for pid in tables for table in tables[pid]), wanted | {_RING})
+    for pid in holders.pop(_RING, ()):
+        links, whole = _registered(tables[pid])
+        if not whole:
+            crowded.add(pid)
+        for link in wanted & links:
+            holders[link] = (*holders.get(link, ()), pid)
+    return holders, hidden | crowded
 
 
-def _tables(pid: int, same: Compare) -> Iterator[str]:
-    """The place of a process' table of descriptors, and of each other one that its threads have."""
-    yield f"{pid}/fd"
-    different = [pid]
+def _tables(pid: int, same: Compare) -> tuple[list[str], bool]:
+    """The places of a process' table of descriptors and of those that its threads have; whether these are all."""
+    tables, different = [f"{pid}/fd"], [pid]
+    comparisons = 0
     for thread in _threads(pid):
+        comparisons += len(different)
+        if comparisons > MOST_COMPARISONS:
+            return tables, False
         if thread != pid and not any(same(other, thread) for other in different):
             different.append(thread)
-            yield f"{pid}/task/{thread}/fd"
+            tables.append(f"{pid}/task/{thread}/fd")
+    return tables, True
 
 
 def _threads(pid: int) -> list[int]:
+    """As many as could matter."""
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+        with os.scandir(f"/proc/{pid}/task") as threads:
+            return [int(thread.name) for thread in islice(threads, MOST_COMPARISONS + 1)]
     except OSError:
         return []  # it has ended
 
@@ -83,21 +101,23 @@ def _comparison() -> Compare:
     return lambda one, other: bool(system_call(number, one, other, _KCMP_FILES, 0, 0) == 0)
 
 
-def _registered(table: str) -> Iterator[str]:
-    """The links of the sockets that are registered with the io_urings of one table of descriptors."""
-    for ring in _rings(table):
-        for line in _ring_info(f"{table}info/{ring}").splitlines():
-            path = line.partition(b": ")[2]
-            if path.startswith(b"socket:["):
-                yield os.fsdecode(path)
+def _registered(tables: Iterable[str]) -> tuple[set[str], bool]:
+    """The links of the sockets that are registered with the io_urings of these tables; whether these are all."""
+    rings = list(islice((f"{table}info/{ring}" for table in tables for ring in _rings(table)), MOST_RINGS + 1))
+    texts = [_ring_info(ring) for ring in rings[:MOST_RINGS]]
+    paths = (line.partition(b": ")[2] for text in texts for line in text.split(b"\n"))
+    links = {os.fsdecode(path) for path in paths if path.startswith(b"socket:[")}
+    return links, len(rings) <= MOST_RINGS and all(len(text) < procfs.MOST_BYTES for text in texts)
 
 
-def _rings(table: str) -> list[str]:
+def _rings(table: str) -> Iterator[str]:
     try:
-        names = os.listdir(f"/proc/{table}")
-    except OSError:
-        return []
-    return [name for name in names if procfs.link(f"{table}/{name}") == _RING]
+        with os.scandir(f"/proc/{table}") as descriptors:
+            for descriptor in islice(descriptors, MOST_DESCRIPTORS):
+                if procfs.link(f"{table}/{descriptor.name}") == _RING:
+                    yield descriptor.name
+    except OSError:  # it has ended
+        return
 
 
 def _ring_info(path: str) -> bytes:

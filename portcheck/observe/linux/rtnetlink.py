@@ -86,8 +86,13 @@ def route_type(address: str) -> int:
     """The type of the route to an IPv4 address (RTN_*); OSError is also the answer that there is none."""
     request = _RTMSG.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
     with Netlink(NETLINK_ROUTE) as link:
-        answer = link.request(_RTM_GETROUTE, request + attribute(_RTA_DST, socket.inet_pton(socket.AF_INET, address)))
-    kind: int = _RTMSG.unpack_from(answer)[7]
+        destination = attribute(_RTA_DST, socket.inet_pton(socket.AF_INET, address))
+        return link.request(_RTM_GETROUTE, request + destination, read_route_type)
+
+
+def read_route_type(message: bytes) -> int:
+    """The type of an RTM_NEWROUTE message."""
+    kind: int = _RTMSG.unpack_from(message)[7]
     return kind
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.portable import addresses as portable_addresses
+from portcheck.observe.portable import folders as portable_folders
 from portcheck.observe.portable import lsof, processes
 from portcheck.observe.portable import sockets as by_psutil
 from portcheck.observe.portable.policy import unix_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
@@ -83,17 +84,17 @@ class Portable:
         """if_nameindex(3)."""
         return portable_addresses.interface_names()
 
-    def working_directory(self, process: Process) -> str:
-        """Where it says that it is."""
-        return process.cwd or "/"
+    def folders(self, process: Process, names: Sequence[str], at_most: int) -> Iterator[dict[str, bytes | None]]:
+        """From where it says that it is."""
+        return portable_folders.climb(process.cwd or "/", names, at_most)
 
     def own_cgroup(self) -> str | None:
         """There are none."""
         return None
 
-    def cgroup_path(self, cgroup_id: int) -> str | None:  # noqa: ARG002
+    def cgroup_paths(self, ids: Collection[int]) -> Mapping[int, str | None]:  # noqa: ARG002
         """There are none."""
-        return None
+        return {}
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:  # noqa: ARG002
         """Loopback may have more than one address; of others the interfaces tell all."""

@@ -11,6 +11,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.portable.sockets import address_and_scope
 from portcheck.observe.portable.tcp_states import state_named
 from portcheck.observe.subprocesses import NoAnswerError, Patience, ask, is_there
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,7 @@ def read_fields(text: str, ports: Sequence[PortRange], differences: Differences)
 def _entries(text: str, differences: Differences) -> Iterator[tuple[int, Socket]]:
     process: dict[str, str] = {}
     file: dict[str, str] = {}
-    for line in (*text.splitlines(), "p"):
+    for line in (*text.split("\n"), "p"):
         letter, value = line[:1], line[1:]
         if letter in ("p", "f"):
             socket = _socket(file, process, differences)
@@ -85,7 +86,7 @@ def _socket(file: dict[str, str], process: dict[str, str], differences: Differen
     family = "ipv6" if file.get("t") == "IPv6" else "ipv4"
     local, arrow, remote = file.get("n", "").partition("->")
     (address, scope), port = _endpoint(local, family, differences)
-    if file.get("P") not in ("TCP", "UDP") or not port or not process.get("p", "").isdecimal():
+    if file.get("P") not in ("TCP", "UDP") or not port or number(process.get("p", "")) is None:
         return None
     (remote_address, _), remote_port = _endpoint(remote, family, differences) if arrow else ((None, None), None)
     uid = process.get("u", "")
@@ -100,7 +101,7 @@ def _socket(file: dict[str, str], process: dict[str, str], differences: Differen
         None if protocol == "udp" else state_named(file.get("TST", "")) or ("CLOSED" if arrow else "BOUND"),
         interface=scope,
         user=process.get("L"),
-        uid=int(uid) if uid.isdecimal() else None,
+        uid=number(uid),
     )
 
 
@@ -108,4 +109,4 @@ def _endpoint(text: str, family: str, differences: Differences) -> tuple[tuple[s
     """`*:5000`, `127.0.0.1:80`, `[::1]:80`, `[fe80:4::1]:80` → address with scope, and port; `*:*` has none."""
     host, _, port = text.rpartition(":")
     address = _WILDCARDS[family] if host == "*" else host.removeprefix("[").removesuffix("]")
-    return address_and_scope(address, differences), int(port) if port.isdecimal() else None
+    return address_and_scope(address, differences), number(port)

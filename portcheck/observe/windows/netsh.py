@@ -12,6 +12,7 @@ from portcheck.identify.windows import PortProxy, RequestQueue
 from portcheck.model import Exclusion, PortRange
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.subprocesses import NoAnswerError, Patience, ask
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,10 +29,11 @@ def excluded_ranges(text: str) -> tuple[PortRange, ...] | None:
     A range that an administrator has set aside is marked with * and refuses nobody who asks for a port in it by its
     number: it keeps Hyper-V's away from a port that is to be bound (https://github.com/googlevr/gvr-unity-sdk/issues/1002).
     """
-    rows = [line.split() for line in text.splitlines()]
+    rows = [line.split() for line in text.split("\n")]
     if not any(_is_ruler(row) for row in rows):
         return None
-    return tuple(PortRange(int(row[0]), int(row[1])) for row in rows if len(row) == 2 and all(map(str.isdecimal, row)))
+    pairs = [(number(row[0]), number(row[1])) for row in rows if len(row) == 2]
+    return tuple(PortRange(first, last) for first, last in pairs if first is not None and last is not None)
 
 
 def _is_ruler(row: list[str]) -> bool:
@@ -45,14 +47,14 @@ def port_proxies(text: str) -> tuple[PortProxy, ...]:
     """
     proxies = []
     direction = "v4tov4"
-    for line in text.splitlines():
+    for line in text.split("\n"):
         row = line.split()
         families = [word.strip(":").lower() for word in row if word.strip(":").lower() in ("ipv4", "ipv6")]
         if len(families) == 2:
             direction = "to".join(family.removeprefix("ip") for family in families)
-        elif len(row) == 4 and row[1].isdecimal() and row[3].isdecimal():
+        elif len(row) == 4 and (port := number(row[1])) is not None and number(row[3]) is not None:
             target = f"[{row[2]}]" if ":" in row[2] else row[2]
-            proxies.append(PortProxy(direction, row[0], int(row[1]), f"{target}:{row[3]}"))
+            proxies.append(PortProxy(direction, row[0], port, f"{target}:{row[3]}"))
     return tuple(proxies)
 
 
@@ -62,7 +64,7 @@ def request_queues(text: str) -> tuple[RequestQueue, ...] | None:
     A queue begins with the only line that is not indented and has a value.  Its processes are lines of a number alone,
     or (Windows 10 and later) `ID: 2688, image: C:\\...`; its URLs begin with HTTP:// or HTTPS://.
     """
-    lines = text.splitlines()
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     if not any(_is_ruler(line.split()) for line in lines):
         return None
     return tuple(_queue(block) for block in _blocks(lines))
@@ -88,7 +90,7 @@ def _queue(block: list[str]) -> RequestQueue:
         None if name.endswith(".") else name,  # `Request queue is unnamed.`: a sentence, in any language
         tuple(pid for line in block[1:] if (pid := _process_id(line))),
         frozenset(port for line in block[1:] if line.upper().startswith(_SCHEMES) and (port := _port(line))),
-        tuple(int(value) for value in values if _is_number(value)),
+        tuple(count for value in values if (count := number(value)) is not None),
     )
 
 
@@ -98,19 +100,14 @@ def _value(line: str) -> str:
 
 
 def _process_id(line: str) -> int | None:
-    number = _value(line).partition(",")[0] if "," in line else line
-    return int(number) if _is_number(number) else None
+    return number(_value(line).partition(",")[0] if "," in line else line)
 
 
 def _port(url: str) -> int | None:
     """`HTTP://+:80/`, `HTTPS://*:443:192.0.2.7/`, `HTTP://[::1]:8080/`"""
     authority = url.partition("://")[2].partition("/")[0]
     port = authority.rpartition("]")[2].split(":")[1:2]
-    return int(port[0]) if port and _is_number(port[0]) else None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdecimal()
+    return number(port[0]) if port else None
 
 
 PATIENCE = 3.0  # seconds
