@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # /proc/PID/stat after the name, counted from the state (field 3 in proc_pid_stat(5)).
 _SESSION, _TERMINAL = 3, 4
 _PTS, _TTY = range(136, 144), 4  # major device numbers (Documentation/admin-guide/devices.txt)
+# Its main thread alone has ended (pthread_exit(3)), for which the kernel calls the whole process a zombie.
+RUNS_ON = "S"
 _NAME_LENGTH = 15  # the kernel keeps that many bytes of a name (TASK_COMM_LEN - 1)
 
 
@@ -42,11 +44,16 @@ def process(pid: int) -> Process | None:
         cwd=procfs.link(f"{pid}/cwd"),
         started_at=_boot_time() + stat.start_ticks / os.sysconf("SC_CLK_TCK"),
         parent_pid=stat.parent_pid or None,
-        state=stat.state,
+        state=RUNS_ON if stat.state == "Z" and stat.threads > 1 else stat.state,
         executable=executable,
         start_ticks=stat.start_ticks,
         cgroup=cgroup(pid),
     )
+
+
+def parents() -> dict[int, int]:
+    """PID → parent's PID, of every process that /proc lists."""
+    return {pid: stat.parent_pid for pid in procfs.process_ids() if (stat := procfs.stat(pid))}
 
 
 def cgroup(pid: int | str) -> str | None:
