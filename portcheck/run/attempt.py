@@ -7,7 +7,7 @@ import time
 from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.run.ending import NOTHING
+from portcheck.run.tree import NOTHING
 from portcheck.traits import HERE
 from portcheck.waiting.loop import pauses
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from typing import Literal, Protocol
 
     from portcheck.model import Diagnosis
-    from portcheck.run.ending import Left
     from portcheck.run.launch import Launch
     from portcheck.run.monitor import Monitor
+    from portcheck.run.tree import Left
 
     class Child(Protocol):
         """A running command."""

@@ -13,20 +13,20 @@ import signal
 import time
 from contextlib import suppress
 
+from portcheck.lean_functools import cache
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import descends
 from portcheck.run import handover, signals
-from portcheck.run.ending import end_all
-from portcheck.run.tree import Tree
+from portcheck.run.tree import NOTHING, Tree
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    from portcheck.run.ending import Left
     from portcheck.run.launch import Launch
     from portcheck.run.signals import Received
+    from portcheck.run.tree import Left
 
     Handler = Any  # what signal.signal() takes and returns
 
@@ -44,8 +44,7 @@ def start(launch: Launch) -> Child:
     """
     _adopt_orphans()
     has_others = _has_children()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
-    handlers = _handlers_of_the_command()
+    mask, handlers = _taken_from_the_caller()
     reader, writer = _pipe_out_of_the_way()
     pid = os.fork()
     if pid == 0:
@@ -71,14 +70,19 @@ def _has_children() -> bool:
     return True
 
 
-def _handlers_of_the_command() -> dict[int, Handler]:
-    """The handlers that the command would have found without Python and portcheck, which change them."""
+@cache
+def _taken_from_the_caller() -> tuple[set[int | signal.Signals], dict[int, Handler]]:
+    """Blocks the signals; the mask and the handlers that the command would have found without Python and portcheck.
+
+    Once: what a second attempt finds is what the first has left.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
     handlers: dict[int, Handler] = dict.fromkeys(IGNORED_BY_PYTHON, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         handlers[signal.SIGINT] = signal.SIG_DFL
     # Some callers ignore it, and then no status could be waited for.
     handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return handlers
+    return mask, handlers
 
 
 def _pipe_out_of_the_way() -> tuple[int, int]:
@@ -135,6 +139,10 @@ class Child:
 
     def end(self, tell: Callable[[str], None]) -> Left:
         """Ends all that is left of it, and of what it has started."""
+        if self.rest(0):
+            return NOTHING
+        from portcheck.run.ending import end_all
+
         return end_all(self, tell)
 
     def send(self, number: int) -> None:

@@ -7,15 +7,14 @@ import shutil
 import time
 
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.run.ending import end_all
 from portcheck.run.tree import Tree
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from portcheck.run.ending import Left
     from portcheck.run.launch import Launch
+    from portcheck.run.tree import Left
 
 
 def start(launch: Launch) -> Child:
@@ -61,6 +60,8 @@ class Child:
 
         What has lost its parent is found only if it has been seen before that.
         """
+        from portcheck.run.ending import end_all
+
         return end_all(self, tell)
 
     def send(self, number: int) -> None:  # noqa: ARG002

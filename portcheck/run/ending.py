@@ -7,7 +7,8 @@ import time
 
 from portcheck.errors import PortcheckError
 from portcheck.identify.describe import briefly, listed
-from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.run.tree import NOTHING, Left
 from portcheck.stop.execute import AFTER_KILL, FIRST_PAUSE, SIGKILL
 from portcheck.stop.terminate import end
 from portcheck.waiting.loop import pauses
@@ -42,26 +43,13 @@ HURRY_AFTER = 1.0
 ROUNDS = 20  # in which a tree that grows while it is being stopped has to stand still
 
 
-class Left(NamedTuple):
-    """What is left of a tree that was to be ended."""
-
-    processes: tuple[Process, ...] = ()
-    hidden: bool = False  # something that cannot be seen
-
-    def __bool__(self) -> bool:
-        return self.hidden or bool(self.processes)
-
-
-NOTHING = Left()
-
-
 def end_all(command: Command, tell: Callable[[str], None]) -> Left:
     """Ends the command, if it has not ended itself, and whatever descends from it.
 
     Returns as soon as all have ended, or when all patience is at an end.
     """
     ending = _Ending(command, tell)
-    if command.rest(0) or ending.gently() or ending.by_force():
+    if ending.gently() or ending.by_force():
         return NOTHING
     members = command.tree.members()
     return Left(members, hidden=not members and not ending.is_over(members, 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.system import descendants, process_now
 from portcheck.stop.terminate import is_alive
 
@@ -41,3 +41,16 @@ class Tree:
         """Sees who is there, where that is of use later."""
         if not self.adopts:
             self.members()
+
+
+class Left(NamedTuple):
+    """What is left of a tree that was to be ended."""
+
+    processes: tuple[Process, ...] = ()
+    hidden: bool = False  # something that cannot be seen
+
+    def __bool__(self) -> bool:
+        return self.hidden or bool(self.processes)
+
+
+NOTHING = Left()
