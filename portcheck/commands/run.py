@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from portcheck import exit_codes
 from portcheck.chooser import NoFreePort, order
@@ -13,7 +14,7 @@ from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.pick import skipped
-from portcheck.render.run import HANDED_OVER, NEVER_LISTENED, not_ready, taken
+from portcheck.render.run import HANDED_OVER, HIDDEN, NEVER_LISTENED, left_over, not_ready, still_held, taken
 from portcheck.reservation import one_address
 from portcheck.run.attempt import CHILDREN, attempt
 from portcheck.run.choose_port import Wish, take
@@ -101,7 +102,18 @@ class _Runner:
             self._tell(taken(ending.taken_by))
         elif ending.failed_at_once and place.listener:
             self._tell(HANDED_OVER)
+        if ending.how == "timeout":
+            self._tell(not_ready(request.timeout, is_ended=not ending.left))
+        self._tell_of_the_rest(ending)
         return ending
+
+    def _tell_of_the_rest(self, ending: Ending) -> None:
+        for line in left_over(ending.left.processes, time.time()):
+            self._tell(line)
+        if ending.left.hidden:
+            self._tell(HIDDEN)
+        if ending.still_held:
+            self._tell(still_held(ending.still_held))
 
     def _take(self) -> Place:
         try:
@@ -135,7 +147,6 @@ class _Runner:
     def end(self, ending: Ending) -> int:
         """The exit code; does not return where the command died of a signal."""
         if ending.how == "timeout":
-            self._tell(not_ready(self._request.timeout))
             return exit_codes.TIME_IS_UP
         if ending.how == "ended" and self._request.wait_ready and ending.code == 0:
             self._tell(NEVER_LISTENED)

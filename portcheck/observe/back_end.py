@@ -57,6 +57,9 @@ if TYPE_CHECKING:
         def process(self, pid: int) -> Process | None:
             """A process as it is at this moment; None if there is none."""
 
+        def parents(self) -> dict[int, int]:
+            """PID → parent's PID, of every process that can be seen."""
+
         def session(self, pid: int) -> Session:
             """Its session and terminal; unknown where there is no such process."""
 

@@ -6,10 +6,13 @@ here, its record in `traits` and, if they differ from those of every other syste
 
 from __future__ import annotations
 
+from portcheck.model import INFINITY
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from portcheck.model import Process
     from portcheck.observe.back_end import BackEnd
 
@@ -54,3 +57,26 @@ def descends(pid: int, ancestor: int) -> bool:
             return True
         pid = process.parent_pid
     return False
+
+
+def descendants(ancestors: Iterable[Process]) -> tuple[Process, ...]:
+    """The running processes that descend from these, not these themselves; each comes after its parent."""
+    children: dict[int, list[int]] = {}
+    for child, its_parent in BACK_END.parents().items():
+        children.setdefault(its_parent, []).append(child)
+    family = list(ancestors)
+    first, pids = len(family), {process.pid for process in family}
+    for parent in family:  # which grows
+        for pid in children.get(parent.pid, ()):
+            process = None if pid in pids else process_now(pid)
+            if process and process.state != "Z" and process.parent_pid in pids and _is_younger(process, parent):
+                family.append(process)
+                pids.add(pid)
+    return tuple(family[first:])
+
+
+def _is_younger(child: Process, parent: Process) -> bool:
+    """Whether it may be a child: on Windows the PID of a parent that has ended can be somebody else's by now."""
+    if child.start_ticks is not None and parent.start_ticks is not None:
+        return child.start_ticks >= parent.start_ticks
+    return (child.started_at or 0.0) >= (parent.started_at or INFINITY)

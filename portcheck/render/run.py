@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from portcheck.identify.describe import who
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from portcheck.model import Diagnosis
+    from collections.abc import Iterator, Sequence
 
+    from portcheck.model import Diagnosis, Process
+
+HIDDEN = "still running: a process of the command that cannot be seen from here"
 NEVER_LISTENED = "the command has ended without having been seen to listen"
+NAMED_AT_MOST = 20  # a fork bomb leaves thousands
 # To a server that was handed the port and binds it all the same.
 HANDED_OVER = "with --listen, fd 3 is already the listening socket: a server that binds the port itself is refused"
 
@@ -17,6 +22,19 @@ def taken(by: Diagnosis) -> str:
     return f"port {by.port} was taken in the meantime: {by.message}"
 
 
-def not_ready(timeout: float) -> str:
+def not_ready(timeout: float, *, is_ended: bool) -> str:
     """With --wait-ready, which ends the command then."""
-    return f"not ready within {timeout:g} s: the command has been ended"
+    return f"not ready within {timeout:g} s: the command has {'' if is_ended else 'not '}been ended"
+
+
+def left_over(left: Sequence[Process], now: float) -> Iterator[str]:
+    """What should have ended, and has not."""
+    for process in left[:NAMED_AT_MOST]:
+        yield f"still running: {who(process, now)}"
+    if len(left) > NAMED_AT_MOST:
+        yield f"still running: {len(left) - NAMED_AT_MOST} more"
+
+
+def still_held(by: Diagnosis) -> str:
+    """After all that the command started was to end."""
+    return f"port {by.port} is still held: {by.sentence.reason}"

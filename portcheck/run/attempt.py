@@ -7,6 +7,7 @@ import time
 from portcheck import exit_codes
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.run.tree import NOTHING
 from portcheck.traits import HERE
 from portcheck.waiting.loop import pauses
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis
     from portcheck.run.launch import Launch
     from portcheck.run.monitor import Monitor
+    from portcheck.run.tree import Left
 
     class Child(Protocol):
         """A running command."""
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
         def wait(self, timeout: float | None) -> int | None:
             """Its exit code once it has ended; None after `timeout` seconds."""
 
-        def end(self) -> None:
-            """Ends it."""
+        def end(self, tell: Callable[[str], None]) -> Left:
+            """Ends it and everything that it has started; what is left all the same."""
 
     class Children(Protocol):
         """How this system starts a command, and ends as one did: child_posix or child_windows."""
@@ -62,11 +64,14 @@ class Ending(NamedTuple):
     # was not told to end.
     taken_by: Diagnosis | None = None
     failed_at_once: bool = False  # by itself
+    left: Left = NOTHING  # what should have ended, and has not
+    # Where all that the command started was to end: the answer for the port, if it is not free even so.
+    still_held: Diagnosis | None = None
 
     @property
     def may_be_repeated(self) -> bool:
         """Only where a stranger is known to have the port: running a command twice repeats what it does."""
-        return self.taken_by is not None and any(owner.pid for owner in self.taken_by.owners)
+        return self.taken_by is not None and any(owner.pid for owner in self.taken_by.owners) and not self.left
 
 
 def attempt(
@@ -74,7 +79,8 @@ def attempt(
 ) -> Ending:
     """Runs the command to its end or, where `until_ready` (seconds) is given, until it is proven to listen.
 
-    Raises CannotStart.
+    What a command leaves that has ended by itself lives on, as it may be a daemon.  Nothing lives on of one that was
+    told to end, or has not become what it was started for.  Raises CannotStart.
     """
     try:
         child = CHILDREN.start(launch)
@@ -86,15 +92,21 @@ def attempt(
         code = child.wait(pause if watched else None)
         if code is not None:
             failed = code > 0 and not child.was_told_to_end
-            taken_by = _taken_by(monitor, tell) if failed else None
-            return Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
+            taken_by = _asked(monitor.taken_by, tell) if failed else None
+            ending = Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
+            lives_on = until_ready is None and not taken_by and not child.was_told_to_end
+            return ending if lives_on else _end(child, ending, monitor, tell)
         watched = watched and _look(monitor, tell)
-        if until_ready is not None and monitor.ready:
+        if until_ready is not None and monitor.ready and not child.was_told_to_end:
             return Ending("ready")
         if until_ready is not None and time.monotonic() - begun > until_ready:
-            child.end()
-            return Ending("timeout")
+            return _end(child, Ending("timeout"), monitor, tell)
     raise AssertionError("pauses() never ends")
+
+
+def _end(child: Child, ending: Ending, monitor: Monitor, tell: Callable[[str], None]) -> Ending:
+    left = child.end(tell)
+    return ending._replace(left=left, still_held=None if ending.taken_by else _asked(monitor.still_held, tell))
 
 
 def _look(monitor: Monitor, tell: Callable[[str], None]) -> bool:
@@ -108,9 +120,9 @@ def _look(monitor: Monitor, tell: Callable[[str], None]) -> bool:
     return False
 
 
-def _taken_by(monitor: Monitor, tell: Callable[[str], None]) -> Diagnosis | None:
+def _asked(question: Callable[[], Diagnosis | None], tell: Callable[[str], None]) -> Diagnosis | None:
     try:
-        return monitor.taken_by()
+        return question()
     except PortcheckError as error:
         tell(f"whether somebody else has the port cannot be seen: {error.cause}")
         return None

@@ -13,21 +13,24 @@ import signal
 import time
 from contextlib import suppress
 
+from portcheck.lean_functools import cache
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import descends
 from portcheck.run import handover, signals
+from portcheck.run.tree import NOTHING, Tree
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from portcheck.run.launch import Launch
     from portcheck.run.signals import Received
+    from portcheck.run.tree import Left
 
     Handler = Any  # what signal.signal() takes and returns
 
 
-KILL_AFTER = 10.0  # seconds between SIGTERM and SIGKILL
 # Python ignores these two; the command must not inherit that.
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
@@ -40,8 +43,8 @@ def start(launch: Launch) -> Child:
     The launch's listener is handed over, and closed here.
     """
     _adopt_orphans()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
-    handlers = _handlers_of_the_command()
+    has_others = _has_children()
+    mask, handlers = _taken_from_the_caller()
     reader, writer = _pipe_out_of_the_way()
     pid = os.fork()
     if pid == 0:
@@ -55,17 +58,31 @@ def start(launch: Launch) -> Child:
         os.waitpid(pid, 0)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         raise OSError(int(refused), os.strerror(int(refused)), launch.command[0])
-    return Child(pid)
+    return Child(pid, Tree(pid, adopts=HERE.has_prctl and not has_others))
 
 
-def _handlers_of_the_command() -> dict[int, Handler]:
-    """The handlers that the command would have found without Python and portcheck, which change them."""
+def _has_children() -> bool:
+    """Whether the caller has left some (`server & exec portcheck run ...`): then an orphan may be one of theirs."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+@cache
+def _taken_from_the_caller() -> tuple[set[int | signal.Signals], dict[int, Handler]]:
+    """Blocks the signals; the mask and the handlers that the command would have found without Python and portcheck.
+
+    Once: what a second attempt finds is what the first has left.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals.TAKEN)
     handlers: dict[int, Handler] = dict.fromkeys(IGNORED_BY_PYTHON, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         handlers[signal.SIGINT] = signal.SIG_DFL
     # Some callers ignore it, and then no status could be waited for.
     handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return handlers
+    return mask, handlers
 
 
 def _pipe_out_of_the_way() -> tuple[int, int]:
@@ -99,9 +116,11 @@ def _become(launch: Launch, report: int, mask: set[int | signal.Signals], handle
 class Child:
     """A running command."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, tree: Tree) -> None:
         self.pid = pid
-        self.was_told_to_end = False
+        self.tree = tree
+        self.was_told_to_end = self.has_ended = self.is_impatient = False
+        self._is_childless = False
 
     def wait(self, timeout: float | None) -> int | None:
         """Passes on the next signal that comes within `timeout` seconds (None: no limit).
@@ -109,25 +128,38 @@ class Child:
         Returns the command's exit code once it has ended (-15 where it died of signal 15), else None.
         """
         received = signals.take(timeout)
-        if received is None:
-            return None
-        if received.number == signal.SIGCHLD:
+        if received is not None and received.number == signal.SIGCHLD:
             return self._reap()
-        self.was_told_to_end |= received.number in ENDING
-        if _is_for_us_alone(received):
-            with suppress(PermissionError):  # the command has become another user's (sudo)
-                os.kill(self.pid, received.number)
+        self.tree.remember()
+        if received is not None:
+            self.was_told_to_end |= _is_an_end(received)
+            if _is_for_us_alone(received):
+                self.send(received.number)
         return None
 
-    def end(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help; returns when the command has ended."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(PermissionError):
-                os.kill(self.pid, number)
-            end = time.monotonic() + KILL_AFTER
-            while (left := end - time.monotonic()) > 0:
-                if self.wait(left) is not None:
-                    return
+    def end(self, tell: Callable[[str], None]) -> Left:
+        """Ends all that is left of it, and of what it has started."""
+        if self.rest(0):
+            return NOTHING
+        from portcheck.run.ending import end_all
+
+        return end_all(self, tell)
+
+    def send(self, number: int) -> None:
+        """Signals the command alone, which has not been waited for yet: its PID is nobody else's."""
+        with suppress(PermissionError):  # it has become another user's (sudo)
+            os.kill(self.pid, number)
+
+    def rest(self, seconds: float) -> bool:
+        """Reaps for so long; True as soon as there is no child left, and so no descendant: orphans are adopted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._reap()
+            left = deadline - time.monotonic()
+            if left <= 0 or (self._is_childless and HERE.has_prctl):
+                return self._is_childless and HERE.has_prctl
+            received = signals.take(left)
+            self.is_impatient |= received is not None and _is_an_end(received)
 
     def _reap(self) -> int | None:
         """Reaps every child that has ended, the adopted orphans too; the command's exit code if it is among them."""
@@ -136,15 +168,22 @@ class Child:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
+                self._is_childless = True
                 return ended
             if pid == 0:
                 return ended
             if pid != self.pid:
                 continue
             if not os.WIFSTOPPED(status):
+                self.has_ended = True
                 ended = os.waitstatus_to_exitcode(status)
             elif os.WSTOPSIG(status) in signals.STOPS:
                 signals.stop_as(os.WSTOPSIG(status))
+
+
+def _is_an_end(received: Received) -> bool:
+    """Whether it asks to end; not where the caller has chosen to ignore that (nohup)."""
+    return received.number in ENDING and signal.getsignal(received.number) is not signal.SIG_IGN
 
 
 def _is_for_us_alone(received: Received) -> bool:

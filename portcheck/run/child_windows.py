@@ -7,13 +7,14 @@ import shutil
 import time
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.run.tree import Tree
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Callable
 
     from portcheck.run.launch import Launch
-
-KILL_AFTER = 10.0  # seconds
+    from portcheck.run.tree import Left
 
 
 def start(launch: Launch) -> Child:
@@ -33,25 +34,45 @@ class Child:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self.pid = process.pid
-        self.was_told_to_end = False
+        self.tree = Tree(process.pid, adopts=False)
+        self.was_told_to_end = self.has_ended = self.is_impatient = False
 
     def wait(self, timeout: float | None) -> int | None:
         """The command's exit code once it has ended, None after `timeout` seconds (None: no limit)."""
         import subprocess
 
         end = None if timeout is None else time.monotonic() + timeout
+        self.tree.remember()
         while True:
             try:
-                return self._process.wait(None if end is None else max(end - time.monotonic(), 0))
+                code = self._process.wait(None if end is None else max(end - time.monotonic(), 0))
             except subprocess.TimeoutExpired:
                 return None
             except KeyboardInterrupt:
                 self.was_told_to_end = True
+                self.tree.remember()
+            else:
+                self.has_ended = True
+                return code
 
-    def end(self) -> None:
-        """Ends the command; Windows has no gentle way for one without a window."""
+    def end(self, tell: Callable[[str], None]) -> Left:
+        """Ends all that is left of it, and of what it has started; Windows has no gentle way for it.
+
+        What has lost its parent is found only if it has been seen before that.
+        """
+        from portcheck.run.ending import end_all
+
+        return end_all(self, tell)
+
+    def send(self, number: int) -> None:  # noqa: ARG002
+        """Ends the command alone."""
         self._process.terminate()
-        self.wait(KILL_AFTER)
+
+    def rest(self, seconds: float) -> bool:
+        """Waits; never knows more than the list of processes shows."""
+        time.sleep(seconds)
+        self.has_ended = self._process.poll() is not None
+        return False
 
 
 def end_as(code: int) -> int:

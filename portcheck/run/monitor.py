@@ -63,6 +63,11 @@ class Monitor:
         is_taken = diagnosis.verdict == "in-use" and diagnosis.owners and not mine
         return diagnosis if is_taken and not self.has_listened else None
 
+    def still_held(self) -> Diagnosis | None:
+        """After all that the command started was to end: the answer for the port, if a process still has it."""
+        diagnosis = next(checks([self._endpoint])) if listening_or_bound([self._endpoint]) else None
+        return diagnosis if diagnosis and diagnosis.verdict == "in-use" else None
+
     def _judge(self, *, patient: bool) -> None:
         proof = self._proof()
         if proof.server is None:

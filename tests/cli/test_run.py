@@ -131,7 +131,7 @@ def test_a_command_that_exits_at_once_is_left_alone(host: Host) -> None:
 
 def test_a_daemon_is_the_commands_own(host: Host, tmp_path: Path) -> None:
     """Its parent has ended with an error, and it is neither lost nor taken for the stranger who is to blame."""
-    shell = '"$@" >"$LISTENING" 2>&1 & while ! grep -q serving "$LISTENING"; do sleep 0.01; done; exit 1'
+    shell = '"$@" >"$LISTENING" 2>&1 & while ! grep -qs serving "$LISTENING"; do sleep 0.01; done; exit 1'
     env = {"LISTENING": str(tmp_path / "listening"), "END": str(tmp_path / "end")}
     server = python(SERVER, "127.0.0.1")
     run = Running(host, CANDIDATES, "--retries", "5", "--", "sh", "-c", shell, "sh", *server, env=env)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Self
 
 import pytest
 from support.namespaces import Host
 from support.patience import PATIENCE, wait_for
 from support.portcheck_command import PORTCHECK
-from support.processes import child_of, end, is_gone, python
+from support.processes import child_of, is_gone, python
 from support.running import SERVER, Running, done
+from support.terminal import Terminal
 
 PORT = "8000"
 # Tells of every signal that it takes; SIGTERM ends it with 7.
@@ -42,37 +38,6 @@ AS_ON_MACOS = [
     "-c",
     "import signal; del signal.sigtimedwait, signal.sigwaitinfo; from portcheck.__main__ import main; main()",
 ]
-
-
-class Terminal:
-    """A terminal of its own, with a session whose leader is the program."""
-
-    def __init__(self, host: Host, argv: Sequence[str]) -> None:
-        self._keyboard, inside = pty.openpty()
-        self.program = subprocess.Popen(
-            host.argv(["setsid", "--ctty", *argv]), stdin=inside, stdout=inside, stderr=inside
-        )
-        os.close(inside)
-        self.shown = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._keyboard)  # the kernel hangs up
-        end(self.program)
-
-    def types(self, keys: bytes) -> None:
-        os.write(self._keyboard, keys)
-
-    def shows(self, words: str) -> str:
-        """Everything that was shown, up to these words and the rest of what comes with them."""
-        over = time.monotonic() + PATIENCE
-        while words not in self.shown:
-            readable = select.select([self._keyboard], [], [], max(over - time.monotonic(), 0))[0]
-            assert readable, f"{words!r} is not in {self.shown!r}"
-            self.shown += os.read(self._keyboard, 4096).decode()
-        return self.shown
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 42, 124, 255])

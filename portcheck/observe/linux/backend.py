@@ -80,6 +80,12 @@ class Linux:
 
         return processes.process(pid)
 
+    def parents(self) -> dict[int, int]:
+        """One walk over /proc."""
+        from portcheck.observe.linux import processes
+
+        return processes.parents()
+
     def session(self, pid: int) -> Session:
         """What /proc/PID/stat tells of it."""
         from portcheck.observe.linux import processes

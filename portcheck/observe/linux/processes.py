@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _SESSION, _TERMINAL = 3, 4
 _LONGEST_UID = 10  # digits: 2**32 - 2
 _PTS, _TTY = range(136, 144), 4  # major device numbers (Documentation/admin-guide/devices.txt)
+# Its main thread alone has ended (pthread_exit(3)), for which the kernel calls the whole process a zombie.
+RUNS_ON = "S"
 _NAME_LENGTH = 15  # the kernel keeps that many bytes of a name (TASK_COMM_LEN - 1)
 # The kernel reads arguments and variables wherever the process says that they are (PR_SET_MM_ARG_END ...), and makes
 # the pages for it: 128 MiB of them took 1.3 GiB and 18 s here.
@@ -48,12 +50,17 @@ def process(pid: int) -> Process | None:
         cwd=procfs.link(f"{pid}/cwd"),
         started_at=_boot_time() + stat.start_ticks / os.sysconf("SC_CLK_TCK"),
         parent_pid=stat.parent_pid or None,
-        state=stat.state,
+        state=RUNS_ON if stat.state == "Z" and stat.threads > 1 else stat.state,
         executable=executable,
         start_ticks=stat.start_ticks,
         cgroup=cgroup(pid),
         command_is_cut=cmdline is not None and len(cmdline) == MOST_OF_A_COMMAND,
     )
+
+
+def parents() -> dict[int, int]:
+    """PID → parent's PID, of every process that /proc lists."""
+    return {pid: stat.parent_pid for pid in procfs.process_ids() if (stat := procfs.stat(pid))}
 
 
 def cgroup(pid: int | str) -> str | None:

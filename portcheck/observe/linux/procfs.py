@@ -24,6 +24,7 @@ class Stat(NamedTuple):
     state: str
     parent_pid: int
     is_kernel_thread: bool
+    threads: int
     start_ticks: int  # since boot
 
 
@@ -81,6 +82,7 @@ def read_stat(text: bytes) -> Stat | None:
             os.fsdecode(fields[0]),
             int(fields[1]),
             bool(int(fields[6]) & _PF_KTHREAD),
+            int(fields[17]),
             int(fields[19]),
         )
     except (ValueError, IndexError):

@@ -64,6 +64,10 @@ class Portable:
         """By psutil."""
         return processes.process(pid)
 
+    def parents(self) -> dict[int, int]:
+        """By psutil."""
+        return processes.parents()
+
     def session(self, pid: int) -> Session:
         """Its terminal by psutil, which knows no sessions."""
         return processes.session(pid)

@@ -61,6 +61,14 @@ def _read(process: psutil.Process) -> Process:
     )
 
 
+def parents() -> dict[int, int]:
+    """PID → parent's PID; on Windows that of a process whose parent has ended may be a stranger's by now."""
+    import psutil
+
+    processes = psutil.process_iter(["ppid"])
+    return {process.pid: parent for process in processes if (parent := process.info["ppid"]) is not None}
+
+
 def session(pid: int) -> Session:
     """Its controlling terminal (`ttys003`; Windows has none that could be told); psutil knows no sessions."""
     import psutil

@@ -1,0 +1,46 @@
+"""A terminal for a program, with a keyboard that the test types on."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from support.namespaces import Host
+from support.patience import PATIENCE
+from support.processes import end
+
+
+class Terminal:
+    """A terminal of its own, with a session whose leader is the program."""
+
+    def __init__(self, host: Host, argv: Sequence[str]) -> None:
+        self._keyboard, inside = pty.openpty()
+        self.program = subprocess.Popen(
+            host.argv(["setsid", "--ctty", *argv]), stdin=inside, stdout=inside, stderr=inside
+        )
+        os.close(inside)
+        self.shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._keyboard)  # the kernel hangs up
+        end(self.program)
+
+    def types(self, keys: bytes) -> None:
+        os.write(self._keyboard, keys)
+
+    def shows(self, words: str) -> str:
+        """Everything that was shown, up to these words and the rest of what comes with them."""
+        over = time.monotonic() + PATIENCE
+        while words not in self.shown:
+            readable = select.select([self._keyboard], [], [], max(over - time.monotonic(), 0))[0]
+            assert readable, f"{words!r} is not in {self.shown!r}"
+            self.shown += os.read(self._keyboard, 4096).decode()
+        return self.shown
