@@ -57,6 +57,9 @@ if TYPE_CHECKING:
         def process(self, pid: int) -> Process | None:
             """A process as it is at this moment; None if there is none."""
 
+        def residents(self) -> Mapping[int, Process]:
+            """Every process of this host by its PID: its name, its parent, when it started, and its cgroup."""
+
         def session(self, pid: int) -> Session:
             """Its session and terminal; unknown where there is no such process."""
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from support.documents import commands, told
+from support.documents import commands, steps, told
 from support.patience import wait_for
 from support.portcheck_command import package_for_everyone
 from support.processes import NOBODY
@@ -76,7 +76,7 @@ def test_a_published_port_is_freed_by_stopping_its_container(engine: DockerEngin
     engine.start("web", f"--publish={host}8088:80", *SHOP)
     found = stopped(engine, 8088, *AT_ONCE, code=0)
     assert len(found["before"]["owners"]) == (1 if host else 2)
-    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+    assert steps(found) == [{"command": ["docker", "stop", "web"], "signalled": []}]
     assert found["message"] == "Port 8088 is free now: docker container web is stopped."
     assert not is_running(engine, "web")
     assert not listens(engine, 8088)
@@ -95,7 +95,7 @@ def test_a_proxy_is_never_signalled_even_where_it_is_named(engine: DockerEngine)
     engine.start("web", "--publish=8088:80")
     pid = checked(engine, 8088)["owners"][0]["pid"]
     found = stopped(engine, 8088, "--pid", str(pid), *AT_ONCE, code=0)
-    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+    assert steps(found) == [{"command": ["docker", "stop", "web"], "signalled": []}]
 
 
 def test_one_port_of_a_range_and_one_of_udp(engine: DockerEngine) -> None:

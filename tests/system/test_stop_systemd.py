@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import commands, told
+from support.documents import commands, steps, told
 from support.patience import wait_for
 from support.rigs.debian_root import USER
 from support.rigs.sandbox import skip_if_unavailable
@@ -84,7 +84,7 @@ def test_what_is_advised_for_a_service_frees_its_port(host: SystemdHost, unit: s
 def test_a_service_is_stopped_by_systemd(host: SystemdHost, unit: str) -> None:
     host.run(["systemctl", "start", unit])
     found = stopped(host, 80, "--yes", code=0)
-    assert found["plan"] == [{"command": ["systemctl", "stop", unit], "signalled": []}]
+    assert steps(found) == [{"command": ["systemctl", "stop", unit], "signalled": []}]
     assert found["message"] == f"Port 80 is free now: {unit} is stopped."
     assert not is_active(host, unit)
 
