@@ -64,17 +64,19 @@ def _endings(step: Step) -> Iterator[str]:
             yield f"  {part}: {listed((_ending(each, user) for each in those), MOST_NAMED)}"
     for ending in step.endings:
         if ending.role == "signalled" and ending.also_serves:
-            yield f"  {_ending(ending, user)}"
+            yield f"  {by_pid(ending.process)} {_also(ending)}"
 
 
 def _ending(ending: Ending, user: int | None) -> str:
-    """`node s.js (PID 812, ann), which also serves 8404 and 53/udp`"""
+    """`node s.js (PID 812, ann, also serves 8404 and 53/udp)`"""
     process = ending.process
-    foreign = process.uid != user and (process.user or process.uid)
-    name = by_pid(process)
-    name = f"{name[:-1]}, {foreign})" if foreign else name
-    also = listed(map(str, ending.also_serves), MOST_NAMED)
-    return f"{name}, which also serves {also}" if also else name
+    foreign = f", {process.user or f'uid {process.uid}'}" if process.uid not in (user, None) else ""
+    also = f", {_also(ending)}" if ending.also_serves else ""
+    return f"{by_pid(process)[:-1]}{foreign}{also})"
+
+
+def _also(ending: Ending) -> str:
+    return f"also serves {listed(map(str, ending.also_serves), MOST_NAMED)}"
 
 
 def conclusion(report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.identify.interpreters import script
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.census import residents, sockets_held
 from portcheck.observe.system import process_now
@@ -30,7 +31,7 @@ def complete(plan: Plan, finding: Diagnosis) -> Plan:
         left -= 1
         brief = everybody[pid]
         now = process_now(pid) if left >= 0 else None
-        return now if now and now.born == brief.born else brief
+        return now._replace(script=script(now)) if now and now.born == brief.born else brief
 
     steps = zip(plan.steps, parts(plan, everybody, read))
     return plan._replace(

@@ -140,8 +140,8 @@ def _end(plan: Plan, watch: Watch, patience: float, *, kill: bool = False) -> tu
         for ending in endings:
             ending.go_on(watch.diagnosis)
         left = deadline - time.monotonic()
-        # who outlives the main process holds the same socket as before: the table cannot tell
-        if left <= 0 or any(ending.is_outlived() for ending in endings):
+        # who outlives the main process, or has been given its socket, holds the same one as before: no table can tell
+        if left <= 0 or any(ending.is_over() for ending in endings):
             watch.look()
         else:
             watch.glance()
@@ -178,7 +178,6 @@ class _Ending:
         first = [process for process in self._step.signalled if process not in self._signalled and is_alive(process)]
         return first or [process for process in left_of(self._step, diagnosis) if process not in self._signalled]
 
-    def is_outlived(self) -> bool:
-        """Whether all that were signalled are gone, and others of the program are not."""
-        members = (owner.process for owner in self._step.members if owner.pid)
-        return not any(map(is_alive, self._signalled)) and any(map(is_alive, members))
+    def is_over(self) -> bool:
+        """Whether all that were signalled are gone, whoever else there is."""
+        return not any(map(is_alive, self._signalled))

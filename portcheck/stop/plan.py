@@ -198,13 +198,24 @@ def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 def _programs(steps: Sequence[Step]) -> set[object]:
     """What the steps stop, each program once: a main process with its children, or the workers of one starter."""
-    members = {owner.pid: owner.process for step in steps for owner in step.members}
-    return {step.command or _family(step.roots[0].process, members) for step in steps}
+    places = {owner.pid: (step, owner) for step in steps for owner in step.members}
+    return {step.command or _family(step, places) for step in steps}
 
 
-def _family(process: Process, members: Mapping[int | None, Process]) -> object:
-    for _ in members:  # no more often: on Windows a parent's PID may be another process's by now, and lead back
-        parent = members.get(process.parent_pid)
-        process = parent if parent and may_speak_for(parent.uid, process.uid) else process
+def _family(step: Step, places: Mapping[int | None, tuple[Step, Owner]]) -> object:
+    """`places`: of each holder its step, and itself."""
+    for _ in places:  # no more often: on Windows a parent's PID may be another process's by now, and lead back
+        root = step.roots[0]
+        above, parent = places.get(root.process.parent_pid, (step, root))
+        if not _has_listening_child(parent, root):
+            break
+        step = above
+    process = step.roots[0].process
     # alike and started by one program: each has bound the port for itself, with SO_REUSEPORT
     return (process.supervisor_pid, process.command, process.uid) if process.supervisor_pid else process.pid
+
+
+def _has_listening_child(parent: Owner, child: Owner) -> bool:
+    """Each with sockets of its own; of relatives that share one, identify.holders has made one group."""
+    apart = set(parent.sockets).isdisjoint(child.sockets)
+    return apart and may_speak_for(parent.process.uid, child.process.uid)
