@@ -58,7 +58,7 @@ def _parts(step: Step, residents: Residents, children: Mapping[int, Sequence[int
 def _children(residents: Residents) -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
     for pid, process in residents.items():
-        if process.parent_pid and process.state != "Z":
+        if process.parent_pid:
             children.setdefault(process.parent_pid, []).append(pid)
     return children
 

@@ -183,7 +183,7 @@ def test_the_other_programs_of_a_runner_are_named_before(host: Host, tmp_path: P
         assert host.portcheck("wait", port, "--timeout", str(PATIENCE)).returncode == 0
     web, other = (host.result(port)["owners"][0]["pid"] for port in (PORT, "8404"))
     line = host.portcheck("stop", PORT, "--dry-run").stdout.splitlines()[2]
-    assert line.startswith(f"  ends with it: python3 -c (PID {other}, also serves 8404) and python3 ")
+    assert line.startswith(f"  ends with it: python3 (PID {other}, also serves 8404) and python3 ")
     assert line.endswith(f"honcho (PID {runner.pid})")
     found = stopped(host, *AT_ONCE, code=0)
     assert ending(found) == {web: "signalled", other: "ends with it", runner.pid: "ends with it"}

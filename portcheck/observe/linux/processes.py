@@ -50,18 +50,17 @@ def process(pid: int) -> Process | None:
 
 
 def residents() -> dict[int, Process]:
-    """Every process by its PID, with no more than what tells who belongs together."""
+    """Every process that lives by its PID, with no more than what tells who belongs together."""
     return {
         pid: Process(
             pid,
             stat.name,
             parent_pid=stat.parent_pid or None,
-            state=stat.state,
             start_ticks=stat.start_ticks,
             cgroup=cgroup(pid),
         )
         for pid in procfs.process_ids()
-        if (stat := procfs.stat(pid)) and not stat.is_kernel_thread
+        if (stat := procfs.stat(pid)) and not stat.is_kernel_thread and stat.state != "Z"
     }
 
 
