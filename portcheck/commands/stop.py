@@ -68,7 +68,9 @@ def _planned(finding: Diagnosis, request: StopRequest) -> Plan:
     from portcheck.stop.census import complete
     from portcheck.stop.execute import asker
 
-    return complete(plan(finding, asker(finding), everything=request.all, pid=request.pid), finding)
+    asking = asker(finding)
+    intended = plan(finding, asking, everything=request.all, pid=request.pid)
+    return complete(intended, finding, asking.own_pids)
 
 
 def _carried_out(before: Diagnosis, intended: Plan, watch: Watch, request: StopRequest) -> Report:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from portcheck.model import json_value
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.stop.plan import ended_by
 from portcheck.text import utf8
 
 if TYPE_CHECKING:
@@ -93,6 +92,8 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _ending(ending: Ending) -> dict[str, Any]:
+    from portcheck.stop.plan import ended_by  # no other document needs it
+
     process = ending.process
     ending_process: dict[str, Any] = json_value(
         {

@@ -9,7 +9,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.stop.plan import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from portcheck.model import Ancestor, Diagnosis, Process, Socket
     from portcheck.stop.plan import Part, Plan, Step
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 PROXY_TO = "-container-ip"  # docker-proxy's option: whom it listens for
 
 
-def parts(plan: Plan, residents: Residents, read: Read) -> tuple[Parts, ...]:
+def parts(plan: Plan, residents: Residents, read: Read, asking: Collection[int] = ()) -> tuple[Parts, ...]:
     """For each step the PIDs of those that it ends; who is part of two counts where he is signalled, or first.
 
-    `read`: a process in full.
+    `read`: a process in full.  `asking`: portcheck and its ancestors, which go on.
     """
     children = _children(residents)
     told = {process.pid for step in plan.steps for process in step.signalled}
     every: list[Parts] = []
     for step in plan.steps:
-        wanted = _parts(step, residents, children, read)
+        wanted = _parts(step, residents, children, read, asking)
         first = {process.pid: wanted[process.pid] for process in step.signalled}
         others = {pid: part for pid, part in wanted.items() if pid not in told}
         told |= others.keys()
@@ -38,14 +38,17 @@ def parts(plan: Plan, residents: Residents, read: Read) -> tuple[Parts, ...]:
     return tuple(every)
 
 
-def _parts(step: Step, residents: Residents, children: Mapping[int, Sequence[int]], read: Read) -> Parts:
+def _parts(
+    step: Step, residents: Residents, children: Mapping[int, Sequence[int]], read: Read, asking: Collection[int]
+) -> Parts:
     """The surest word about a process comes last."""
     own = [owner.process for owner in step.members if owner.pid and owner.process.role != "service manager"]
     own += [process for process in step.signalled if process not in own]
     pids = [process.pid for process in own]
     home = _home(step)
+    above = [ancestor.pid for ancestor in _starters(own, asking) if _is_there(ancestor, residents)]
     runners = [runner.pid for process in own if (runner := _runner(process)) and _is_there(runner, residents)]
-    maybe: Iterable[int] = () if home else [*_descendants(pids, children), *_launchers(own, residents)]
+    maybe: Iterable[int] = () if home else [*_descendants(pids, children), *above, *_descendants(above, children)]
     surely = [*pids, *runners, *_descendants(runners, children), *_of_container(own, residents, read)]
     surely += [pid for pid, one in residents.items() if home and _is_below(one.cgroup, home)]
     return {
@@ -84,31 +87,41 @@ def _runner(process: Process) -> Ancestor | None:
     return next((ancestor for ancestor in reversed(process.ancestors) if ancestor.ends_together), None)
 
 
-def _launchers(processes: Iterable[Process], residents: Residents) -> Iterator[int]:
-    """npm, sudo, `sh -c`: what has started a process and has nothing to do without it."""
+def _starters(processes: Iterable[Process], asking: Collection[int]) -> Iterator[Ancestor]:
+    """What has started a process: npm, `sh -c` and such, which have nothing to do without it, and the first program.
+
+    That may be a runner of several programs which nobody knows as one.
+    """
     for process in processes:
         for ancestor in process.ancestors:
-            if not ancestor.is_launcher or not _is_there(ancestor, residents):
+            if ancestor.is_host or ancestor.pid in asking:
                 break
-            yield ancestor.pid
+            yield ancestor
+            if not ancestor.is_launcher:
+                break
 
 
 def _home(step: Step) -> str | None:
-    """The cgroup that a unit's or container's manager empties; None where it stops a single program."""
-    first = step.roots[0].process
-    if not step.command or (first.supervisor and first.supervised in step.command):
-        return None
+    """The cgroup that is emptied with a unit or container; None where the command stops a single program."""
     for owner in step.members:
         path = (owner.process.cgroup or "").split("/")
         for depth, part in enumerate(path):
-            if part == owner.process.service or _id(owner.process) in part:
+            if _is_named(part, owner.process, step.command or ()):
                 return "/".join(path[: depth + 1])
     return None
 
 
-def _id(process: Process) -> str:
-    """Its container's, or what is part of no name."""
-    return (process.container and process.container.id) or "/"
+def _is_named(part: str, process: Process, command: Sequence[str]) -> bool:
+    """Whether a part of a cgroup's path is that of the unit or container that the command stops.
+
+    Engines write the id into the name (`docker-4c4c.scope`), systemd-nspawn the machine's.
+    """
+    if process.service in command:
+        return part == process.service
+    box = process.container
+    if box is None or {box.id, box.name}.isdisjoint(command):
+        return False
+    return box.id in part if box.id else part in (f"machine-{box.name}.scope", f"systemd-nspawn@{box.name}.service")
 
 
 def _is_below(cgroup: str | None, home: str) -> bool:
@@ -118,9 +131,10 @@ def _is_below(cgroup: str | None, home: str) -> bool:
 def _of_container(own: Iterable[Process], residents: Residents, read: Read) -> Iterator[int]:
     """Where a proxy holds the port: what runs in its container, and the proxies of the container's other ports."""
     for proxy in own:
-        if proxy.role != "proxy":
+        box = proxy.container
+        if proxy.role != "proxy" or not box or not box.id:
             continue
-        yield from (pid for pid, one in residents.items() if _id(proxy) in (one.cgroup or "").split("/")[-1])
+        yield from (pid for pid, one in residents.items() if box.id in (one.cgroup or ""))
         for pid, one in residents.items():
             alike = one.parent_pid == proxy.parent_pid and one.name == proxy.name
             if alike and _target(proxy) and _target(read(pid)) == _target(proxy):

@@ -120,6 +120,21 @@ def test_a_child_of_another_user_makes_no_target_of_its_parent(host: Host) -> No
     assert lives(daemon)
 
 
+# Calls itself by a name that reads like another line of /proc/PID/status.
+IS_NOT_ROOT = TAKES.replace("import socket", "import ctypes, socket").replace(
+    'print("ready"', 'ctypes.CDLL(None).prctl(15, b"\\rUid:\\t0", 0, 0, 0)\nprint("ready"'
+)
+
+
+def test_a_name_does_not_make_it_roots(host: Host, door: str) -> None:
+    """It would be of one user with root's server, and one starter has started both."""
+    program(host, GIVES, door)
+    claims = program(host, IS_NOT_ROOT, door, uid=MALLORY)
+    owners = {owner["pid"]: owner for owner in host.result(PORT)["owners"]}
+    assert (owners[claims.pid]["name"], owners[claims.pid]["uid"]) == ("\rUid:\t0", MALLORY)
+    assert stopped(host, "--yes", code=1)["outcome"] == "refused"
+
+
 def test_all_of_them_where_root_says_so(host: Host, door: str) -> None:
     own = program(host, GIVES, door)
     other = program(host, TAKES, door, uid=MALLORY)

@@ -182,6 +182,31 @@ def test_launchers_and_runners_above_it() -> None:
     assert those == {10: "signalled"}
 
 
+def test_a_starter_that_nobody_knows_as_a_runner() -> None:
+    """It may end its other programs too; what has started portcheck itself goes on."""
+    starter = Ancestor(5, 50, ANN)
+    held = program(10, ANN, (starter, Ancestor(4, 40, ANN), SHELL))
+    everybody = {pid: resident(pid, parent) for pid, parent in ((4, 700), (5, 4), (10, 5), (6, 5), (7, 6), (8, 4))}
+    (those,) = parts(plan(shared(held), ASKER), everybody, unread)
+    assert those == {10: "signalled", **dict.fromkeys((5, 6, 7), "may end with it")}
+    (those,) = parts(plan(shared(held), ASKER), everybody, unread, asking=(5, 4))
+    assert those == {10: "signalled"}
+
+
+def test_the_whole_machine_goes_with_its_container() -> None:
+    """Not only the unit in it that has the port."""
+    scope = "/machine.slice/machine-m.scope"
+    inside: dict[str, Any] = {
+        "container": Container("systemd-nspawn", name="m"),
+        "service_manager": "systemd in a container",
+    }
+    held = program(10, ROOT, service="web.service", cgroup=f"{scope}/payload/system.slice/web.service", **inside)
+    others = {11: f"{scope}/payload/init.scope", 12: "/machine.slice/machine-n.scope", 13: "/system.slice/web.service"}
+    everybody = {10: held, **{pid: resident(pid, cgroup=path) for pid, path in others.items()}}
+    (those,) = parts(plan(shared(held), ASKER), everybody, unread)
+    assert those == {10: "ends with it", 11: "ends with it"}
+
+
 @pytest.mark.parametrize(
     ("command", "ends"),
     [

@@ -134,14 +134,15 @@ def read_cgroup(text: bytes | None) -> str | None:
     """The path in the unified hierarchy; where that is the root, systemd's own, or any other."""
     if not text:
         return None
-    # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.
-    lines = [line.split(":", 2) for line in os.fsdecode(text).splitlines()]
+    # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself, and
+    # whatever else str.splitlines() would take for the end of a line: the kernel refuses newlines alone.
+    lines = [line.split(":", 2) for line in os.fsdecode(text).split("\n") if line]
     lines.sort(key=lambda line: (line[1] != "", line[1] != "name=systemd"))
     return next((path for _, _, path in lines if path != "/"), "/")
 
 
 def _real_uid(status: bytes | None) -> int | None:
-    for line in (status or b"").splitlines():
+    for line in (status or b"").split(b"\n"):  # the kernel escapes newlines in a name, and no \r: `\rUid:\t0`
         if line.startswith(b"Uid:"):
             return int(line.split()[1])
     return None
