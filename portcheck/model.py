@@ -39,7 +39,15 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises", "command_is_cut")
+UNTOLD_OF_A_PROCESS = (
+    "state",
+    "start_ticks",
+    "publisher",
+    "supervises",
+    "command_is_cut",
+    "ancestors",
+    "session_id",
+)
 
 
 def json_value(value: Any) -> Any:
@@ -142,6 +150,17 @@ class PortProxyRule(NamedTuple):
     address: str  # where it listens: an address, a name, or *
 
 
+class Ancestor(NamedTuple):
+    """A process above another one: who comes from whom."""
+
+    pid: int
+    born: float | None = None  # see Process.born
+    uid: int | None = None
+    is_host: bool = False  # of a session, of services, of containers: what it starts has nothing else in common
+    is_launcher: bool = False  # it ends with what it has started (npm, sudo, sh -c)
+    ends_together: bool = False  # it ends all that it runs when one of those ends (honcho, foreman)
+
+
 class Process(NamedTuple):
     """A process as the operating system shows it; None is what could not be read."""
 
@@ -181,6 +200,14 @@ class Process(NamedTuple):
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back
     command_is_cut: bool = False  # its command line is longer than what is read of one (a blind spot tells it)
+    # Who it comes from, as the kernel tells it:
+    ancestors: tuple[Ancestor, ...] = ()  # its parent first
+    session_id: int | None = None  # as getsid(2)
+
+    @property
+    def born(self) -> float | None:
+        """When it started, on one clock for all: tells it from a later process with its PID."""
+        return self.start_ticks if self.start_ticks is not None else self.started_at
 
 
 class LocalAddress(NamedTuple):

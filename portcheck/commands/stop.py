@@ -10,8 +10,8 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
 from portcheck.render.progress import Progress
-from portcheck.render.stop import conclusion, intention, wrapped
-from portcheck.stop.outcome import not_done, report, unconfirmed, untouched
+from portcheck.render.stop import another_intention, conclusion, intention, wrapped
+from portcheck.stop.outcome import newcomers, not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import Plan, plan
 from portcheck.stop.watch import Watch
 from portcheck.target import parse_targets
@@ -50,21 +50,49 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     before = watch.diagnosis
     if before.verdict == "free":
         return untouched(before, Plan())
-    from portcheck.stop.execute import asker, carry_out, settle
-
-    asking = asker(before)
-    intended = plan(before, asking, everything=request.all, pid=request.pid)
+    intended = _planned(before, request)
     if not intended.steps:
         return untouched(before, intended)
     _say(intention(before, intended, force=request.force), sys.stderr if request.json else sys.stdout)
     withheld = _without_consent(before, intended, request)
     if withheld:
         return withheld
-    with Progress(f"stopping what holds port {endpoint.port}"):
+    stopped = _carried_out(before, intended, watch, request)
+    while again := _agreed_again(stopped, request):
+        first, stopped = stopped, _carried_out(watch.diagnosis, again, watch, request)
+        stopped = stopped._replace(before=before, plan=Plan(first.plan.steps + again.steps))
+    return stopped
+
+
+def _planned(finding: Diagnosis, request: StopRequest) -> Plan:
+    from portcheck.stop.census import complete
+    from portcheck.stop.execute import asker
+
+    asking = asker(finding)
+    intended = plan(finding, asking, everything=request.all, pid=request.pid)
+    return complete(intended, finding, asking.own_pids)
+
+
+def _carried_out(before: Diagnosis, intended: Plan, watch: Watch, request: StopRequest) -> Report:
+    from portcheck.stop.execute import carry_out, own_uid, settle
+
+    with Progress(f"stopping what holds port {before.port}"):
         done = carry_out(intended, watch, timeout=request.timeout, force=request.force)
-    with Progress(f"watching whether port {endpoint.port} stays free"):
-        done = settle(done, watch, request.settle)
-    return report(before, intended, done, asking.uid)
+    with Progress(f"watching whether port {before.port} stays free"):
+        done = settle(done, intended, watch, request.settle)
+    return report(before, intended, done, own_uid())
+
+
+def _agreed_again(stopped: Report, request: StopRequest) -> Plan | None:
+    """A plan for whoever holds the port now, though nobody had named him: --yes was no yes to that, a person's is."""
+    after = stopped.after
+    if request.yes or request.pid or not after or not newcomers(stopped.plan, after):
+        return None
+    again = _planned(after, request)
+    if not again.steps:
+        return None
+    _say(another_intention(stopped, again, force=request.force), sys.stderr if request.json else sys.stdout)
+    return again if _agrees() else None
 
 
 def _without_consent(before: Diagnosis, intended: Plan, request: StopRequest) -> Report | None:

@@ -55,8 +55,13 @@ def briefly(process: Process) -> str:
     if process.activation or process.service:
         return process.activation or process.service or ""
     if process.pid:
-        return f"{_name(process)} (PID {process.pid})"
+        return by_pid(process)
     return f"a process of {process.user or f'uid {process.uid}'}"
+
+
+def by_pid(process: Process) -> str:
+    """`node s.js (PID 812)`, whatever manages it."""
+    return f"{_name(process)} (PID {process.pid})"
 
 
 def _place(process: Process) -> str:
@@ -156,9 +161,9 @@ def _place_of_socket(socket: Socket) -> str:
     return socket.local_address
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], most: int = NAMED_AT_MOST) -> str:
     """`a`, `a and b`, `a, b and c`; a long list is cut."""
     shown = list(names)
-    if len(shown) > NAMED_AT_MOST:
-        shown = [*shown[:NAMED_AT_MOST], f"{len(shown) - NAMED_AT_MOST} more"]
+    if len(shown) > most:
+        shown = [*shown[:most], f"{len(shown) - most} more"]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

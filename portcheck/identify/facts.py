@@ -7,7 +7,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from portcheck.model import Container, Process, Socket
+    from portcheck.model import Ancestor, Container, Process, Socket
 
 # The only variables that are ever read from a process's environment.  They are used to decide and are never shown.
 ENVIRONMENT = frozenset((
@@ -49,3 +49,4 @@ class Facts(NamedTuple):
     project: tuple[ProjectFile, ...] = ()  # of the nearest directory that has any
     own_container: Container | None = None  # the one that portcheck itself runs in
     own_service: str | None = None  # and the unit
+    lineage: tuple[Ancestor, ...] = ()  # the ancestors, as far as they tell who comes from whom

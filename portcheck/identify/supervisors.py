@@ -7,6 +7,7 @@ from portcheck.identify.names import base, names, title
 from portcheck.identify.roles import is_orphaned
 from portcheck.identify.sessions import ide
 from portcheck.identify.systemd import MANAGERS
+from portcheck.model import Ancestor
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ HOSTS = frozenset((
     "sshd-session", "svchost", "svscan", "terminator", "tilix", "tini", "tmux", "wezterm-gui",
     "xfce4-session", "xfce4-terminal", "xterm", "tmux: server",
 ))  # fmt: skip
+# Runners of several programs that end all of them as soon as one has ended.
+RUNNERS = frozenset(("foreman", "hivemind", "honcho", "nf", "npm-run-all", "overmind", "run-p"))
 LOOPS = frozenset(("while", "until", "for"))
 
 
@@ -86,6 +89,20 @@ def supervisor(process: Process) -> Supervisor | None:
     first = base((run or "").partition(" ")[0])
     called = next((name for name in (*sorted(names(process)), first) if name in SUPERVISORS), None)
     return SUPERVISORS[called] if called else _watching(process)
+
+
+def ancestor(process: Process) -> Ancestor:
+    """A process as one that others descend from."""
+    is_host = process.pid == 1 or _ends_the_chain(process)
+    return Ancestor(process.pid, process.born, process.uid, is_host, _is_launcher(process), _ends_together(process))
+
+
+def _ends_together(process: Process) -> bool:
+    """Whether it ends what else it runs: `foreman: master` is a title, concurrently(1) does so with -k alone."""
+    called = names(process) | {base((script(process) or "").partition(" ")[0])}
+    if "concurrently" in called:
+        return any(word.startswith(("-k", "--kill-others")) for word in process.command or ())
+    return not RUNNERS.isdisjoint(called)
 
 
 def _is_pm2(process: Process) -> bool:

@@ -58,6 +58,8 @@ def who_is(facts: Facts) -> Process:
         condition=condition(facts, managed=published or service is not None),
         publisher=published_by.container.engine if published_by else None,
         supervises=supervisor(process),
+        ancestors=facts.lineage,
+        session_id=facts.session_id,
     )
 
 

@@ -60,6 +60,9 @@ if TYPE_CHECKING:
         def parents(self) -> dict[int, int]:
             """PID → parent's PID, of every process that can be seen."""
 
+        def residents(self) -> Mapping[int, Process]:
+            """Every process of this host by its PID: its name, its parent, when it started, and its cgroup."""
+
         def session(self, pid: int) -> Session:
             """Its session and terminal; unknown where there is no such process."""
 

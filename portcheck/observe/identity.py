@@ -6,6 +6,7 @@ from portcheck.identify.cgroup import placement
 from portcheck.identify.facts import Facts
 from portcheck.identify.managers import Subject
 from portcheck.identify.roles import activators, leaders
+from portcheck.identify.supervisors import ancestor
 from portcheck.identify.systemd import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from portcheck.identify.cgroup import Placement
-    from portcheck.model import BlindSpot, Process, Socket
+    from portcheck.model import Ancestor, BlindSpot, Process, Socket
 
 
 class Identities(NamedTuple):
@@ -52,11 +53,13 @@ def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Pla
     activated, led = activators(sockets, managers), leaders(sockets, ancestors)
     leading = {leader.pid for leader in led.values()}
     held = _held(sockets)
+    lineages = _lineages(ancestors)
     for pid, one in processes.items():
         variables, session = BACK_END.environment(pid), BACK_END.session(pid)
         yield Facts(
             process=one,
             ancestors=ancestors[pid],
+            lineage=lineages[pid],
             environment=variables,
             session_id=session.id,
             parent_session_id=BACK_END.session(ancestors[pid][0].pid).id if ancestors[pid] else None,
@@ -69,6 +72,13 @@ def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Pla
             own_container=own.container,
             own_service=own.service,
         )
+
+
+def _lineages(ancestors: Mapping[int, tuple[Process, ...]]) -> dict[int, tuple[Ancestor, ...]]:
+    """Each ancestor is judged once: the workers of a server have the same ones."""
+    above = {one.pid: one for line in ancestors.values() for one in line}
+    judged = {pid: ancestor(one) for pid, one in above.items()}
+    return {pid: tuple(judged[one.pid] for one in line) for pid, line in ancestors.items()}
 
 
 def _held(sockets: Sequence[Socket]) -> dict[int, list[Socket]]:

@@ -120,7 +120,11 @@ def _absent(endpoints: Iterable[Endpoint], addresses: Iterable[LocalAddress]) ->
 
 def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Depth) -> Scene:
     """Every socket of these ports (None: all) with its holders, for listing; nothing is asked about binds."""
-    scene = Scene(
+    return _with_holders(_tables_alone(protocols, ports, depth))
+
+
+def _tables_alone(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Depth) -> Scene:
+    return Scene(
         platform=PLATFORM,
         uid=_uid(),
         tables=_tables(dict.fromkeys(protocols, ports), depth, may_bind=False),
@@ -131,7 +135,12 @@ def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, d
         policy=PortPolicy(),
         now=time.time(),
     )
-    return _with_holders(scene)
+
+
+def listeners_with_pids() -> list[Socket]:
+    """What listens or is bound on any port, with the PIDs of its holders and nothing else about them."""
+    scene = BACK_END.with_pids(_tables_alone(("tcp", "udp"), None, "listeners"))
+    return [socket for table in scene.tables.values() for socket in table.sockets]
 
 
 def listening_or_bound(endpoints: Iterable[Endpoint]) -> list[Socket]:

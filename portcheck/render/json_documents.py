@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from portcheck.preflight.declarations import Declaration, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
     from portcheck.stop.outcome import Report
-    from portcheck.stop.plan import Step
+    from portcheck.stop.plan import Ending, Step
     from portcheck.waiting.loop import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
@@ -83,8 +83,29 @@ def _stopped(report: Report) -> dict[str, Any]:
 
 
 def _step(step: Step) -> dict[str, Any]:
-    """A command, or the PIDs of the processes to which SIGTERM goes first."""
-    return {"command": json_value(step.command), "signalled": [process.pid for process in step.signalled]}
+    """A command, or the PIDs of the processes that are signalled first; and everybody who ends by it."""
+    return {
+        "command": json_value(step.command),
+        "signalled": [process.pid for process in step.signalled],
+        "processes": [_ending(ending) for ending in step.endings],
+    }
+
+
+def _ending(ending: Ending) -> dict[str, Any]:
+    from portcheck.stop.plan import ended_by  # no other document needs it
+
+    process = ending.process
+    ending_process: dict[str, Any] = json_value(
+        {
+            "pid": process.pid,
+            "name": process.name,
+            "user": process.user,
+            "role": ending.role,
+            "signal": ended_by(process) if ending.role == "signalled" else None,
+            "also_serves": ending.also_serves,
+        }
+    )
+    return ending_process
 
 
 def wait_document(condition: Condition, waited: Waited) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from portcheck.errors import PortcheckError
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import process_now
-from portcheck.stop.outcome import Doing, is_held, left_of
-from portcheck.stop.plan import Asker
+from portcheck.stop.outcome import Doing, is_held, left_of, to_end
+from portcheck.stop.plan import Asker, ended_by
 from portcheck.stop.terminate import end, is_alive
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25  # seconds between two looks
 PATIENCE_WITH_PROCESSES = 10.0
 PATIENCE_WITH_MANAGERS = 100.0  # systemd waits 90 seconds before it kills, docker 10
+AFTER_LETTING_GO = 1.0  # seconds in which a process that has let go of its port usually has ended
 AFTER_KILL = 5.0  # seconds that the kernel may take to take a killed process apart
 SIGKILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process at once by SIGTERM
 
@@ -33,8 +34,12 @@ def asker(finding: Diagnosis) -> Asker:
     own = process_now(os.getpid())
     named = {owner.process.supervisor_pid for owner in finding.owners if owner.process.supervisor}
     supervisors = {pid: process for pid in named if pid and (process := process_now(pid))}
-    uid = os.getuid() if hasattr(os, "getuid") else None
-    return Asker(uid, _self_and_ancestors(), own.cgroup if own else None, supervisors)
+    return Asker(own_uid(), _self_and_ancestors(), own.cgroup if own else None, supervisors)
+
+
+def own_uid() -> int | None:
+    """None where there are no user ids."""
+    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def _self_and_ancestors() -> frozenset[int]:
@@ -57,14 +62,14 @@ def carry_out(plan: Plan, watch: Watch, *, timeout: float | None, force: bool) -
     if troubles:
         watch.look()
     else:
-        troubles = _end(plan, signal.SIGTERM, watch, PATIENCE_WITH_PROCESSES if timeout is None else timeout)
+        troubles = _end(plan, watch, PATIENCE_WITH_PROCESSES if timeout is None else timeout)
     killed = force and any(step.signalled for step in plan.steps) and is_held(plan, watch.diagnosis)
     if killed:
-        troubles += _end(plan, SIGKILL, watch, AFTER_KILL)
+        troubles += _end(plan, watch, AFTER_KILL, kill=True)
     return Doing(watch.diagnosis, time.time(), troubles, killed)
 
 
-def settle(done: Doing, watch: Watch, seconds: float) -> Doing:
+def settle(done: Doing, plan: Plan, watch: Watch, seconds: float) -> Doing:
     """Watches a port that is let go for a while: managers back off before they start again what has ended."""
     deadline = time.monotonic() + seconds
     while not groups(watch.diagnosis) and (left := deadline - time.monotonic()) > 0:
@@ -72,7 +77,20 @@ def settle(done: Doing, watch: Watch, seconds: float) -> Doing:
         watch.glance()
     if seconds and not groups(watch.diagnosis):
         watch.look()  # what the table of sockets does not show: TIME_WAIT, what the kernel would say to a bind
-    return done._replace(after=watch.diagnosis)
+    return done._replace(after=watch.diagnosis, living=_living(plan, watch))
+
+
+def _living(plan: Plan, watch: Watch) -> tuple[Process, ...]:
+    """Who was to end and, where the port is free, still has not: finishing its requests, or staying for good."""
+    living = [process for step in plan.steps for process in to_end(step)]
+    deadline, pause = time.monotonic() + AFTER_LETTING_GO, FIRST_PAUSE
+    while living := [process for process in living if is_alive(process)]:
+        left = deadline - time.monotonic()
+        if left <= 0 or groups(watch.diagnosis):
+            break
+        time.sleep(min(pause, left))
+        pause *= 2
+    return tuple(living)
 
 
 def _run(commands: Iterable[tuple[str, ...]], timeout: float | None) -> tuple[str, ...]:
@@ -114,16 +132,16 @@ def _environment() -> dict[str, str]:
     return {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ}
 
 
-def _end(plan: Plan, number: int, watch: Watch, patience: float) -> tuple[str, ...]:
+def _end(plan: Plan, watch: Watch, patience: float, *, kill: bool = False) -> tuple[str, ...]:
     """Signals, and looks ever less often, until the plan's holders have let go; what went wrong."""
-    endings = [_Ending(step, number) for step in plan.steps if step.signalled]
+    endings = [_Ending(step, kill=kill) for step in plan.steps if step.signalled]
     deadline, pause = time.monotonic() + patience, FIRST_PAUSE
     while True:
         for ending in endings:
             ending.go_on(watch.diagnosis)
         left = deadline - time.monotonic()
-        # who outlives the main process holds the same socket as before: the table cannot tell
-        if left <= 0 or any(ending.is_outlived() for ending in endings):
+        # who outlives the main process, or has been given its socket, holds the same one as before: no table can tell
+        if left <= 0 or any(ending.is_over() for ending in endings):
             watch.look()
         else:
             watch.glance()
@@ -134,12 +152,15 @@ def _end(plan: Plan, number: int, watch: Watch, patience: float) -> tuple[str, .
 
 
 class _Ending:
-    """Ends a program generation by generation: what would start it again, its main process, who outlives that."""
+    """Ends a program generation by generation: what would start it again, its main process, who outlives that.
 
-    def __init__(self, step: Step, number: int) -> None:
+    Nobody is signalled who was not a member of it when the plan was made.
+    """
+
+    def __init__(self, step: Step, *, kill: bool) -> None:
         self.troubles: list[str] = []
         self._step = step
-        self._number = number
+        self._kill = kill
         self._signalled: list[Process] = []
 
     def go_on(self, diagnosis: Diagnosis) -> None:
@@ -149,7 +170,7 @@ class _Ending:
         for process in self._next(diagnosis):
             self._signalled.append(process)
             try:
-                end(process, self._number)
+                end(process, SIGKILL if self._kill else getattr(signal, ended_by(process), signal.SIGTERM))
             except PortcheckError as error:
                 self.troubles.append(error.cause)
 
@@ -157,7 +178,6 @@ class _Ending:
         first = [process for process in self._step.signalled if process not in self._signalled and is_alive(process)]
         return first or [process for process in left_of(self._step, diagnosis) if process not in self._signalled]
 
-    def is_outlived(self) -> bool:
-        """Whether all that were signalled are gone, and others of the program are not."""
-        members = (owner.process for owner in self._step.members if owner.pid)
-        return not any(map(is_alive, self._signalled)) and any(map(is_alive, members))
+    def is_over(self) -> bool:
+        """Whether all that were signalled are gone, whoever else there is."""
+        return not any(map(is_alive, self._signalled))

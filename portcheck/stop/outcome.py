@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, port_named, spread, who
+from portcheck.identify.describe import briefly, by_pid, listed, port_named, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.stop.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from typing import Literal
 
     from portcheck.model import Advice, Diagnosis, Owner, Process
@@ -38,6 +38,7 @@ class Doing(NamedTuple):
     now: float = 0.0  # seconds since the epoch
     troubles: tuple[str, ...] = ()  # what went wrong on the way
     killed: bool = False  # SIGKILL was sent where SIGTERM did not help
+    living: tuple[Process, ...] = ()  # those that were to end, have let go of the port, and still run
 
 
 def is_held(plan: Plan, after: Diagnosis) -> bool:
@@ -51,9 +52,15 @@ def is_held(plan: Plan, after: Diagnosis) -> bool:
 
 def left_of(step: Step, after: Diagnosis) -> tuple[Process, ...]:
     """Which processes of a step still hold the port, without those that have it from another of them."""
-    members = {(owner.pid, owner.process.start_ticks) for owner in step.members if owner.pid}
+    members = {(owner.pid, owner.process.born) for owner in step.members if owner.pid}
     holders = (root.process for root in _roots(after))
-    return tuple(process for process in holders if (process.pid, process.start_ticks) in members)
+    return tuple(process for process in holders if (process.pid, process.born) in members)
+
+
+def newcomers(plan: Plan, after: Diagnosis) -> tuple[Process, ...]:
+    """Who holds the port now and was no part of the plan: nobody has agreed to stop these."""
+    planned = {(owner.pid, owner.process.born) for step in plan.steps for owner in step.members}
+    return tuple(root.process for root in _roots(after) if (root.pid, root.process.born) not in planned)
 
 
 def untouched(before: Diagnosis, plan: Plan) -> Report:
@@ -108,13 +115,13 @@ def _holdings(finding: Diagnosis) -> set[object]:
     serving = {index for index in range(len(finding.sockets)) if serves(finding, index)}
     inodes = {finding.sockets[index].inode for index in serving}
     processes = (owner.process for owner in finding.owners if owner.pid and not serving.isdisjoint(owner.sockets))
-    return {inode for inode in inodes if inode} | {(process.pid, process.start_ticks) for process in processes}
+    return {inode for inode in inodes if inode} | {(process.pid, process.born) for process in processes}
 
 
 def _sentence(outcome: Outcome, plan: Plan, done: Doing) -> str:
     """Without its full stop."""
     after = done.after
-    ended = " and ".join(map(_ended, plan.steps))
+    ended = " and ".join(_ended(step, done.living) for step in plan.steps)
     if outcome == "free":
         return f"{_subject(after)} is free now: {ended}{_until_then(after)}"
     why = f" ({'; '.join(done.troubles)})" if done.troubles else ""
@@ -144,11 +151,30 @@ def _who(done: Doing) -> str:
     return " and ".join(holders) or after.sentence.reason
 
 
-def _ended(step: Step) -> str:
+def _ended(step: Step, living: Collection[Process]) -> str:
+    """`apache2.service is stopped`, `node (PID 812) has ended`: never more than is true."""
+    stopped = to_end(step)
+    left = listed(by_pid(process) for process in stopped if process in living)
     if step.command:
-        return f"{briefly(step.roots[0].process)} is stopped"
-    names = list(map(briefly, dict.fromkeys((*step.signalled, *(root.process for root in step.roots)))))
-    return f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} ended"
+        return f"{_by_its_name(step)} is stopped{f', but {left} still runs' if left else ''}"
+    ended = [briefly(process) for process in stopped if process not in living]
+    has_ended = [f"{listed(ended)} {'has' if len(ended) == 1 else 'have'} ended"] if ended else []
+    has_let_go = [f"{left} let go of it and still runs"] if left else []
+    return " and ".join(has_ended + has_let_go)
+
+
+def to_end(step: Step) -> tuple[Process, ...]:
+    """Whom a step is about; what holds a socket on behalf of others goes on."""
+    roots = (root.process for root in step.roots if root.pid and root.process.role != "service manager")
+    return tuple(dict.fromkeys((*step.signalled, *roots)))
+
+
+def _by_its_name(step: Step) -> str:
+    """What its manager has stopped: of a supervisor that is a unit itself only the program."""
+    process = step.roots[0].process
+    if process.supervisor and process.supervised in (step.command or ()):
+        return f"{process.supervisor}'s {process.supervised}"
+    return briefly(process)
 
 
 def _until_then(after: Diagnosis) -> str:

@@ -6,15 +6,30 @@ by what manages it, a server by its main process.  A client that is only connect
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly
-from portcheck.identify.holders import groups
+from portcheck.identify.describe import briefly, listed
+from portcheck.identify.holders import groups, may_speak_for
+from portcheck.identify.names import names
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Literal
 
     from portcheck.identify.holders import Group
     from portcheck.model import Advice, Diagnosis, Owner, Process
+
+    SignalName = Literal["SIGTERM", "SIGINT", "SIGQUIT"]
+    # A child that holds nothing may outlive what has started it, and what has started a server may go on without it.
+    Part = Literal["signalled", "ends with it", "may end with it"]
+
+# Servers that SIGTERM does not end while a client is connected, or ends in the middle of its requests: the signal by
+# which they end soon and in order.  (PostgreSQL calls that a fast shutdown, nginx a graceful one.)
+ENDED_BY: Mapping[str, SignalName] = {"nginx": "SIGQUIT", "postgres": "SIGINT", "postmaster": "SIGINT"}
+
+
+def ended_by(process: Process) -> SignalName:
+    """The signal that ends it in order."""
+    return next((ENDED_BY[name] for name in names(process) if name in ENDED_BY), "SIGTERM")
 
 
 class Asker(NamedTuple):
@@ -26,14 +41,23 @@ class Asker(NamedTuple):
     supervisors: Mapping[int, Process] = {}  # those that the holders name, as they are at this moment
 
 
+class Ending(NamedTuple):
+    """A process that a step ends, or that ends with those."""
+
+    process: Process
+    role: Part
+    also_serves: tuple[int | str, ...] = ()  # its other ports, as targets: 8404, "53/udp"
+
+
 class Step(NamedTuple):
     """One program that holds the port, and how it is stopped: by its manager's command, else by signals."""
 
-    members: tuple[Owner, ...]  # every process that holds its sockets
-    inodes: frozenset[int]  # of those sockets
+    members: tuple[Owner, ...]  # every process of it that holds its sockets
+    inodes: frozenset[int]  # of those sockets, without what others hold too
     roots: tuple[Owner, ...]  # the processes that are stopped; the others end with them
     command: tuple[str, ...] | None = None
     signalled: tuple[Process, ...] = ()  # first; members that outlive these are signalled next
+    endings: tuple[Ending, ...] = ()  # everybody that will not be there afterwards (see stop.census)
 
 
 class Plan(NamedTuple):
@@ -55,15 +79,17 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
     """
     if finding.verdict == "free":  # a socket that is in nobody's way may be shown too
         return Plan()
-    holders = groups(finding)
+    everybody = holders = groups(finding)
     if pid is not None:
-        holders = tuple(group for group in holders if any(owner.pid == pid for owner in group.members))
+        holders = tuple(group for group in everybody if any(owner.pid == pid for owner in group.members))
         if not holders:
             return _refused(f"PID {pid} does not hold port {finding.port}", finding)
     if not holders:
         return _refused(_nobody_to_stop(finding), finding)
+    others = [group.sockets for group in everybody if group not in holders]
+    shared = frozenset(index for sockets in others for index in sockets)
     try:
-        steps = _merged(step for group in holders for step in _steps(group, finding, asker))
+        steps = _merged(step for group in holders for step in _steps(group, shared, finding, asker))
     except _RefusedError as refusal:
         return _refused(str(refusal), finding)
     return Plan(steps) if everything or len(_programs(steps)) == 1 else _ambiguous(steps, finding, asker)
@@ -80,9 +106,9 @@ def _ambiguous(steps: Sequence[Step], finding: Diagnosis, asker: Asker) -> Plan:
     from portcheck.remedies.fill import fill, owner_fields
 
     roots = [step.roots[0] for step in steps]
-    names = " and ".join(briefly(root.process) for root in roots)
+    strangers = listed(briefly(root.process) for root in roots)
     choices = (fill(ONE_OF_SEVERAL, owner_fields(root, finding, asker.uid), root, asker.uid) for root in roots)
-    reason = f"{names} have nothing to do with each other; --all stops them all"
+    reason = f"{strangers} have nothing to do with each other; --all stops them all"
     return Plan(refusal=reason, advice=tuple(choice for choice in choices if choice))
 
 
@@ -96,10 +122,13 @@ def _nobody_to_stop(finding: Diagnosis) -> str:
     return "no process that holds it can be seen from here"
 
 
-def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
-    """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError."""
+def _steps(group: Group, shared: frozenset[int], finding: Diagnosis, asker: Asker) -> Iterator[Step]:
+    """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError.
+
+    `shared`: the sockets that others hold too, who are not part of the plan.
+    """
     roots = group.roots()
-    inodes = frozenset(inode for index in group.sockets if (inode := finding.sockets[index].inode))
+    inodes = frozenset(inode for index in group.sockets - shared if (inode := finding.sockets[index].inode))
     commands = {root: _command(root, finding, asker) for root in roots}
     for root, command in commands.items():
         if command:
@@ -151,12 +180,7 @@ def _first(root: Owner, asker: Asker) -> Process:
     """The process that is signalled first: what would start it again, else itself."""
     supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if root.process.supervisor else None
     # an ancestor is older; a younger process has merely been given its PID since
-    return supervisor if supervisor and _age(supervisor) <= _age(root.process) else root.process
-
-
-def _age(process: Process) -> float:
-    """When it started, on the same clock for all."""
-    return process.start_ticks if process.start_ticks is not None else process.started_at or 0.0
+    return supervisor if supervisor and (supervisor.born or 0) <= (root.process.born or 0) else root.process
 
 
 def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
@@ -174,12 +198,24 @@ def _merged(steps: Iterable[Step]) -> tuple[Step, ...]:
 
 def _programs(steps: Sequence[Step]) -> set[object]:
     """What the steps stop, each program once: a main process with its children, or the workers of one starter."""
-    members = {owner.pid: owner.process for step in steps for owner in step.members}
-    return {step.command or _family(step.roots[0].process, members) for step in steps}
+    places = {owner.pid: (step, owner) for step in steps for owner in step.members}
+    return {step.command or _family(step, places) for step in steps}
 
 
-def _family(process: Process, members: Mapping[int | None, Process]) -> object:
-    for _ in members:  # no more often: on Windows a parent's PID may be another process's by now, and lead back
-        process = members.get(process.parent_pid, process)
+def _family(step: Step, places: Mapping[int | None, tuple[Step, Owner]]) -> object:
+    """`places`: of each holder its step, and itself."""
+    for _ in places:  # no more often: on Windows a parent's PID may be another process's by now, and lead back
+        root = step.roots[0]
+        above, parent = places.get(root.process.parent_pid, (step, root))
+        if not _has_listening_child(parent, root):
+            break
+        step = above
+    process = step.roots[0].process
     # alike and started by one program: each has bound the port for itself, with SO_REUSEPORT
-    return (process.supervisor_pid, process.command) if process.supervisor_pid else process.pid
+    return (process.supervisor_pid, process.command, process.uid) if process.supervisor_pid else process.pid
+
+
+def _has_listening_child(parent: Owner, child: Owner) -> bool:
+    """Each with sockets of its own; of relatives that share one, identify.holders has made one group."""
+    apart = set(parent.sockets).isdisjoint(child.sockets)
+    return apart and may_speak_for(parent.process.uid, child.process.uid)

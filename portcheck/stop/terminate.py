@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def is_alive(process: Process) -> bool:
     """Whether exactly this process still runs; a zombie does not."""
     now = process_now(process.pid)
-    return now is not None and now.state != "Z" and _start(now) == _start(process)
+    return now is not None and now.state != "Z" and now.born == process.born
 
 
 def end(process: Process, number: int) -> None:
@@ -65,13 +65,8 @@ def _handle(process: Process) -> Iterator[Send]:
 
 def _must_be_same(process: Process) -> None:
     now = process_now(process.pid)
-    if now is None or _start(now) != _start(process):
+    if now is None or now.born != process.born:
         raise _gone(process)
-
-
-def _start(process: Process) -> object:
-    """What tells a process from a later one with the same PID: on Linux clock ticks since boot, else a time."""
-    return process.start_ticks if process.start_ticks is not None else process.started_at
 
 
 def _gone(process: Process) -> PortcheckError:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import stop_results, told
+from support.documents import steps, stop_results, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import PATIENCE
@@ -31,6 +31,7 @@ from support.servers_to_stop import (
     IGNORES_SIGTERM,
     LEAVES_TIME_WAIT,
     LEAVES_WORKERS,
+    LISTEN,
     NEVER_REAPS,
     ORPHANED_WORKERS,
     PLAIN,
@@ -90,7 +91,7 @@ def test_a_document_tells_the_plan_and_what_was_there_before_and_after(host: Hos
     held = serve(host, PLAIN)
     found = stopped(host, PORT, *AT_ONCE, code=0)
     assert (found["target"], found["port"], found["protocol"], found["outcome"]) == (PORT, 8000, "tcp", "free")
-    assert found["plan"] == [{"command": None, "signalled": [held.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [held.pid]}]
     assert (found["before"]["verdict"], found["after"]["verdict"]) == ("in-use", "free")
     assert [owner["pid"] for owner in found["before"]["owners"]] == [held.pid]
     assert (found["refusal"], found["advice"]) == (None, [])
@@ -101,7 +102,7 @@ def test_a_connected_client_is_left_alone(host: Host, reuse: bool) -> None:
     server = serve(host, SERVES_ONE, *["reuse"] * reuse)
     client = serve(host, CLIENT)
     found = stopped(host, PORT, *AT_ONCE, code=0 if reuse else 1)
-    assert found["plan"] == [{"command": None, "signalled": [server.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [server.pid]}]
     assert server.wait(PATIENCE) == -signal.SIGTERM
     assert lives(client)
     # The client has not closed its end: the kernel keeps the server's, and refuses a server without SO_REUSEADDR.
@@ -133,7 +134,7 @@ def test_the_main_process_of_workers_that_are_replaced(host: Host) -> None:
     main = serve(host, PREFORK)
     found = stopped(host, PORT, "--yes", code=0)
     assert len(found["before"]["owners"]) == 3
-    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [main.pid]}]
     assert main.wait(PATIENCE) == 0
     assert is_free(host)
 
@@ -142,14 +143,14 @@ def test_a_worker_is_never_stopped_alone(host: Host) -> None:
     main = serve(host, PREFORK)
     workers = [owner["pid"] for owner in host.result(PORT)["owners"] if owner["role"] == "worker"]
     found = stopped(host, PORT, "--pid", str(workers[0]), *AT_ONCE, code=0)
-    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [main.pid]}]
 
 
 def test_workers_that_outlive_their_main_process(host: Host) -> None:
     main = serve(host, LEAVES_WORKERS)
     found = stopped(host, PORT, *AT_ONCE, code=0)
     assert len(found["before"]["owners"]) == 2
-    assert found["plan"] == [{"command": None, "signalled": [main.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [main.pid]}]
     assert is_free(host)
 
 
@@ -288,7 +289,7 @@ def test_node_that_watches_its_files(host: Host, tmp_path: Path) -> None:
         pytest.skip("needs a node that knows --watch")
     watcher = host.start(["node", "--no-warnings", "--watch", str(tmp_path / "s.js")], ready=b"ready")
     found = stopped(host, PORT, "--yes", code=0)
-    assert found["plan"] == [{"command": None, "signalled": [watcher.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [watcher.pid]}]
     assert (found["before"]["owners"][0]["supervisor"], is_free(host)) == ("node --watch", True)
 
 
@@ -359,7 +360,7 @@ def is_stopped_by(host: Host, command: list[str]) -> None:
     assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
     assert [advice["command"] for advice in host.result(PORT)["advice"]] == [command]
     found = stopped(host, PORT, "--yes", code=0)
-    assert (found["outcome"], found["plan"]) == ("free", [{"command": command, "signalled": []}])
+    assert (found["outcome"], steps(found)) == ("free", [{"command": command, "signalled": []}])
     assert is_free(host)
 
 
@@ -431,6 +432,47 @@ def test_a_person_who_does_not(host: Host, keys: bytes, code: int) -> None:
     # at Ctrl-C the terminal itself throws away what is on its way to the screen
     assert person.shown.endswith(b"\n") or code == 130
     assert (b"Nothing was done." in person.shown) == (code == 1)
+
+
+# Takes the port as soon as the server before it has let go.
+WAITS_FOR_IT = (
+    LISTEN
+    + """
+print("waits", flush=True)
+while True:
+    try:
+        server = listen()
+        break
+    except OSError:
+        time.sleep(0.01)
+stay()
+"""
+)
+
+
+@pytest.mark.parametrize(("second", "code"), [(b"y\n", 0), (b"n\n", 1)])
+def test_who_takes_the_port_then_needs_a_yes_of_his_own(host: Host, second: bytes, code: int) -> None:
+    first = serve(host, PLAIN)
+    heir = host.start([SYSTEM_PYTHON, "-c", WAITS_FOR_IT], ready=b"waits")
+    with terminal(host, "stop", PORT, "--settle", "300ms") as person:
+        person.sees(b"Stop it? [y/N] ")
+        os.write(person._screen, b"y\n")
+        person.sees(f"plan: SIGTERM to python3 (PID {heir.pid})".encode())
+        assert f"python3 (PID {first.pid}) has ended, but".encode() in person.shown
+        assert lives(heir)
+        os.write(person._screen, second)
+        assert person.ends() == code
+    assert first.wait(PATIENCE) == -signal.SIGTERM
+    assert lives(heir) == (code == 1)
+
+
+def test_yes_is_no_yes_to_who_takes_the_port_then(host: Host) -> None:
+    serve(host, PLAIN)
+    heir = host.start([SYSTEM_PYTHON, "-c", WAITS_FOR_IT], ready=b"waits")
+    found = stopped(host, PORT, *SETTLES_SOON, code=1)
+    assert found["outcome"] == "respawned"
+    assert f": python3 (PID {heir.pid}, root" in found["message"]
+    assert lives(heir)
 
 
 def test_the_document_of_a_person_who_declines(host: Host) -> None:
@@ -579,7 +621,7 @@ while b"[y/N]" not in shown:
 first.kill()
 first.wait()
 second = serve(first.pid)
-os.write(screen, b"y\\n")
+os.write(screen, b"y\\nn\\n")  # who holds it now needs a yes of his own
 document = json.loads(asking.stdout.read())
 print(json.dumps({"pids": [first.pid, second.pid], "alive": second.poll() is None, "code": asking.wait(), **document}))
 second.kill()
@@ -725,7 +767,7 @@ def test_a_port_that_podman_publishes(host: Host, tmp_path: Path) -> None:
     (tmp_path / "podman").write_text(PODMAN % (tmp_path / "pid"))
     (tmp_path / "podman").chmod(0o755)
     found = stopped(host, PORT, *AT_ONCE, code=0, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    assert found["plan"] == [{"command": ["podman", "stop", "web"], "signalled": []}]
+    assert steps(found) == [{"command": ["podman", "stop", "web"], "signalled": []}]
     assert found["message"] == "Port 8000 is free now: podman container web is stopped."
 
 

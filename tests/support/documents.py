@@ -28,6 +28,16 @@ def told(done: CompletedProcess[str], code: int) -> dict[str, Any]:
     return found
 
 
+def steps(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """How the plan goes about it: the commands, and who is signalled first."""
+    return [{"command": step["command"], "signalled": step["signalled"]} for step in found["plan"]]
+
+
+def ending(found: dict[str, Any]) -> dict[int, str]:
+    """Who ends by the plan: what part each PID has in it."""
+    return {process["pid"]: process["role"] for step in found["plan"] for process in step["processes"]}
+
+
 def commands(found: dict[str, Any]) -> list[list[str]]:
     """The command lines of the advice."""
     return [advice["command"] for advice in found["advice"] if advice["command"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from support.documents import commands, told
+from support.documents import commands, steps, told
 from support.patience import wait_for
 from support.portcheck_command import package_for_everyone
 from support.processes import NOBODY
@@ -76,7 +77,7 @@ def test_a_published_port_is_freed_by_stopping_its_container(engine: DockerEngin
     engine.start("web", f"--publish={host}8088:80", *SHOP)
     found = stopped(engine, 8088, *AT_ONCE, code=0)
     assert len(found["before"]["owners"]) == (1 if host else 2)
-    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+    assert steps(found) == [{"command": ["docker", "stop", "web"], "signalled": []}]
     assert found["message"] == "Port 8088 is free now: docker container web is stopped."
     assert not is_running(engine, "web")
     assert not listens(engine, 8088)
@@ -84,18 +85,30 @@ def test_a_published_port_is_freed_by_stopping_its_container(engine: DockerEngin
 
 def test_in_words(engine: DockerEngine) -> None:
     engine.start("web", "--publish=127.0.0.1:8088:80", *SHOP)
-    first, plan, last = engine.portcheck("stop", "8088", *AT_ONCE).stdout.splitlines()
+    first, plan, ending, last = engine.portcheck("stop", "8088", *AT_ONCE).stdout.splitlines()
     said = f"Port 8088 is in use: docker container web (shop/web, {IMAGE}) through docker-proxy (PID "
     assert first.startswith(said)
     assert plan == "  plan: docker stop web"
+    assert re.fullmatch(r"  ends with it: docker-proxy \(PID \d+\) and busybox.* \(PID \d+\)", ending)
     assert last == "Port 8088 is free now: docker container web is stopped."
+
+
+def test_what_a_container_takes_along_is_named_before(engine: DockerEngine) -> None:
+    """Its own processes, and the proxies of its other ports; not those of another container."""
+    engine.start("web", "--publish=127.0.0.1:8088:80", "--publish=127.0.0.1:8404:443")
+    engine.start("other", "--publish=127.0.0.1:8090:80")
+    found = stopped(engine, 8088, "--dry-run", code=0)
+    (step,) = found["plan"]
+    assert {tuple(process["also_serves"]) for process in step["processes"]} == {(), (8404,)}
+    assert sorted(process["name"] for process in step["processes"]) == ["busybox", "docker-proxy", "docker-proxy"]
+    assert {process["role"] for process in step["processes"]} == {"ends with it"}
 
 
 def test_a_proxy_is_never_signalled_even_where_it_is_named(engine: DockerEngine) -> None:
     engine.start("web", "--publish=8088:80")
     pid = checked(engine, 8088)["owners"][0]["pid"]
     found = stopped(engine, 8088, "--pid", str(pid), *AT_ONCE, code=0)
-    assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
+    assert steps(found) == [{"command": ["docker", "stop", "web"], "signalled": []}]
 
 
 def test_one_port_of_a_range_and_one_of_udp(engine: DockerEngine) -> None:

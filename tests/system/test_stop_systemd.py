@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import commands, told
+from support.documents import commands, steps, told
 from support.patience import wait_for
 from support.rigs.debian_root import USER
 from support.rigs.sandbox import skip_if_unavailable
@@ -84,8 +84,10 @@ def test_what_is_advised_for_a_service_frees_its_port(host: SystemdHost, unit: s
 def test_a_service_is_stopped_by_systemd(host: SystemdHost, unit: str) -> None:
     host.run(["systemctl", "start", unit])
     found = stopped(host, 80, "--yes", code=0)
-    assert found["plan"] == [{"command": ["systemctl", "stop", unit], "signalled": []}]
+    assert steps(found) == [{"command": ["systemctl", "stop", unit], "signalled": []}]
     assert found["message"] == f"Port 80 is free now: {unit} is stopped."
+    (step,) = found["plan"]
+    assert {owner["pid"] for owner in found["before"]["owners"]} <= {process["pid"] for process in step["processes"]}
     assert not is_active(host, unit)
 
 
@@ -122,6 +124,18 @@ def test_a_server_that_was_started_by_hand(host: SystemdHost, start: list[str], 
         assert commands(found) == [stop]
         ends()
         wait_for(lambda: not listens(host, 80), "it has ended")
+
+
+def test_all_that_runs_in_a_unit_ends_with_it(host: SystemdHost) -> None:
+    """A program beside the server, which serves another port, and the child of one that has left it."""
+    script = "/usr/bin/python3 /srv/echo.py 7012 & (setsid sleep 1000 &); exec /usr/bin/python3 /srv/echo.py 7011"
+    units(host, "both.service", both_service=f"[Service]\nExecStart=/bin/sh -c '{script}'\n")
+    wait_for(lambda: listens(host, 7012), "the other one listens")
+    found = stopped(host, 7011, *AT_ONCE, code=0)
+    (step,) = found["plan"]
+    assert sorted(process["name"] for process in step["processes"]) == ["python3", "python3", "sleep"]
+    assert [process["also_serves"] for process in step["processes"]].count([7012]) == 1
+    assert not listens(host, 7012)
 
 
 # What systemd starts again

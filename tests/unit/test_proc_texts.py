@@ -62,6 +62,7 @@ def test_full_name(name: str, paths: tuple[str, ...], full: str) -> None:
         # version 1 alone: systemd's own hierarchy knows the unit
         (b"12:cpu:/batch\n3:name=systemd:/system.slice/cron.service\n", "/system.slice/cron.service"),
         (b"0::/odd:name\n", "/odd:name"),
+        (b"0::/a\x0bb\x0c\x1c\r\xe2\x80\xa8c\n", "/a\x0bb\x0c\x1c\r\u2028c"),  # the kernel refuses newlines alone
     ],
 )
 def test_cgroup(text: bytes | None, path: str | None) -> None:

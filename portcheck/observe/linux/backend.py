@@ -86,6 +86,12 @@ class Linux:
 
         return processes.parents()
 
+    def residents(self) -> dict[int, Process]:
+        """What /proc tells of them in a few lines each."""
+        from portcheck.observe.linux import processes
+
+        return processes.residents()
+
     def session(self, pid: int) -> Session:
         """What /proc/PID/stat tells of it."""
         from portcheck.observe.linux import processes

@@ -63,6 +63,21 @@ def parents() -> dict[int, int]:
     return {pid: stat.parent_pid for pid in procfs.process_ids() if (stat := procfs.stat(pid))}
 
 
+def residents() -> dict[int, Process]:
+    """Every process that lives by its PID, with no more than what tells who belongs together."""
+    return {
+        pid: Process(
+            pid,
+            stat.name,
+            parent_pid=stat.parent_pid or None,
+            start_ticks=stat.start_ticks,
+            cgroup=cgroup(pid),
+        )
+        for pid in procfs.process_ids()
+        if (stat := procfs.stat(pid)) and not stat.is_kernel_thread and stat.state != "Z"
+    }
+
+
 def cgroup(pid: int | str) -> str | None:
     """The cgroup of a process (`self`: of this one)."""
     return read_cgroup(procfs.read(f"{pid}/cgroup"))
@@ -144,7 +159,8 @@ def read_cgroup(text: bytes | None) -> str | None:
     """The path in the unified hierarchy; where that is the root, systemd's own, or any other."""
     if not text:
         return None
-    # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.
+    # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself, and
+    # whatever else str.splitlines() would take for the end of a line: the kernel refuses newlines alone.
     lines = [line.split(":", 2) for line in os.fsdecode(text).split("\n") if line.count(":") >= 2]
     lines.sort(key=lambda line: (line[1] != "", line[1] != "name=systemd"))
     return next((path for _, _, path in lines if path != "/"), "/")
@@ -152,7 +168,7 @@ def read_cgroup(text: bytes | None) -> str | None:
 
 def real_uid(status: bytes | None) -> int | None:
     """Of /proc/PID/status, whose `Uid:` line has four: real, effective, saved, of the file system."""
-    for line in (status or b"").split(b"\n"):
+    for line in (status or b"").split(b"\n"):  # the kernel escapes newlines in a name, and no \r: `\rUid:\t0`
         if line.startswith(b"Uid:"):
             uid = line.split()[1:2]
             return int(uid[0]) if uid and uid[0].isdigit() and len(uid[0]) <= _LONGEST_UID else None

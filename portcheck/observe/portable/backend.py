@@ -68,6 +68,10 @@ class Portable:
         """By psutil."""
         return processes.parents()
 
+    def residents(self) -> dict[int, Process]:
+        """By psutil."""
+        return processes.residents()
+
     def session(self, pid: int) -> Session:
         """Its terminal by psutil, which knows no sessions."""
         return processes.session(pid)

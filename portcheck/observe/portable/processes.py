@@ -44,6 +44,17 @@ def process(pid: int) -> Process | None:
         return None
 
 
+def residents() -> dict[int, Process]:
+    """Every process by its PID, with no more than what tells who belongs together."""
+    import psutil
+
+    told = (each.info for each in psutil.process_iter(["pid", "name", "ppid", "create_time"]))
+    return {
+        one["pid"]: Process(one["pid"], one["name"], parent_pid=one["ppid"], started_at=one["create_time"])
+        for one in told
+    }
+
+
 def _read(process: psutil.Process) -> Process:
     command = _allowed(process.cmdline)
     uids = _allowed(process.uids) if hasattr(process, "uids") else None  # Windows has none
