@@ -7,9 +7,8 @@ Everything is imported when it is first used: `import portcheck` alone costs not
 and typer.
 """
 
-from __future__ import annotations
-
-TYPE_CHECKING = False  # as in namedtuple, which __main__ imports where it heeds an interrupt
+# Nothing is imported here, not even `__future__`: whoever interrupts the command line while this loads would see where.
+TYPE_CHECKING = False  # as in namedtuple
 
 if TYPE_CHECKING:
     from typing import Any
@@ -50,7 +49,7 @@ _HOME = {
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604 - the names are strings
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Imports a public name when it is first asked for (PEP 562)."""
     if name not in _HOME:
         raise AttributeError(f"module 'portcheck' has no attribute '{name}'")

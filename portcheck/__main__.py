@@ -1,7 +1,6 @@
 """The way in, and the one error boundary: cause, then what to do.  A crash is never a verdict."""
 
-from __future__ import annotations
-
+# Without `from __future__`, which would have to stand before what heeds an interrupt.
 import sys
 
 try:
@@ -26,7 +25,7 @@ LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS
 COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Runs the command line of this process and exits with the code of the contract."""
     # One look at a host leaves no garbage worth collecting; collecting while importing takes a tenth of a whole run.
     gc.disable()
@@ -80,7 +79,7 @@ def _execute(argv: list[str]) -> int:
     return execute(request)
 
 
-def _help(argv: Sequence[str]) -> int:
+def _help(argv: "Sequence[str]") -> int:
     """Help and completion: for these alone typer is needed."""
     from portcheck.render.stream import complain, write
 
@@ -104,7 +103,7 @@ def _version() -> int:
     return 0
 
 
-def _failed(error: PortcheckError, argv: Sequence[str]) -> int:
+def _failed(error: PortcheckError, argv: "Sequence[str]") -> int:
     from portcheck.render.stream import complain
 
     complain(error.cause, error.remedy)

@@ -85,8 +85,8 @@ def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
     from portcheck.diagnosis.blind_spots import cut_commands, hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
-    spots += scene.blind_spots
     hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
+    spots += [spot for spot in scene.blind_spots if hidden or spot.code != "too-many-descriptors"]
     if hidden:
         spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
     held_by = {pid for socket in sockets for pid in socket.pids or ()}

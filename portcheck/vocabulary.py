@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         "http-queues-unknown",  # Windows: for whom http.sys listens
         "engine-no-answer",  # a container engine did not say which container it is
         "service-manager-no-answer",  # a service manager did not say which of its units it is
+        "too-many-descriptors",  # a process has more of them than are looked at, and may hold the socket
         "command-cut",  # a process has a longer command line than what is read of one
         "family-refused",  # a sandbox refuses IPv4 or IPv6 sockets, which the kernel has
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here

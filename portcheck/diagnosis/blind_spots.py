@@ -25,6 +25,8 @@ def blind_spots(
     moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
     if all(row.bind.family in scene.families for row in finding.binds):
         moot += ("family-refused",)
+    if not any(_is_hidden(socket) for socket in finding.sockets):
+        moot += ("too-many-descriptors",)
     spots = [spot for spot in (*table, *scene.blind_spots) if spot.code not in moot]
     spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
@@ -61,10 +63,14 @@ def _exclusions(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
         )
 
 
+def _is_hidden(socket: Socket) -> bool:
+    return socket.pids is None and socket.inode != 0
+
+
 def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
     for socket in finding.sockets:
         place = f"{socket.local_address}:{socket.local_port}"
-        if socket.pids is None and socket.inode != 0:
+        if _is_hidden(socket):
             yield hidden_owner(place, socket.user, scene)
         elif socket.pids == () and socket.inode and (socket.protocol, socket.local_port) not in scene.kernel_owned:
             yield BlindSpot(

@@ -57,11 +57,16 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
     A home directory is nobody's project, nor is what is above it.
     """
     directory = process.cwd or "/"
+    if not _can_be_a_project(directory, home):  # most services are in /
+        return ()
     for files in islice(BACK_END.folders(process, MARKS, MOST_BYTES), MOST_LEVELS):
-        above = os.path.dirname(directory)
-        if directory in (above, home) or not os.path.isabs(directory):
-            return ()
         if files:
             return tuple(ProjectFile(directory, name, text) for name, text in files.items())
-        directory = above
+        directory = os.path.dirname(directory)
+        if not _can_be_a_project(directory, home):
+            return ()
     return ()
+
+
+def _can_be_a_project(directory: str, home: str | None) -> bool:
+    return os.path.isabs(directory) and directory not in (os.path.dirname(directory), home)

@@ -32,14 +32,15 @@ class Holders(NamedTuple):
     """
 
     pids: Mapping[int, tuple[int, ...]]  # inode → processes, ascending; () where none was found
-    hidden: int = 0  # processes whose descriptors may not be read, or are too many
+    hidden: int = 0  # processes whose descriptors may not be read
+    crowded: tuple[int, ...] = ()  # those who have more of them than are read
     unlisted: bool = False  # /proc does not list every process (hidepid), or is not there
     pid_namespace: bool = False  # processes outside of this PID namespace cannot be seen
 
     @property
     def complete(self) -> bool:
         """Whether every process of this host was looked at."""
-        return not (self.hidden or self.unlisted or self.pid_namespace)
+        return not (self.hidden or self.crowded or self.unlisted or self.pid_namespace)
 
 
 def holders(inodes: Collection[int]) -> Holders:
@@ -57,10 +58,11 @@ def holders(inodes: Collection[int]) -> Holders:
         from portcheck.observe.linux import rare_holders
 
         walked = joined([walked, rare_holders.search(frozenset(missing))])
-    holders_of, hidden = walked
+    holders_of, hidden, crowded = walked
     return Holders(
         {inode: _ascending(holders_of.get(link, ())) for link, inode in links.items()},
         len(hidden),
+        tuple(sorted(crowded)),
         unlisted=1 not in pids,
         pid_namespace=procfs.in_pid_namespace(),
     )

@@ -1,8 +1,8 @@
 """The walk over tables of file descriptors (proc_pid_fd(5)): which processes have the wanted links.
 
 A process may have half a million descriptors of one file, at no cost: to read them all takes two seconds.  So of a
-process no more is read than MOST_DESCRIPTORS and some for each link that is wanted; one that has more counts as one
-that may not be looked at, unless all that is wanted is among its first (as a busy server's listener is).
+process no more is read than MOST_DESCRIPTORS and some for each link that is wanted; one that has more is told as one
+that was not looked at, unless all that is wanted is among its first (as a busy server's listener is).
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     Table = tuple[int, str]  # a process and the place of a table of its descriptors: (382, "382/fd"), below /proc
-    Seen = tuple[dict[str, tuple[int, ...]], set[int]]  # wanted link → processes that have it; those hidden
+    # wanted link → processes that have it; those that may not be looked at; those that have too much to look at
+    Seen = tuple[dict[str, tuple[int, ...]], set[int], set[int]]
+
 
 MOST_DESCRIPTORS = 20_000
 MORE_FOR_EACH_LINK = 2
@@ -35,11 +37,12 @@ class Held(NamedTuple):
 def joined(parts: Iterable[Seen]) -> Seen:
     """Merges what several walks found."""
     first, *others = parts
-    holders, hidden = first
-    for more, more_hidden in others:
+    holders, hidden, crowded = first
+    for more, more_hidden, more_crowded in others:
         hidden |= more_hidden
+        crowded |= more_crowded
         _add(holders, more)
-    return holders, hidden
+    return holders, hidden, crowded
 
 
 def _add(holders: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]]) -> None:
@@ -52,9 +55,9 @@ def _add(holders: dict[str, tuple[int, ...]], more: Mapping[str, tuple[int, ...]
 
 
 def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
-    """Which processes have the wanted links, and which may not be looked at, or have too much to look at."""
+    """Which processes have the wanted links, and which were not looked at."""
     holders: dict[str, tuple[int, ...]] = {}
-    hidden = set()
+    hidden, crowded = set(), set()
     at_most = MOST_DESCRIPTORS + MORE_FOR_EACH_LINK * len(wanted)
     looked_at: dict[int, int] = {}  # threads with tables of their own share what is allowed to their process
     for pid, table in tables:
@@ -69,9 +72,9 @@ def walk(tables: Iterable[Table], wanted: frozenset[str]) -> Seen:
             continue  # it has ended
         looked_at[pid] = before + held.looked_at
         if not held.whole:
-            hidden.add(pid)
+            crowded.add(pid)
         _add(holders, dict.fromkeys(held.links, (pid,)))
-    return holders, hidden
+    return holders, hidden, crowded
 
 
 def held_links(table: str, wanted: frozenset[str], at_most: int = MOST_DESCRIPTORS) -> Held:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
+from portcheck.model import BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import descriptors, processes, sock_diag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from portcheck.model import Scene, Socket, SocketTable
     from portcheck.observe.linux.descriptors import Holders
+
+NAMED_AT_MOST = 3
 
 
 def with_pids(scene: Scene) -> Scene:
@@ -18,7 +21,16 @@ def with_pids(scene: Scene) -> Scene:
     sockets = [socket for table in scene.tables.values() for socket in table.sockets]
     holders = descriptors.holders({socket.inode for socket in sockets if socket.inode and socket.pids is None})
     tables = {name: _with_pids(table, holders) for name, table in scene.tables.items()}
-    return _with_kernel_owned(scene._replace(tables=tables))
+    spots = (*scene.blind_spots, *_crowded(holders))
+    return _with_kernel_owned(scene._replace(tables=tables, blind_spots=spots))
+
+
+def _crowded(holders: Holders) -> Iterator[BlindSpot]:
+    if holders.crowded:
+        named = " and ".join(map(str, holders.crowded[:NAMED_AT_MOST]))
+        more = len(holders.crowded) - NAMED_AT_MOST
+        who = f"PID {named}" + (f" and {more} more" if more > 0 else "")
+        yield BlindSpot("too-many-descriptors", f"{who} may hold it among more descriptors than are looked at")
 
 
 def _with_pids(table: SocketTable, holders: Holders) -> SocketTable:

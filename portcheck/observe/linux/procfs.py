@@ -14,6 +14,7 @@ from portcheck.namedtuple import NamedTuple
 _INITIAL_PID_NAMESPACE = "pid:[4026531836]"
 _PF_KTHREAD = 0x00200000
 MOST_BYTES = 1 << 20  # of a table: some thousand mounts, or registered files
+_PIECE = 1 << 14  # is there without asking the kernel for memory
 MOST_OF_A_PROCESS = 1 << 14  # of what is told of one: its state, its user
 
 
@@ -52,9 +53,9 @@ def read(path: str, at_most: int = MOST_BYTES) -> bytes | None:
 
 def _read(file: int, at_most: int) -> bytes:
     """The kernel hands out a table in pieces, whose end only an empty one shows."""
-    text = os.read(file, at_most)
-    while text and len(text) < at_most and (more := os.read(file, at_most - len(text))):
-        text += more
+    text = b""
+    while piece := os.read(file, min(_PIECE, at_most - len(text))):
+        text += piece
     return text
 
 

@@ -6,8 +6,8 @@
 Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of each
 look (the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
 
-How many threads, tables and rings a process has is its own choice: where they are more than what is looked at, it
-counts as one that may not be looked at.
+How many threads, tables and rings a process has is its own choice: where they are more than what is looked at, it is
+told as one that was not looked at.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ def search(wanted: frozenset[str]) -> Seen:
     """
     same = _comparison()
     tables: dict[int, list[str]] = {}
-    crowded = set()
+    too_much = set()
     for pid in sorted(procfs.process_ids()):
         tables[pid], whole = _tables(pid, same)
         if not whole:
-            crowded.add(pid)
-    holders, hidden = walk(((pid, table) for pid in tables for table in tables[pid]), wanted | {_RING})
+            too_much.add(pid)
+    holders, hidden, crowded = walk(((pid, table) for pid in tables for table in tables[pid]), wanted | {_RING})
     for pid in holders.pop(_RING, ()):
         links, whole = _registered(tables[pid])
         if not whole:
-            crowded.add(pid)
+            too_much.add(pid)
         for link in wanted & links:
             holders[link] = (*holders.get(link, ()), pid)
-    return holders, hidden | crowded
+    return holders, hidden, crowded | too_much
 
 
 def _tables(pid: int, same: Compare) -> tuple[list[str], bool]:
