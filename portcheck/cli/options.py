@@ -224,7 +224,7 @@ RUN = Command(
         ),
         Option(
             ("--timeout",),
-            "With --wait-ready: then the command is ended.",
+            "With --wait-ready: then the command is ended, with everything that it has started.",
             "timeout",
             metavar="TIME",
             read=parse_duration,
@@ -248,7 +248,11 @@ RUN = Command(
         Option(QUIET.spellings, "Say nothing about what is seen.", "quiet"),
     ),
     examples=("portcheck run 8000-8010 -- npm run dev",),
-    details=("CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.",),
+    details=(
+        "CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.",
+        "When CMD has ended by Ctrl-C or a signal, whatever it has started is ended too: SIGTERM, after 10 s SIGKILL.",
+        "A daemon of a CMD that ends by itself lives on.",
+    ),
     needs=(Need(("candidates",), *_WHAT_RUN_NEEDS), Need(("command",), *_WHAT_RUN_NEEDS)),
     trailing="command",
 )

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,17 +26,18 @@ PORT = 8000
 CANDIDATES = "8000-8009"
 GENTLE = tuple(kind for kind in KINDS if kind not in ("deaf", "phoenix"))  # what SIGTERM ends
 SLOW = """
-def slow():
+def slow(*_):
     open(os.environ["STARTED"], "w").close()
     while not os.path.exists(os.environ["GO"]):
         time.sleep(0.01)
     os._exit(7)
 """
+ARMED = f"signal.signal(signal.SIGTERM, {{}})\nprint('armed', flush=True)\n{STAYS}"
 WAITS = """
 while not os.path.exists(os.environ["GO"]):
     time.sleep(0.01)
 """
-SERVES = 'import socket\nheld = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))\ntime.sleep(1000)'
+SERVES = f'import socket\nheld = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))\n{STAYS}'
 
 # `theirs & exec mine`, once theirs has grown.
 CALLER = """
@@ -51,6 +53,11 @@ def tree(tmp_path: Path) -> Iterator[Tree]:
     made = Tree(tmp_path)
     yield made
     made.end()
+
+
+def is_armed(run: Running) -> None:
+    assert run.program.stdout is not None
+    assert run.program.stdout.readline() == b"armed\n"
 
 
 def over(run: Running) -> int:
@@ -82,8 +89,9 @@ def test_a_signal_to_portcheck_alone_ends_the_whole_tree(host: Host, tree: Tree,
 
 def test_the_command_is_asked_first_and_may_take_its_time(host: Host, tree: Tree, tmp_path: Path) -> None:
     gate = Gate(tmp_path)
-    polite = f"signal.signal(signal.SIGTERM, lambda *_: slow())\n{SLOW}\n{STAYS}"
-    run = Running(host, CANDIDATES, "--", *tree.command(polite, *GENTLE), ready=b"grown", env=gate.environ)
+    command = tree.command(f"{SLOW}\n{ARMED.format('slow')}", *GENTLE)
+    run = Running(host, CANDIDATES, "--", *command, ready=b"grown", env=gate.environ)
+    is_armed(run)
     grown = sorted(tree.pids())
     run.program.terminate()
     gate.wait()
@@ -136,6 +144,28 @@ def test_a_failed_attempt_leaves_nothing_to_the_next(host: Host, tree: Tree, tmp
     assert tree.pids(PORT + 1)
     run.program.terminate()
     assert over(run) == -signal.SIGTERM
+    assert tree.pids() == []
+
+
+def test_a_fork_bomb_ends(host: Host, tree: Tree) -> None:
+    limited = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "prlimit", "--nproc=100"]
+    bomb = 'b() { b | b & }; (trap "" TERM; b) 2>&-; echo lit; sleep 1000'
+    run = Running(host, CANDIDATES, "--", *limited, *tree.mark, "bash", "-c", bomb, ready=b"lit")
+    run.program.terminate()
+    assert impatient(run) == -signal.SIGTERM
+    assert tree.pids() == []
+
+
+def test_what_is_told_to_end_is_not_left_running_because_it_gets_ready(host: Host, tree: Tree, tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    late = f"def late(*_):\n{textwrap.indent(SERVES.replace(STAYS, WAITS), ' ')}\n sys.exit(5)"
+    command = tree.command(f"{late}\n{ARMED.format('late')}", "daemon")
+    run = Running(host, CANDIDATES, "--wait-ready", "--", *command, ready=b"grown", env=gate.environ)
+    is_armed(run)
+    run.program.terminate()
+    run.hears("ready: ")
+    gate.open()
+    assert over(run) == 5
     assert tree.pids() == []
 
 

@@ -93,10 +93,11 @@ class Tree:
 
     def __init__(self, mark: object) -> None:
         self._mark = f"TREE={mark}"
+        self.mark = ("env", self._mark)  # before any command line
 
     def command(self, then: str, *kinds: str) -> list[str]:
         """Which starts these kinds (all, unless any are named), and then does that."""
-        return ["env", self._mark, SYSTEM_PYTHON, "-S", "-E", "-c", TREE, ",".join(kinds or KINDS), then]
+        return [*self.mark, SYSTEM_PYTHON, "-S", "-E", "-c", TREE, ",".join(kinds or KINDS), then]
 
     def pids(self, port: int | None = None) -> list[int]:
         """Those that run, of the attempt on that port alone if one is named."""

@@ -49,6 +49,26 @@ def test_run_proves_that_the_command_listens(windows: Machine) -> None:
     assert "portcheck: ready: http://127.0.0.1:47601, python.exe PID " in done.stderr.decode("cp1252")
 
 
+def test_run_ends_what_the_command_has_started(windows: Machine) -> None:
+    listens = (
+        "import socket, time; s = socket.create_server(('127.0.0.1', 47605)); print('up', flush=True); time.sleep(99)"
+    )
+    starts = (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {listens!r}], stdout=subprocess.PIPE)\n"
+        "print('grown', child.stdout.readline(), flush=True)\n"
+        "time.sleep(99)"
+    )
+    for patience in ("5s", "20s", "60s"):  # a busy machine may need long to start them
+        done = windows.portcheck("run", str(PORT), "--wait-ready", "--timeout", patience, "--", PYTHON, "-c", starts)
+        said = f"portcheck: not ready within {patience[:-1]} s: the command has been ended"
+        assert (done.code, done.complaints()[-1]) == (124, said), done
+        assert windows.portcheck("47605").code == 0
+        if b"grown" in done.stdout:
+            return
+    pytest.fail("the child has never listened")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
