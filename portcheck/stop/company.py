@@ -59,10 +59,12 @@ def _parts(
 
 
 def _children(residents: Residents) -> dict[int, list[int]]:
+    """Of each process; a parent that is younger has been given the PID of another one since (on Windows)."""
     children: dict[int, list[int]] = {}
     for pid, process in residents.items():
-        if process.parent_pid:
-            children.setdefault(process.parent_pid, []).append(pid)
+        parent = residents.get(process.parent_pid or 0)
+        if parent and (parent.born or 0) <= (process.born or 0):
+            children.setdefault(parent.pid, []).append(pid)
     return children
 
 

@@ -164,6 +164,7 @@ def test_workers_and_children_by_what_is_sure() -> None:
     worker = program(11, ANN, (of(MAIN), INIT))
     made = plan(shared(MAIN, worker), ASKER)
     everybody = {pid: resident(pid, parent) for pid, parent in ((10, 1), (11, 10), (12, 10), (13, 12), (14, 1))}
+    everybody[15] = resident(15, 10)._replace(start_ticks=1)  # a child of one that had this PID before
     assert parts(made, everybody, unread) == (
         {10: "signalled", 11: "ends with it", 12: "may end with it", 13: "may end with it"},
     )
