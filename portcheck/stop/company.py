@@ -46,8 +46,9 @@ def _parts(
     own += [process for process in step.signalled if process not in own]
     pids = [process.pid for process in own]
     home = _home(step)
-    above = [ancestor.pid for ancestor in _starters(own, asking) if _is_there(ancestor, residents)]
-    runners = [runner.pid for process in own if (runner := _runner(process)) and _is_there(runner, residents)]
+    ended = () if step.command else own  # what a manager stops has that for its starter, and that goes on
+    above = [ancestor.pid for ancestor in _starters(ended, asking) if _is_there(ancestor, residents)]
+    runners = [runner.pid for process in ended if (runner := _runner(process)) and _is_there(runner, residents)]
     maybe: Iterable[int] = () if home else [*_descendants(pids, children), *above, *_descendants(above, children)]
     surely = [*pids, *runners, *_descendants(runners, children), *_of_container(own, residents, read)]
     surely += [pid for pid, one in residents.items() if home and _is_below(one.cgroup, home)]
