@@ -46,8 +46,9 @@ def _parts(
     own += [process for process in step.signalled if process not in own]
     pids = [process.pid for process in own]
     home = _home(step)
-    above = [ancestor.pid for ancestor in _starters(own, asking) if _is_there(ancestor, residents)]
-    runners = [runner.pid for process in own if (runner := _runner(process)) and _is_there(runner, residents)]
+    ended = () if step.command else own  # what a manager stops has that for its starter, and that goes on
+    above = [ancestor.pid for ancestor in _starters(ended, asking) if _is_there(ancestor, residents)]
+    runners = [runner.pid for process in ended if (runner := _runner(process)) and _is_there(runner, residents)]
     maybe: Iterable[int] = () if home else [*_descendants(pids, children), *above, *_descendants(above, children)]
     surely = [*pids, *runners, *_descendants(runners, children), *_of_container(own, residents, read)]
     surely += [pid for pid, one in residents.items() if home and _is_below(one.cgroup, home)]
@@ -59,10 +60,12 @@ def _parts(
 
 
 def _children(residents: Residents) -> dict[int, list[int]]:
+    """Of each process; a parent that is younger has been given the PID of another one since (on Windows)."""
     children: dict[int, list[int]] = {}
     for pid, process in residents.items():
-        if process.parent_pid:
-            children.setdefault(process.parent_pid, []).append(pid)
+        parent = residents.get(process.parent_pid or 0)
+        if parent and (parent.born or 0) <= (process.born or 0):
+            children.setdefault(parent.pid, []).append(pid)
     return children
 
 

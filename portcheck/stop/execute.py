@@ -25,6 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25  # seconds between two looks
 PATIENCE_WITH_PROCESSES = 10.0
 PATIENCE_WITH_MANAGERS = 100.0  # systemd waits 90 seconds before it kills, docker 10
 AFTER_LETTING_GO = 1.0  # seconds in which a process that has let go of its port usually has ended
+UNTIL_IT_IS_KNOWN = 0.5  # seconds: docker starts a container's proxy before it says that the container runs
 AFTER_KILL = 5.0  # seconds that the kernel may take to take a killed process apart
 SIGKILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process at once by SIGTERM
 
@@ -72,11 +73,15 @@ def carry_out(plan: Plan, watch: Watch, *, timeout: float | None, force: bool) -
 def settle(done: Doing, plan: Plan, watch: Watch, seconds: float) -> Doing:
     """Watches a port that is let go for a while: managers back off before they start again what has ended."""
     deadline = time.monotonic() + seconds
+    was_let_go = not groups(watch.diagnosis)
     while not groups(watch.diagnosis) and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(LONGEST_PAUSE, left))
         watch.glance()
     if seconds and not groups(watch.diagnosis):
         watch.look()  # what the table of sockets does not show: TIME_WAIT, what the kernel would say to a bind
+    elif was_let_go and groups(watch.diagnosis):
+        time.sleep(UNTIL_IT_IS_KNOWN)
+        watch.look()
     return done._replace(after=watch.diagnosis, living=_living(plan, watch))
 
 

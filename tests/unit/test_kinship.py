@@ -139,14 +139,14 @@ def test_a_process_that_has_let_go_and_goes_on_has_not_ended() -> None:
 
 
 def test_the_program_of_a_supervisor_is_not_the_unit_that_the_supervisor_is() -> None:
-    held = program(10, supervisor="runit", supervised="/etc/service/web", service="runit.service",
-                   service_manager="systemd", cgroup="/system.slice/runit.service")  # fmt: skip
+    held = program(10, ANN, (Ancestor(5, 50, ROOT), INIT), supervisor="runit", supervised="/etc/service/web")
+    held = held._replace(service="runit.service", service_manager="systemd", cgroup="/system.slice/runit.service")
     before = shared(held)
     made = plan(before, ASKER)
     free = before._replace(verdict="free", cause=None, sockets=(), owners=())
     assert report(before, made, Doing(free), 0).message == "Port 8000 is free now: runit's /etc/service/web is stopped."
-    neighbour = Process(11, "db", parent_pid=1, cgroup="/system.slice/runit.service", start_ticks=110)
-    assert parts(made, {10: held, 11: neighbour}, read=unread) == ({10: "ends with it"},)
+    everybody = {pid: resident(pid, parent, cgroup=held.cgroup) for pid, parent in ((5, 1), (10, 5), (11, 5), (12, 10))}
+    assert parts(made, everybody, unread) == ({10: "ends with it", 12: "may end with it"},)
 
 
 # Who ends with it
@@ -164,6 +164,7 @@ def test_workers_and_children_by_what_is_sure() -> None:
     worker = program(11, ANN, (of(MAIN), INIT))
     made = plan(shared(MAIN, worker), ASKER)
     everybody = {pid: resident(pid, parent) for pid, parent in ((10, 1), (11, 10), (12, 10), (13, 12), (14, 1))}
+    everybody[15] = resident(15, 10)._replace(start_ticks=1)  # a child of one that had this PID before
     assert parts(made, everybody, unread) == (
         {10: "signalled", 11: "ends with it", 12: "may end with it", 13: "may end with it"},
     )
