@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 # Units that exist to start programs of others.
 HOSTS = frozenset((
-    "atd", "cron", "crond", "cronie", "containerd", "crio", "docker", "dropbear", "emacs",
-    "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "podman", "rke2-server",
-    "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "tmux", "xrdp-sesman",
+    "anacron", "atd", "circus", "circusd", "cron", "crond", "cronie", "containerd", "crio", "daemontools", "docker",
+    "dropbear", "emacs", "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "monit", "podman", "rke2-server",
+    "runit", "runsvdir", "s6", "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "supervisor", "supervisord",
+    "svscan", "tmux", "xrdp-sesman",
 ))  # fmt: skip
 MANAGERS = frozenset(("systemd", "init", "launchd"))
 
@@ -58,6 +59,7 @@ def own_service(facts: Facts, place: Placement) -> str | None:
 
 # systemd 252 prints these in an order of its own, with blank lines between the units.
 PROPERTIES = ("Id", "Listen", "Triggers", "ActiveState")
+UNIT_PROPERTIES = ("Id", "ControlGroup", "MainPID", "ActiveState")
 KINDS: Mapping[str, Protocol] = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
 
@@ -77,11 +79,34 @@ class SocketUnit(NamedTuple):
     listening: tuple[Listening, ...]
 
 
+class Unit(NamedTuple):
+    """A unit as its manager has it."""
+
+    name: str
+    control_group: str  # the path of its cgroup; empty while nothing runs in it
+    main_pid: int | None = None
+
+    def has(self, cgroup: str | None) -> bool:
+        """Whether a cgroup is the unit's, or one that is inside of it."""
+        return bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
+
+
+def read_control_groups(text: str) -> dict[str, Unit]:
+    """The units that `systemctl show UNIT... --property=...` printed, by their names."""
+    units = {}
+    for block in text.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.split("\n"))
+        pid = values.get("MainPID", "")
+        name = values.get("Id", "")
+        units[name] = Unit(name, values.get("ControlGroup", ""), int(pid) if pid.isdecimal() else None)
+    return units
+
+
 def read_units(text: str) -> tuple[SocketUnit, ...]:
     """The active ones of what `systemctl show '*.socket' --property=...` printed."""
     units = []
     for block in text.split("\n\n"):
-        pairs = [line.partition("=")[::2] for line in block.splitlines()]
+        pairs = [line.partition("=")[::2] for line in block.split("\n")]
         values = dict(pairs)
         if values.get("ActiveState") == "active" and values.get("Id"):
             listening = tuple(one for key, value in pairs if key == "Listen" and (one := _listening(value)))
@@ -110,9 +135,3 @@ def _is(socket: Socket, one: Listening) -> bool:
         return False
     mine, its = unmapped(socket.local_address), unmapped(one.address)
     return mine == its or (is_wildcard(mine) and is_wildcard(its))
-
-
-def from_environment(names: str | None) -> str | None:
-    """$LISTEN_FDNAMES (sd_listen_fds(3)) of a service as it started: by default the .socket unit's name."""
-    units = dict.fromkeys(name for name in (names or "").split(":") if name.endswith(".socket"))
-    return next(iter(units)) if len(units) == 1 else None

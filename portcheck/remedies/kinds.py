@@ -90,6 +90,17 @@ def _serves_its_usual_files(process: Process, programs: Collection[str], options
 
 
 KINDS: tuple[Kind, ...] = (
+    # Whoever would know what it is has not answered: nothing is done on its own word.
+    Kind(
+        "unanswered",
+        lambda process, uid: process.unanswered is not None and not uid,
+        (Remedy("{unanswered}: whether it is {claim} is not known"),),
+    ),
+    Kind(
+        "unanswered-to-user",
+        lambda process, _: process.unanswered is not None,
+        (Remedy("{unanswered}: ask as root whether it is {claim}", STOP, "root"),),
+    ),
     # Surroundings that can only be stopped as a whole.
     Kind(
         "engine",
@@ -217,8 +228,8 @@ KINDS: tuple[Kind, ...] = (
         (
             Remedy(
                 "supervisord starts it again when it ends: stop it there",
-                ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
-                "owner",
+                ("supervisorctl", "{supervisor_config}", "{supervisor_url}", "stop", "{supervised}"),
+                "keeper",
             ),
         ),
         stopped_by="manager",
@@ -226,19 +237,25 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "pm2",
         lambda process, _: _is_known_to(process, "pm2"),
-        (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "self"),),
+        (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
         "runit",
         lambda process, _: _is_known_to(process, "runit"),
-        (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "owner"),),
+        (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
         "s6",
         lambda process, _: _is_known_to(process, "s6"),
-        (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "owner"),),
+        (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "keeper"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "daemontools",
+        lambda process, _: _is_known_to(process, "daemontools"),
+        (Remedy("daemontools starts it again when it ends: take it down", ("svc", "-d", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
@@ -251,9 +268,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "{user}'s systemd listens for {service}: stop the socket unit too, or it starts again",
+                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again",
                 ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
-                "owner",
+                "machine",
             ),
         ),
         stopped_by="manager",
@@ -278,9 +295,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.service is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "stop the service, not its process: {user}'s systemd may start it again",
+                "stop the service, not its process: {manager}'s systemd may start it again",
                 ("systemctl", "--user", "{machine}", "stop", "{service}"),
-                "owner",
+                "machine",
             ),
         ),
         stopped_by="manager",
@@ -313,9 +330,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.role == "service manager",
         (
             Remedy(
-                "{user}'s systemd holds it for a service: find out for which",
+                "{manager}'s systemd holds it for a service: find out for which",
                 ("systemctl", "--user", "{machine}", "list-sockets"),
-                "owner",
+                "machine",
             ),
         ),
     ),

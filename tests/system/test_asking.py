@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from portcheck.model import Hands
 from portcheck.observe.subprocesses import Answer, NoAnswerError, Patience, ask, is_there
 
 
@@ -16,9 +17,9 @@ def python(text: str) -> tuple[str, ...]:
 
 def test_an_answer() -> None:
     script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
-    assert ask(python(script), Patience(30)) == Answer(False, "out\n", "err\n")
+    assert ask(python(script), Patience(30)) == Answer(False, "out\n", "err\n", status=3)
     assert ask(python("print(repr(input()))"), Patience(30)).ok is False  # there is no input
-    assert ask(python("import os; print(os.environ['X'])"), Patience(30), {"X": "1"}) == Answer(True, "1\n", "")
+    assert ask(python("import os; print(os.environ['X'])"), Patience(30), Hands(variables=(("X", "1"),))) == Answer(True, "1\n", "")
 
 
 def test_a_long_answer_in_broken_utf_8() -> None:

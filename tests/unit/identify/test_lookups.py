@@ -9,8 +9,8 @@ from support.acquaintances import ID, INIT, OTHER_ID, listener, process
 
 from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
 from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
-from portcheck.identify.systemd import Listening, SocketUnit, from_environment, read_units, unit_of
-from portcheck.model import Container, Process, Socket
+from portcheck.identify.systemd import Listening, SocketUnit, read_units, unit_of
+from portcheck.model import Container, Hands, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
 DOCKER = {
@@ -113,29 +113,29 @@ def test_an_engine_is_asked_only_where_it_can_matter(subject: Process, uid: int,
 def test_a_container_gets_its_name_and_keeps_its_pod() -> None:
     found = read_inspected("docker", json.dumps([DOCKER]))
     inside = process("nginx", container=Container("docker", ID, pod="uid-1"))
-    assert with_container(Subject(inside, ()), found).container == WEB._replace(pod="uid-1")
+    assert with_container(Subject(inside, ()), found, Hands()).container == WEB._replace(pod="uid-1")
     other = process("nginx", container=Container("docker", OTHER_ID))
-    assert with_container(Subject(other, ()), found) == other
+    assert with_container(Subject(other, ()), found, Hands()) == other
 
 
 def test_a_proxy_becomes_the_container_that_it_publishes() -> None:
     found = read_inspected("docker", json.dumps([DOCKER]))
     dockerd = process("dockerd", service="docker.service", service_manager="systemd")
-    told = with_container(Subject(dockerd, (listener(8088),)), found)
+    told = with_container(Subject(dockerd, (listener(8088),)), found, Hands())
     assert (told.role, told.container, told.service, told.service_manager) == ("proxy", WEB, None, None)
-    assert with_container(Subject(dockerd, (listener(2375),)), found) == dockerd
+    assert with_container(Subject(dockerd, (listener(2375),)), found, Hands()) == dockerd
 
 
 def test_a_proxy_of_several_containers_is_none_in_particular() -> None:
     found = read_inspected("docker", json.dumps([DOCKER, {**DOCKER, "Id": OTHER_ID}]))
     backend = process("com.docker.backend")
-    assert with_container(Subject(backend, (listener(8088),)), found) == backend
+    assert with_container(Subject(backend, (listener(8088),)), found, Hands()) == backend
 
 
 def test_a_proxy_in_a_unit_of_its_own_keeps_it() -> None:
     found = read_inspected("podman", json.dumps([PODMAN]))
     port = process("rootlessport", service="db.service", service_manager="systemd --user")
-    assert with_container(Subject(port, (listener(5432),)), found).service == "db.service"
+    assert with_container(Subject(port, (listener(5432),)), found, Hands()).service == "db.service"
 
 
 # Socket activation: recorded from systemd 252
@@ -189,15 +189,6 @@ def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
     assert unit_of(listener(8084, "::"), units) == ACC
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [(None, None), ("", None), ("web.socket", "web.socket"), ("web.socket:web.socket", "web.socket"),
-     ("http:https", None), ("a.socket:b.socket", None), ("connection:web.socket", "web.socket")],
-)  # fmt: skip
-def test_the_names_of_passed_sockets(names: str | None, expected: str | None) -> None:
-    assert from_environment(names) == expected
-
-
 USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
 
 
@@ -224,23 +215,23 @@ def test_a_manager_is_asked_only_where_it_can_matter(subject: Subject, expected:
 
 
 def test_a_manager_holds_the_port_for_the_service_that_it_starts() -> None:
-    found = with_activation(Subject(INIT, (listener(8081, "::"),)), (FOO, ACC), Manager())
+    found = with_activation(Subject(INIT, (listener(8081, "::"),)), (FOO, ACC), Manager(), Hands())
     assert (found.activation, found.service, found.service_manager) == (
         "foo.socket",
         "bar.service",
         "systemd",
     )
-    found = with_activation(Subject(USER_SYSTEMD, (listener(8081, "::"),)), (FOO,), Manager(1000))
+    found = with_activation(Subject(USER_SYSTEMD, (listener(8081, "::"),)), (FOO,), Manager(1000), Hands(1000))
     assert found.service_manager == "systemd --user"
 
 
 def test_a_service_keeps_its_own_name() -> None:
     service = process("web", service="web@1.service", service_manager="systemd")
-    found = with_activation(Subject(service, (listener(8081, "::"),), INIT), (FOO,), Manager())
+    found = with_activation(Subject(service, (listener(8081, "::"),), INIT), (FOO,), Manager(), Hands())
     assert (found.activation, found.service) == ("foo.socket", "web@1.service")
 
 
 def test_a_manager_that_holds_several_units_is_there_for_none_in_particular() -> None:
     both = (listener(8081, "::"), listener(8084, "::"))
-    assert with_activation(Subject(INIT, both), (FOO, ACC), Manager()) == INIT
-    assert with_activation(Subject(INIT, (listener(99),)), (FOO, ACC), Manager()) == INIT
+    assert with_activation(Subject(INIT, both), (FOO, ACC), Manager(), Hands()) == INIT
+    assert with_activation(Subject(INIT, (listener(99),)), (FOO, ACC), Manager(), Hands()) == INIT
