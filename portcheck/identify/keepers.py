@@ -14,7 +14,9 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from portcheck.model import Process, Supervisor
+    from typing import Any
+
+    from portcheck.model import Process
 
 # Its own tool, which tells about a service directory: `web: up (pid 812) 5 seconds`.
 STATUS: Mapping[str, tuple[str, ...]] = {
@@ -41,20 +43,35 @@ class Inquiry(NamedTuple):
     server_url: str | None = None
 
 
-def inquiry(word: Supervisor, keeper: Process, process: Process) -> Inquiry | None:
+def inquiry(keeper: Process, process: Process) -> Inquiry | None:
     """What to ask the supervisor `keeper` about this process of it; None where that is not known."""
+    word = process.supervisor or process.supervises
     if word == "supervisord":
+        question = "pid" if process.pid == keeper.pid else "status"
         file, url = configuration(keeper), server_url(keeper, process)
         options = (f"--configuration={file}" if file else None, f"--serverurl={url}" if url else None)
-        argv = ("supervisorctl", *[option for option in options if option], "status")
+        argv = ("supervisorctl", *[option for option in options if option], question)
         return Inquiry(argv, (file,) if file else (), configuration=file, server_url=url)
     if word == "pm2":
         home = pm2_home(keeper)
         files = (home,) if home else ()
         return Inquiry(("pm2", "jlist"), files, (("PM2_HOME", home),), f"{home}/pm2.pid") if home else None
-    if word in STATUS and keeper.cwd:
-        return Inquiry((*STATUS[word], keeper.cwd), (keeper.cwd, f"{keeper.cwd}/supervise"))
-    return None
+    status = STATUS.get(word or "")
+    if status is None or not keeper.cwd:
+        return None
+    return Inquiry((*status, keeper.cwd), (keeper.cwd, f"{keeper.cwd}/supervise"))
+
+
+def starting(answer: str) -> tuple[str, ...]:
+    """The programs of supervisord that are not called running yet, whose PIDs it leaves out."""
+    lines = (line.split() for line in answer.split("\n"))
+    return tuple(words[0] for words in lines if words[1:2] == ["STARTING"])
+
+
+def with_pids(answer: str, names: tuple[str, ...], pids: str) -> str:
+    """The answer with what `supervisorctl pid NAME...` says of those programs, a line for each."""
+    lines = (f"{name} STARTING pid {pid}," for name, pid in zip(names, pids.split()))
+    return "\n".join((answer, *lines))
 
 
 def configuration(supervisord: Process) -> str | None:
@@ -81,8 +98,9 @@ def pm2_home(daemon: Process) -> str | None:
     return home if home.startswith("/") else None
 
 
-def named_back(word: Supervisor, keeper: Process, answer: str, pids: Collection[int]) -> str | None:
+def named_back(process: Process, keeper: Process, answer: str, pids: Collection[int]) -> str | None:
     """What the supervisor's own commands call the program that has one of these PIDs; None where it has none."""
+    word = process.supervisor
     if word == "supervisord":
         return next((name for name, pid in _of_supervisord(answer) if pid in pids), None)
     if word == "pm2":
@@ -90,6 +108,17 @@ def named_back(word: Supervisor, keeper: Process, answer: str, pids: Collection[
     about_itself = answer.partition(";")[0]  # sv goes on about its log service
     is_named = any(f"(pid {pid})" in about_itself or f"(pid {pid} " in about_itself for pid in pids)
     return keeper.cwd if is_named else None
+
+
+def is_itself(process: Process, answer: str) -> bool:
+    """Whether the supervisor that has answered is this process, which holds the port itself."""
+    return answer.strip() == str(process.pid) if process.supervises == "supervisord" else bool(answer)
+
+
+def in_cluster(answer: str) -> str | None:
+    """For whom pm2 listens itself: the only program that it runs in its cluster mode."""
+    names = {app["name"] for app in _apps(answer) if _mode(app) == "cluster_mode"}
+    return names.pop() if len(names) == 1 else None
 
 
 def _of_supervisord(answer: str) -> Iterator[tuple[str, int]]:
@@ -102,7 +131,11 @@ def _of_supervisord(answer: str) -> Iterator[tuple[str, int]]:
 
 
 def _of_pm2(answer: str) -> Iterator[tuple[str, int]]:
-    """The last line is a JSON list; greetings and warnings may come before it."""
+    return ((app["name"], app["pid"]) for app in _apps(answer) if isinstance(app.get("pid"), int))
+
+
+def _apps(answer: str) -> Iterator[dict[str, Any]]:
+    """pm2's programs.  The last line is a JSON list; greetings and warnings may come before it."""
     import json
 
     try:
@@ -110,6 +143,10 @@ def _of_pm2(answer: str) -> Iterator[tuple[str, int]]:
     except (ValueError, RecursionError):
         return
     for app in document if isinstance(document, list) else ():
-        name, pid = (app.get("name"), app.get("pid")) if isinstance(app, dict) else (None, None)
-        if isinstance(name, str) and isinstance(pid, int):
-            yield name, pid
+        if isinstance(app, dict) and isinstance(app.get("name"), str):
+            yield app
+
+
+def _mode(app: dict[str, Any]) -> object:
+    environment = app.get("pm2_env")
+    return environment.get("exec_mode") if isinstance(environment, dict) else None

@@ -245,9 +245,9 @@ def below(subject: Subject, keeper: Process) -> tuple[int, ...]:
     return pids[: pids.index(keeper.pid)] or (keeper.pid,)
 
 
-def with_keeper(process: Process, name: str | None, question: Inquiry | None, hands: Hands) -> Process:
+def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Hands) -> Process:
     """With the name that its supervisor has for it; None where that has no such program."""
-    if name is None or question is None:
+    if name is None:
         return without_keeper(process)
     return confirmed(
         process,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.keepers import inquiry, named_back
+from portcheck.identify.keepers import inquiry, named_back, starting, with_pids
 from portcheck.identify.managers import below, keeper_of, keeper_unknown, with_keeper
 from portcheck.model import AS_ROOT, BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
@@ -22,55 +22,67 @@ PATIENCE = 3.0  # seconds, for all of them together: their tools are Python's an
 
 def ask_supervisors(subjects: Sequence[Subject]) -> Asked:
     """With the names that supervisors have for the programs that they keep running."""
-    everybody, spots = list(subjects), dict[BlindSpot, None]()
-    from portcheck.observe.subprocesses import folder_off_path
+    asked = Asking()
+    everybody = []
+    for subject in subjects:
+        keeper = keeper_of(subject)
+        everybody.append(subject._replace(process=asked.about(subject, keeper)) if keeper else subject)
+    return Asked(tuple(everybody), tuple(asked.blind_spots))
 
-    patience = Patiences(PATIENCE)
-    answers: dict[tuple[int, Inquiry], str | BlindSpot] = {}
-    for index, subject in enumerate(everybody):
-        keeper, word = keeper_of(subject), subject.process.supervisor
-        if keeper is None or word is None:
-            continue
-        question = inquiry(word, keeper, subject.process)
-        hands = Hands(keeper.uid, keeper.user, question.variables if question else (), _files_of(keeper))
-        if question and (keeper.pid, question) not in answers:
-            answers[keeper.pid, question] = _supervisors_answer(keeper, question, patience.with_(hands), hands)
-        answer = (
-            answers[keeper.pid, question]
-            if question
-            else _supervisor_silent(word, "does not say where it takes commands")
-        )
+
+class Asking:
+    """Questions to supervisors, each asked once, and who did not answer."""
+
+    def __init__(self) -> None:
+        self.blind_spots: dict[BlindSpot, None] = {}
+        self._patience = Patiences(PATIENCE)
+        self._answers: dict[tuple[int, Inquiry], str | BlindSpot] = {}
+
+    def about(self, subject: Subject, keeper: Process) -> Process:
+        """The process as its supervisor knows it."""
+        from portcheck.observe.subprocesses import folder_off_path
+
+        process = subject.process
+        question = inquiry(keeper, process)
+        if question is None:
+            return self._unknown(process, _silent(str(process.supervisor), "does not say where it takes commands"))
+        hands = Hands(keeper.uid, keeper.user, question.variables, _files_of(keeper))
+        if (keeper.pid, question) not in self._answers:
+            answer = _answer(keeper, question, self._patience.with_(hands), hands)
+            self._answers[keeper.pid, question] = answer
+        answer = self._answers[keeper.pid, question]
         if isinstance(answer, BlindSpot):
-            spots[answer] = None
-            process = keeper_unknown(subject.process, answer.message.partition(":")[0])
-        else:
-            name = named_back(word, keeper, answer, below(subject, keeper))
-            folder = folder_off_path(question.argv[0], hands) if question else None
-            process = with_keeper(subject.process, name, question, hands._replace(folder=folder))
-        everybody[index] = subject._replace(process=process)
-    return Asked(tuple(everybody), tuple(spots))
+            return self._unknown(process, answer)
+        name = named_back(process, keeper, answer, below(subject, keeper))
+        return with_keeper(process, name, question, hands._replace(folder=folder_off_path(question.argv[0], hands)))
+
+    def _unknown(self, process: Process, spot: BlindSpot) -> Process:
+        self.blind_spots[spot] = None
+        return keeper_unknown(process, spot.message.partition(":")[0])
 
 
-def _supervisors_answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands) -> str | BlindSpot:
+def _answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands) -> str | BlindSpot:
     from portcheck.observe.ownership import is_owned_by
     from portcheck.observe.subprocesses import NoAnswerError, ask, first_line
 
     tool = question.argv[0]
-    if keeper.uid is None or not all(is_owned_by(file, keeper.uid) for file in question.files):
-        return _supervisor_silent(tool, "is not asked about files of others")
     if question.pid_file and not _names(question.pid_file, keeper.pid):
-        return _supervisor_silent(tool, "would not turn to this supervisor")
+        return ""  # another one would answer, or be started in order to: this one is not what it says
+    if keeper.uid is None or not all(is_owned_by(file, keeper.uid) for file in question.files):
+        return _silent(tool, "is not asked about files of others")
     try:
         answer = ask(question.argv, patience, hands)
+        names = starting(answer.out) if tool == "supervisorctl" else ()
+        pids = ask((*question.argv[:-1], "pid", *names), patience, hands).out if names else ""
     except NoAnswerError as error:
-        return _supervisor_silent(tool, str(error))
+        return _silent(tool, str(error))
     # supervisorctl fails where any of its programs does not run, and tells of them all the same
     if answer.is_cut or not answer.out.strip():
-        return _supervisor_silent(tool, f"gave no answer ({first_line(answer.err)})")
-    return answer.out
+        return _silent(tool, f"gave no answer ({first_line(answer.err)})")
+    return with_pids(answer.out, names, pids)
 
 
-def _supervisor_silent(tool: str, reason: str) -> BlindSpot:
+def _silent(tool: str, reason: str) -> BlindSpot:
     return BlindSpot("supervisor-no-answer", f"{tool} {reason}: what it keeps running stays unknown", AS_ROOT)
 
 

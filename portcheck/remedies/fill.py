@@ -98,9 +98,10 @@ def _as_keeper(keeper: Hands, uid: int) -> tuple[str, ...]:
     environment = ("env", *variables) if variables else ()
     if keeper.uid == uid:
         return environment
-    if not keeper.uid or not keeper.user:
-        return ("sudo", *environment) if uid else environment
-    return ("sudo", "-u", keeper.user, *environment) if environment else ("sudo", "-iu", keeper.user)
+    if not keeper.uid:
+        return ("sudo", *environment)
+    user = keeper.user or f"#{keeper.uid}"
+    return ("sudo", "-u", user, *environment) if environment else ("sudo", "-iu", user)
 
 
 def _talks_to_engine(process: Process, uid: int) -> bool:
