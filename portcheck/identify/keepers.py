@@ -13,7 +13,6 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-
     from typing import Any
 
     from portcheck.model import Process
@@ -24,7 +23,8 @@ STATUS: Mapping[str, tuple[str, ...]] = {
     "s6": ("s6-svstat",),
     "daemontools": ("svstat",),
 }
-ASKABLE = frozenset((*STATUS, "supervisord", "pm2"))
+OF_SEVERAL = ("supervisord", "pm2")  # they may listen on behalf of the programs that they run
+ASKABLE = (*STATUS, *OF_SEVERAL)
 _SUPERVISORD_VALUES = "cdejlqiumyza"  # its letters that take a value
 _SUPERVISORD_WORDS = frozenset((
     "--configuration", "--user", "--umask", "--directory", "--logfile", "--logfile_maxbytes", "--logfile_backups",

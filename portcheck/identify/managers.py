@@ -9,7 +9,7 @@ from __future__ import annotations
 from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
-from portcheck.identify.keepers import ASKABLE
+from portcheck.identify.keepers import ASKABLE, OF_SEVERAL, in_cluster, is_itself
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
@@ -234,15 +234,17 @@ def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Mana
 def keeper_of(subject: Subject) -> Process | None:
     """The supervisor that has to name it back: an ancestor of it, or itself; None where there is none to be asked."""
     process = subject.process
-    if process.container or process.supervisor not in ASKABLE:
+    if process.container:
         return None
-    return next((one for one in (process, *subject.ancestors) if one.pid == process.supervisor_pid), None)
+    if process.supervisor in ASKABLE and process.supervisor_pid != process.pid:
+        return next((one for one in subject.ancestors if one.pid == process.supervisor_pid), None)
+    return process if process.supervises in OF_SEVERAL else None
 
 
 def below(subject: Subject, keeper: Process) -> tuple[int, ...]:
     """The process and its ancestors below its supervisor, which knows one of them."""
     pids = (subject.process.pid, *(ancestor.pid for ancestor in subject.ancestors))
-    return pids[: pids.index(keeper.pid)] or (keeper.pid,)
+    return pids[: pids.index(keeper.pid)]
 
 
 def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Hands) -> Process:
@@ -258,9 +260,20 @@ def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Ha
     )
 
 
+def as_keeper(process: Process, answer: str, hands: Hands) -> Process:
+    """A supervisor that holds the port itself: for whom, if that can be told."""
+    if not is_itself(process, answer):
+        return without_keeper(process)
+    name = in_cluster(answer) if process.supervises == "pm2" else None
+    if name is None:
+        return confirmed(process, keeper=hands)
+    return confirmed(process, keeper=hands, supervised=name, supervises=None)
+
+
 def without_keeper(process: Process) -> Process:
-    """As far as it is known without a supervisor: nothing keeps it that would know of it."""
-    return claiming(process, _kept(process), supervisor=None, supervisor_pid=None, supervised=None, supervisor_url=None)
+    """As far as it is known without a supervisor: nothing keeps it that would know of it, nor does it keep anything."""
+    without = dict.fromkeys(("supervisor", "supervisor_pid", "supervised", "supervisor_url", "supervises"))
+    return claiming(process, _kept(process), **without)
 
 
 def keeper_unknown(process: Process, reason: str) -> Process:
@@ -270,5 +283,7 @@ def keeper_unknown(process: Process, reason: str) -> Process:
 
 
 def _kept(process: Process) -> str:
-    """`supervisord's shop:web`"""
+    """`supervisord's shop:web`, or a supervisor itself."""
+    if process.supervisor is None or process.supervisor_pid == process.pid:
+        return str(process.supervises)
     return f"{process.supervisor}'s {process.supervised}" if process.supervised else f"kept by {process.supervisor}"

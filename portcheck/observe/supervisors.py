@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.keepers import inquiry, named_back, starting, with_pids
-from portcheck.identify.managers import below, keeper_of, keeper_unknown, with_keeper
+from portcheck.identify.managers import as_keeper, below, keeper_of, keeper_unknown, with_keeper
 from portcheck.model import AS_ROOT, BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences
@@ -45,7 +45,9 @@ class Asking:
         process = subject.process
         question = inquiry(keeper, process)
         if question is None:
-            return self._unknown(process, _silent(str(process.supervisor), "does not say where it takes commands"))
+            return self._unknown(
+                process, _silent(str(process.supervisor or process.supervises), "does not say where it takes commands")
+            )
         hands = Hands(keeper.uid, keeper.user, question.variables, _files_of(keeper))
         if (keeper.pid, question) not in self._answers:
             answer = _answer(keeper, question, self._patience.with_(hands), hands)
@@ -53,6 +55,8 @@ class Asking:
         answer = self._answers[keeper.pid, question]
         if isinstance(answer, BlindSpot):
             return self._unknown(process, answer)
+        if keeper.pid == process.pid:
+            return as_keeper(process, answer, hands)
         name = named_back(process, keeper, answer, below(subject, keeper))
         return with_keeper(process, name, question, hands._replace(folder=folder_off_path(question.argv[0], hands)))
 

@@ -19,7 +19,8 @@ def test_an_answer() -> None:
     script = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
     assert ask(python(script), Patience(30)) == Answer(False, "out\n", "err\n", status=3)
     assert ask(python("print(repr(input()))"), Patience(30)).ok is False  # there is no input
-    assert ask(python("import os; print(os.environ['X'])"), Patience(30), Hands(variables=(("X", "1"),))) == Answer(True, "1\n", "")
+    named = Hands(variables=(("X", "1"),))
+    assert ask(python("import os; print(os.environ['X'])"), Patience(30), named) == Answer(True, "1\n", "")
 
 
 def test_a_long_answer_in_broken_utf_8() -> None:
