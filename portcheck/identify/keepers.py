@@ -23,8 +23,8 @@ STATUS: Mapping[str, tuple[str, ...]] = {
     "s6": ("s6-svstat",),
     "daemontools": ("svstat",),
 }
-OF_SEVERAL = ("supervisord", "pm2")  # they may listen on behalf of the programs that they run
-ASKABLE = (*STATUS, *OF_SEVERAL)
+LISTENING = ("supervisord", "pm2")  # they may do so on behalf of the programs that they run
+ASKABLE = (*STATUS, *LISTENING)
 _SUPERVISORD_VALUES = "cdejlqiumyza"  # its letters that take a value
 _SUPERVISORD_WORDS = frozenset((
     "--configuration", "--user", "--umask", "--directory", "--logfile", "--logfile_maxbytes", "--logfile_backups",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
-from portcheck.identify.keepers import ASKABLE, OF_SEVERAL, in_cluster, is_itself
+from portcheck.identify.keepers import ASKABLE, LISTENING, in_cluster, is_itself
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
@@ -167,8 +167,8 @@ def units_of(subject: Subject) -> tuple[Manager, str] | None:
         return None
     if is_manager(process) and process.pid > 1:
         return Manager(), f"user@{process.uid}.service"
-    if process.service is None or process.service_manager not in (SYSTEM, USER):
-        return None
+    if process.service is None or process.service_manager not in (SYSTEM, USER) or process.role == "service manager":
+        return None  # a manager that holds a socket unit's socket is not the service that it would start
     return Manager(None if process.service_manager == SYSTEM else placement(process.cgroup).user_id), process.service
 
 
@@ -238,7 +238,7 @@ def keeper_of(subject: Subject) -> Process | None:
         return None
     if process.supervisor in ASKABLE and process.supervisor_pid != process.pid:
         return next((one for one in subject.ancestors if one.pid == process.supervisor_pid), None)
-    return process if process.supervises in OF_SEVERAL else None
+    return process if process.supervises in LISTENING else None
 
 
 def below(subject: Subject, keeper: Process) -> tuple[int, ...]:

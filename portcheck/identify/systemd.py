@@ -59,6 +59,7 @@ def own_service(facts: Facts, place: Placement) -> str | None:
 
 # systemd 252 prints these in an order of its own, with blank lines between the units.
 PROPERTIES = ("Id", "Listen", "Triggers", "ActiveState")
+ENDED = ("inactive", "failed")
 UNIT_PROPERTIES = ("Id", "ControlGroup", "MainPID", "ActiveState")
 KINDS: Mapping[str, Protocol] = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
@@ -83,12 +84,13 @@ class Unit(NamedTuple):
     """A unit as its manager has it."""
 
     name: str
-    control_group: str  # the path of its cgroup; empty while nothing runs in it
+    control_group: str  # the path of its cgroup; empty where it has none
     main_pid: int | None = None
+    runs: bool = True  # False: it has ended, and what is left in its cgroup no `systemctl stop` ends
 
     def has(self, cgroup: str | None) -> bool:
         """Whether a cgroup is the unit's, or one that is inside of it."""
-        return bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
+        return self.runs and bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
 
 
 def read_control_groups(text: str) -> dict[str, Unit]:
@@ -96,9 +98,9 @@ def read_control_groups(text: str) -> dict[str, Unit]:
     units = {}
     for block in text.split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.split("\n"))
-        pid = values.get("MainPID", "")
-        name = values.get("Id", "")
-        units[name] = Unit(name, values.get("ControlGroup", ""), int(pid) if pid.isdecimal() else None)
+        name, pid = values.get("Id", ""), values.get("MainPID", "")
+        main_pid, runs = int(pid) if pid.isdecimal() else None, values.get("ActiveState") not in ENDED
+        units[name] = Unit(name, values.get("ControlGroup", ""), main_pid, runs)
     return units
 
 

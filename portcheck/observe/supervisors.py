@@ -6,7 +6,7 @@ from portcheck.identify.keepers import inquiry, named_back, starting, with_pids
 from portcheck.identify.managers import as_keeper, below, keeper_of, keeper_unknown, with_keeper
 from portcheck.model import AS_ROOT, BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.asking import Asked, Patiences
+from portcheck.observe.asking import Asked, Patiences, own_uid
 from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class Asking:
         process = subject.process
         question = inquiry(keeper, process)
         if question is None:
-            return self._unknown(
-                process, _silent(str(process.supervisor or process.supervises), "does not say where it takes commands")
-            )
+            word = str(process.supervisor or process.supervises)
+            return self._unknown(process, _silent(word, "does not say where it takes commands"))
         hands = Hands(keeper.uid, keeper.user, question.variables, _files_of(keeper))
         if (keeper.pid, question) not in self._answers:
             answer = _answer(keeper, question, self._patience.with_(hands), hands)
@@ -87,7 +86,8 @@ def _answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands
 
 
 def _silent(tool: str, reason: str) -> BlindSpot:
-    return BlindSpot("supervisor-no-answer", f"{tool} {reason}: what it keeps running stays unknown", AS_ROOT)
+    remedy = None if own_uid() == 0 else AS_ROOT
+    return BlindSpot("supervisor-no-answer", f"{tool} {reason}: what it keeps running stays unknown", remedy)
 
 
 def _files_of(keeper: Process) -> tuple[str, ...]:

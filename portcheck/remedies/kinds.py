@@ -6,7 +6,7 @@ A manager comes before the process that it manages: the first record that matche
 
 from __future__ import annotations
 
-from portcheck.identify.managers import engine_of
+from portcheck.identify.managers import engine_of, engine_owner
 from portcheck.identify.names import title
 from portcheck.identify.who import is_named
 from portcheck.model import Container
@@ -30,7 +30,7 @@ MANAGERS: frozenset[Supervisor | None] = frozenset((
     "supervisord", "pm2", "runit", "s6", "circus", "daemontools", "dinit", "OpenRC",
 ))  # fmt: skip
 # Those that may listen on behalf of the programs that they run.
-OF_SEVERAL: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
+LISTENING: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
 
 
 class Kind(NamedTuple):
@@ -71,8 +71,8 @@ def _in_pod(process: Process) -> bool:
 
 
 def _is_of_a_foreign_engine(process: Process, uid: int | None) -> bool:
-    """Neither the asker's engine nor root's knows of it."""
-    return _is_contained(process) and engine_of(process, uid) is None and engine_of(process, 0) is None
+    """Neither the asker's engine nor root's knows of it, and nobody who could has asked."""
+    return _is_contained(process) and engine_of(process, uid) is None and bool(engine_owner(process))
 
 
 def _is_of_compose(process: Process) -> bool:
@@ -183,6 +183,11 @@ KINDS: tuple[Kind, ...] = (
         (Remedy("it runs in {contained}: stop that with what manages it"),),
     ),
     Kind(
+        "foreign-container",
+        _is_of_a_foreign_engine,
+        (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    ),
+    Kind(
         "unnamed-container",
         lambda process, _: _is_contained(process) and not is_named(process.container),
         (
@@ -190,11 +195,6 @@ KINDS: tuple[Kind, ...] = (
                 "{engine} publishes it for a container: find out for which, and stop that", ("{engine}", "ps"), "engine"
             ),
         ),
-    ),
-    Kind(
-        "foreign-container",
-        _is_of_a_foreign_engine,
-        (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
     ),
     Kind(
         "compose",
@@ -219,7 +219,7 @@ KINDS: tuple[Kind, ...] = (
     # What restarts it; a supervisor may be a service itself, with all its programs in one unit.
     Kind(
         "supervising",
-        lambda process, _: process.supervises in OF_SEVERAL,
+        lambda process, _: process.supervises in LISTENING,
         (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
     ),
     Kind(

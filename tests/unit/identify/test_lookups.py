@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.acquaintances import ID, INIT, OTHER_ID, listener, process
+from support.acquaintances import ID, INIT, OTHER_ID, POD, listener, process
 
 from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
 from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
@@ -88,20 +88,25 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         (process("node s.js", uid=1000), 0, None),
         (process("nginx", container=Container("docker", ID), cgroup=f"/docker/{ID}", uid=33), 1000, "docker"),
         (process("nginx", container=Container("unknown", ID), cgroup=f"/{ID}"), 0, "docker"),
-        (process("nginx", container=Container("containerd", ID)), 0, None),
+        (process("nginx", container=Container("containerd", ID)), 0, "containerd"),
+        (process("nginx", container=Container("containerd", ID, pod=POD)), 0, None),
+        (process("nginx", container=Container("lxc", name="web")), 0, None),
         (process("docker-proxy", role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
         (process("dockerd", publisher="docker", uid=0), 0, "docker"),
-        # a rootless engine answers its own user only
+        # a rootless engine answers its own user, as whom root may ask
         (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1000, "podman"),
-        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, None),
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, "podman"),
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1001, None),
         (
             process("nginx", container=Container("podman", ID), cgroup=f"/machine.slice/libpod-{ID}.scope"),
             0,
             "podman",
         ),
         (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1000, "podman"),
-        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, None),
-        (process("rootlesskit", publisher="docker", uid=1000), 0, None),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, "podman"),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1001, None),
+        (process("rootlesskit", publisher="docker", uid=1000), 0, "docker"),
+        (process("rootlesskit", publisher="docker", uid=1000), 1001, None),
         (process("com.docker.backend", publisher="docker", uid=501), 501, "docker"),
         (Process(0, role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
     ],
@@ -111,11 +116,31 @@ def test_an_engine_is_asked_only_where_it_can_matter(subject: Process, uid: int,
 
 
 def test_a_container_gets_its_name_and_keeps_its_pod() -> None:
-    found = read_inspected("docker", json.dumps([DOCKER]))
-    inside = process("nginx", container=Container("docker", ID, pod="uid-1"))
-    assert with_container(Subject(inside, ()), found, Hands()).container == WEB._replace(pod="uid-1")
-    other = process("nginx", container=Container("docker", OTHER_ID))
-    assert with_container(Subject(other, ()), found, Hands()) == other
+    found = [one._replace(cgroup=f"/docker/{ID}/init") for one in read_inspected("docker", json.dumps([DOCKER]))]
+    inside = process("nginx", container=Container("docker", ID, pod="uid-1"), cgroup=f"/docker/{ID}/web")
+    told = with_container(Subject(inside, ()), found, Hands())
+    assert (told.container, told.confirmed) == (WEB._replace(pod="uid-1"), True)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "identifier"),
+    [
+        (f"/docker/{OTHER_ID}", OTHER_ID),  # the engine has none such
+        (f"/user.slice/docker-{ID}.scope", ID),  # in a place where it has none
+        (f"/docker/{OTHER_ID}/docker/{ID}", ID),  # made inside of another
+        (None, ID),
+    ],
+)
+def test_a_container_that_its_engine_does_not_confirm_is_only_claimed(cgroup: str | None, identifier: str) -> None:
+    found = [one._replace(cgroup=f"/docker/{ID}") for one in read_inspected("docker", json.dumps([DOCKER]))]
+    liar = process("nginx", container=Container("docker", identifier), cgroup=cgroup)
+    told = with_container(Subject(liar, ()), found, Hands())
+    assert (told.container, told.confirmed, told.claim) == (None, False, f"docker container {identifier[:12]}")
+
+
+def test_what_an_unknown_engine_has_made_is_perhaps_anothers_than_dockers() -> None:
+    other = process("nginx", container=Container("unknown", OTHER_ID), cgroup=f"/{OTHER_ID}")
+    assert with_container(Subject(other, ()), (), Hands()) == other
 
 
 def test_a_proxy_becomes_the_container_that_it_publishes() -> None:
