@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from portcheck.identify.keepers import inquiry, named_back, starting, with_pids
 from portcheck.identify.managers import as_keeper, below, keeper_of, keeper_unknown, with_keeper
 from portcheck.model import AS_ROOT, BlindSpot, Hands
@@ -54,10 +56,10 @@ class Asking:
         answer = self._answers[keeper.pid, question]
         if isinstance(answer, BlindSpot):
             return self._unknown(process, answer)
+        hands = hands._replace(folder=folder_off_path(question.argv[0], hands))
         if keeper.pid == process.pid:
             return as_keeper(process, answer, hands)
-        name = named_back(process, keeper, answer, below(subject, keeper))
-        return with_keeper(process, name, question, hands._replace(folder=folder_off_path(question.argv[0], hands)))
+        return with_keeper(process, named_back(process, keeper, answer, below(subject, keeper)), question, hands)
 
     def _unknown(self, process: Process, spot: BlindSpot) -> Process:
         self.blind_spots[spot] = None
@@ -91,10 +93,13 @@ def _silent(tool: str, reason: str) -> BlindSpot:
 
 
 def _files_of(keeper: Process) -> tuple[str, ...]:
-    """Its program, its script, and the command with which it was started: beside one of them are its tools."""
-    script = next((word for word in (keeper.command or ())[1:2] if word.startswith("/")), None)
-    started = BACK_END.environment(keeper.pid).get("_")
-    return tuple(file for file in (keeper.executable, script, started) if file and file.startswith("/"))
+    """Its program, its script, and the command with which a shell has started it: beside one of them are its tools.
+
+    pm2's daemon has overwritten its arguments, and runs a node that may be far from pm2.
+    """
+    script, started = (keeper.command or ())[1:2], BACK_END.environment(keeper.pid).get("_")
+    files = (keeper.executable, *script, started)
+    return tuple(os.path.join(keeper.cwd or "", file) for file in files if file)
 
 
 def _names(file: str, pid: int) -> bool:
