@@ -9,7 +9,7 @@ from __future__ import annotations
 from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
-from portcheck.identify.keepers import ASKABLE, LISTENING, in_cluster, is_itself
+from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
@@ -239,6 +239,12 @@ def keeper_of(subject: Subject) -> Process | None:
     if process.supervisor in ASKABLE and process.supervisor_pid != process.pid:
         return next((one for one in subject.ancestors if one.pid == process.supervisor_pid), None)
     return process if process.supervises in LISTENING else None
+
+
+def unkept(subject: Subject) -> Process:
+    """As whoever has no supervisor to be asked: one that cannot be is believed by nobody."""
+    process = subject.process
+    return process._replace(confirmed=False) if process.supervisor in NOT_ASKED and not process.container else process
 
 
 def below(subject: Subject, keeper: Process) -> tuple[int, ...]:

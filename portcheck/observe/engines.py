@@ -16,6 +16,7 @@ from portcheck.model import BlindSpot, Container
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
 from portcheck.observe.system import process_now
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,7 +120,7 @@ def _machine(name: str, patience: Patience) -> Inspected:
 
     leader = ask(("machinectl", "show", "--property=Leader", "--value", "--", name), patience).out.strip()
     container = Container("systemd-nspawn", name=name)
-    return Inspected(container, cgroup=_cgroup_of(int(leader)) if leader.isdecimal() else None)
+    return Inspected(container, cgroup=_cgroup_of(number(leader)))
 
 
 def _cgroup_of(pid: int | None) -> str | None:
