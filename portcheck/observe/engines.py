@@ -60,7 +60,8 @@ def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[i
     for index, subject in enumerate(subjects):
         engine, container = engine_of(subject.process, own_uid()), subject.process.container
         names_its_own = container is not None and container.engine == engine and is_named(container)
-        if engine and (names_its_own or is_there(TOOLS[engine])):
+        is_strangers = engine_hands(subject.process, own_uid()).uid is not None
+        if engine and (names_its_own or is_strangers or is_there(TOOLS[engine])):
             groups.setdefault((engine, named(engine_hands(subject.process, own_uid()))), []).append(index)
     return groups
 

@@ -183,7 +183,7 @@ def test_a_users_own_supervisord(host: Host, place: Path, for_everyone: list[str
     wait_for(lambda: listens(host, 8000), "it listens")
     options = [f"--configuration={folder}/supervisord.conf", f"--serverurl=unix://{folder}/socket"]
     (command,) = [advice["command"] for advice in host.result("8000")["advice"]]
-    assert command == ["sudo", "-iu", "nobody", "supervisorctl", *options, "stop", "web"]
+    assert command == ["sudo", "-u", "nobody", "supervisorctl", *options, "stop", "web"]
     found = told(host.run([*for_everyone, "stop", "8000", *AT_ONCE, "--json"], uid=NOBODY, check=False), 0)
     assert found["plan"][0]["command"] == ["supervisorctl", *options, "stop", "web"]
     host.run(["supervisorctl", *options, "start", "web"], uid=NOBODY)

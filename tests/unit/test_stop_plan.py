@@ -212,7 +212,7 @@ def test_what_is_confirmed_is_left_to_its_manager_even_where_it_is_named() -> No
 def test_a_managers_command_is_given_with_its_own_hands() -> None:
     web = node(supervisor="pm2", supervisor_pid=70, supervised="web", keeper=Hands(1000, "bo"))
     (step,) = plan(held(web), ROOT).steps
-    assert step.command == ("sudo", "-iu", "bo", "pm2", "stop", "web")
+    assert step.command == ("sudo", "-u", "bo", "pm2", "stop", "web")
     assert step.order == Order(("pm2", "stop", "web"), Hands(1000, "bo"))
     mine = node(service="my.service", service_manager="systemd --user", keeper=Hands(1000, "bo"))
     (step,) = plan(held(mine), ROOT).steps
@@ -280,7 +280,7 @@ def test_a_process_that_stays_can_be_killed_unless_it_was() -> None:
          [("kill", "77"), ("portcheck", "stop", "8000")]),
         (node(900, supervisor="nodemon", supervisor_pid=77), "nodemon (PID 77)", [("portcheck", "stop", "8000")]),
         (node(900, supervisor="pm2", supervisor_pid=77, supervised="shop", service="pm2.service"), "pm2 (PID 77)",
-         [("sudo", "-iu", "bo", "pm2", "stop", "shop")]),
+         [("sudo", "-u", "bo", "pm2", "stop", "shop")]),
     ],
 )  # fmt: skip
 def test_respawned_by(process: Process, by: str, commands: list[tuple[str, ...]]) -> None:

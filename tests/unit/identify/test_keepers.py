@@ -22,6 +22,7 @@ from portcheck.identify.keepers import (
 from portcheck.identify.managers import (
     Manager,
     Subject,
+    activation_unknown,
     as_keeper,
     below,
     container_unknown,
@@ -237,6 +238,26 @@ def test_a_users_service_is_commanded_as_that_user() -> None:
     subject, hands = Subject(web, ()), Hands(1000, "bo")
     assert units_of(subject) == (Manager(1000), "web.service")
     assert with_unit(subject, Unit("web.service", path), Manager(1000), hands).keeper == hands
+
+
+def test_a_users_socket_unit_is_never_taken_for_the_systems_of_that_name() -> None:
+    path = "/user.slice/user-1000.slice/user@1000.service/other"
+    web = process("web", cgroup=path, service="web.service", service_manager="systemd --user", activation="ssh.socket")
+    told = with_unit(Subject(web, ()), None, Manager(1000), Hands(1000))
+    assert (told.service, told.activation, told.service_manager) == (None, "ssh.socket", "systemd --user")
+
+
+def test_the_unit_around_a_container_is_asked_for_too() -> None:
+    """As podman's quadlets are: the unit is what is stopped."""
+    quadlet = process("x", container=Container("podman", ID), service="db.service", service_manager="systemd")
+    assert units_of(Subject(quadlet, ())) == (Manager(), "db.service")
+
+
+def test_a_socket_unit_of_which_its_manager_says_nothing() -> None:
+    held = Process(0, activation="a.socket", service_manager="systemd", role=None)
+    told = activation_unknown(Subject(held, ()), "systemctl did not answer")
+    assert (told.activation, told.confirmed, told.unanswered) == ("a.socket", False, "systemctl did not answer")
+    assert activation_unknown(Subject(INIT, ()), "systemctl did not answer") == INIT
 
 
 def test_a_users_manager_is_the_one_of_its_unit() -> None:
