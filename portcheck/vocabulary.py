@@ -102,5 +102,6 @@ if TYPE_CHECKING:
         "too-many-descriptors",  # a process has more of them than are looked at, and may hold the socket
         "command-cut",  # a process has a longer command line than what is read of one
         "family-refused",  # a sandbox refuses IPv4 or IPv6 sockets, which the kernel has
+        "supervisor-no-answer",  # a supervisor did not say what it keeps running
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here
     ]

@@ -31,6 +31,9 @@ class Inspected(NamedTuple):
 
     container: Container
     published: tuple[Publication, ...] = ()
+    pid: int | None = None  # of its first process
+    monitor: int | None = None  # of podman's conmon, which may hold its ports
+    cgroup: str | None = None  # that of its first process, as the kernel has it
 
     def publishes(self, socket: Socket) -> bool:
         """Whether the socket listens where this container's port is published."""
@@ -69,7 +72,9 @@ def _inspected(engine: Engine, entry: dict[str, Any]) -> Inspected:
         restart_policy=policy if policy != "no" else None,
         pod=_text(entry, "Pod"),
     )
-    return Inspected(container, tuple(_published(_part(_part(entry, "NetworkSettings"), "Ports"))))
+    state = _part(entry, "State")
+    published = tuple(_published(_part(_part(entry, "NetworkSettings"), "Ports")))
+    return Inspected(container, published, _pid(state, "Pid"), _pid(state, "ConmonPid"))
 
 
 def _published(ports: dict[str, Any]) -> Iterator[Publication]:
@@ -85,6 +90,11 @@ def _published(ports: dict[str, Any]) -> Iterator[Publication]:
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:
     part = of.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _pid(of: dict[str, Any], name: str) -> int | None:
+    pid = of.get(name)
+    return pid if isinstance(pid, int) and pid > 0 else None
 
 
 def _text(of: dict[str, Any], name: str) -> str | None:

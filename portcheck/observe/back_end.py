@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Literal
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.target import Endpoint
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
 
         def cgroup_paths(self, ids: Collection[int]) -> Mapping[int, str | None]:
             """The paths of cgroups that a socket table names by their ids."""
+
+        def authorship(self, cgroup: str | None) -> Authorship | None:
+            """By whom the names in a cgroup's path were given; None where there are no cgroups."""
 
         def policy(self) -> PortPolicy:
             """What this host allows, apart from its sockets."""

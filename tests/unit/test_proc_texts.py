@@ -63,6 +63,9 @@ def test_full_name(name: str, paths: tuple[str, ...], full: str) -> None:
         (b"12:cpu:/batch\n3:name=systemd:/system.slice/cron.service\n", "/system.slice/cron.service"),
         (b"0::/odd:name\n", "/odd:name"),
         (b"0::/a\x0bb\x0c\x1c\r\xe2\x80\xa8c\n", "/a\x0bb\x0c\x1c\r\u2028c"),  # the kernel refuses newlines alone
+        # whoever makes cgroups chooses their names, and only \n is none of their letters
+        (b"0::/a\rb\x0b\x0c\x1c\x85c.service\n", "/a\rb\x0b\x0c\x1c\udc85c.service"),
+        ("0::/a\u2028b\n".encode(), "/a\u2028b"),
     ],
 )
 def test_cgroup(text: bytes | None, path: str | None) -> None:

@@ -12,6 +12,7 @@ from portcheck.observe.portable.policy import unix_policy
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.observe.back_end import Depth, Ranges
@@ -103,6 +104,10 @@ class Portable:
     def cgroup_paths(self, ids: Collection[int]) -> Mapping[int, str | None]:  # noqa: ARG002
         """There are none."""
         return {}
+
+    def authorship(self, cgroup: str | None) -> Authorship | None:  # noqa: ARG002
+        """There are none."""
+        return None
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:  # noqa: ARG002
         """Loopback may have more than one address; of others the interfaces tell all."""
