@@ -70,20 +70,3 @@ def project_files(process: Process, home: str | None) -> tuple[ProjectFile, ...]
 
 def _can_be_a_project(directory: str, home: str | None) -> bool:
     return os.path.isabs(directory) and directory not in (os.path.dirname(directory), home)
-
-
-def small_file(path: str, most: int) -> bytes | None:
-    """A plain file of at most so many bytes; no link is followed, and nothing opened that would block or react."""
-    try:
-        file = os.open(path, sum(_CAREFULLY))
-    except OSError:
-        return None
-    try:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            return None
-        return os.read(file, most)
-    except OSError:
-        return None
-    finally:
-        os.close(file)

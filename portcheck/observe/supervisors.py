@@ -105,6 +105,6 @@ def _files_of(keeper: Process) -> tuple[str, ...]:
 
 def _names(file: str, pid: int) -> bool:
     """Whether a file holds this PID, and nothing else."""
-    from portcheck.observe.context import small_file
+    from portcheck.observe.files import small_file
 
     return (small_file(file, 32) or b"").strip() == str(pid).encode()

@@ -86,7 +86,6 @@ READERS: dict[str, Reader] = {
     "launchctl": text(lambda data: launchd.read_jobs(data, "system")),
     "docker inspect": text(lambda data: containers.read_inspected("docker", data)),
     "systemctl show": text(systemd.read_units),
-    "LISTEN_FDNAMES": text(systemd.from_environment),
     **{name: in_project(name) for name in MARKS},
 }
 # And what the kernel bounds to the length of a path.
