@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import commands, told
+from support.documents import commands, steps, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
@@ -126,7 +126,7 @@ def test_a_program_of_roots_supervisord_that_says_it_is_another(host: Host, plac
     wait_for(lambda: listens(host, 8000) and listens(host, 8001), "both programs listen")
     found = stopped(host, 8001)
     command = ["supervisorctl", f"--configuration={folder}/supervisord.conf", "stop", "annweb"]
-    assert found["plan"] == [{"command": command, "signalled": []}]
+    assert steps(found) == [{"command": command, "signalled": []}]
     assert (holder(found)["supervised"], holder(found)["confirmed"]) == ("annweb", True)
     assert listens(host, 8000)
     assert heard.read_bytes() == b""
@@ -151,7 +151,7 @@ def test_a_strangers_supervisord_that_is_none(host: Host, place: Path) -> None:
     assert "says it is supervisord's victim:payments" in refused["before"]["message"]
     assert not commands(refused)
     found = stopped(host, 8001, "--pid", str(holder(refused)["pid"]))
-    assert found["plan"] == [{"command": None, "signalled": [holder(refused)["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [holder(refused)["pid"]]}]
     assert listens(host, 8000)
 
 
@@ -215,7 +215,7 @@ def test_a_parent_that_calls_itself_runsv_in_a_victims_directory(host: Host, pla
     host.start(argv, uid=NOBODY, ready=b"ready", cwd=victim)
     found = stopped(host, 8001)
     assert (holder(found)["confirmed"], holder(found)["claim"]) == (False, f"runit's {victim}")
-    assert found["plan"] == [{"command": None, "signalled": [holder(found)["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [holder(found)["pid"]]}]
     assert listens(host, 8000)
 
 
@@ -234,7 +234,7 @@ def test_a_service_directory_of_root_with_a_program_that_becomes_a_user(
     seen = json.loads(host.run([*for_everyone, "8000", "--json"], uid=NOBODY, check=False).stdout)["results"][0]
     assert [advice["command"] for advice in seen["advice"]] == [["sudo", "portcheck", "stop", "8000"]]
     found = stopped(host, 8000)
-    assert found["plan"] == [{"command": [*stop, str(directory)], "signalled": []}]
+    assert steps(found) == [{"command": [*stop, str(directory)], "signalled": []}]
     assert (holder(found)["user"], holder(found)["confirmed"]) == ("nobody", True)
 
 
@@ -315,7 +315,7 @@ def test_pm2_is_told_in_its_own_home_as_its_own_user(host: Host, pm2: Pm2) -> No
     found = stopped(host, 8000)
     assert (holder(found)["supervised"], holder(found)["confirmed"]) == ("web", True)
     command = ["sudo", "-u", "nobody", "env", f"PM2_HOME={first}", str(pm2.tool), "stop", "web"]
-    assert found["plan"] == [{"command": command, "signalled": []}]
+    assert steps(found) == [{"command": command, "signalled": []}]
     assert listens(host, 8001)
 
 
@@ -356,7 +356,7 @@ def test_a_title_runs_no_command_of_root(host: Host, place: Path, asked: Path, t
         uid=NOBODY, ready=b"ready",
     )  # fmt: skip
     found = stopped(host, 8001, env={"PATH": f"{asked.parent}/tools:{os.environ['PATH']}"})
-    assert found["plan"] == [{"command": None, "signalled": [attacker.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [attacker.pid]}]
     assert asked.read_text() == ""
 
 
@@ -378,7 +378,7 @@ def test_a_name_runs_no_command_as_root(host: Host, place: Path, asked: Path, na
     attacker = host.start(argv, uid=NOBODY, ready=b"ready")
     path = {"PATH": f"{asked.parent}/tools:{os.environ['PATH']}"}
     found = told(host.portcheck("stop", "8001", "--pid", str(attacker.pid), *AT_ONCE, "--json", env=path), 0)
-    assert found["plan"] == [{"command": None, "signalled": [attacker.pid]}]
+    assert steps(found) == [{"command": None, "signalled": [attacker.pid]}]
     by_root = [line for line in asked.read_text().splitlines() if line.startswith("0 ")]
     assert not [line for line in by_root if "show" not in line], by_root  # systemd's own units may be looked at
     assert is_gone(attacker.pid)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.documents import told
+from support.documents import steps, told
 from support.patience import wait_for
 from support.processes import NOBODY
 from support.rigs.debian_root import USER
@@ -52,7 +52,7 @@ def test_a_containers_name_in_a_strangers_cgroup(docker_engine: DockerEngine) ->
     assert owner["cgroup"] == f"/claims/docker-{victim}.scope"
     assert (owner["container"], owner["confirmed"]) == (None, False)
     assert owner["claim"] == f"docker container {victim[:12]}"
-    assert found["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]
     assert docker_engine.inspect("victim-db")["State"]["Running"]
 
 
@@ -89,7 +89,7 @@ def test_a_units_name_below_a_users_manager(systemd: SystemdHost) -> None:
     found = stopped(systemd, 7001)
     (owner,) = found["before"]["owners"]
     assert (owner["service"], owner["confirmed"], owner["claim"]) == (None, False, "postgresql.service")
-    assert found["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]
 
 
 def test_a_units_name_below_a_unit_that_is_a_users(systemd: SystemdHost) -> None:
@@ -99,7 +99,7 @@ def test_a_units_name_below_a_unit_that_is_a_users(systemd: SystemdHost) -> None
     found = stopped(systemd, 7002)
     (owner,) = found["before"]["owners"]
     assert (owner["service"], owner["claim"]) == ("shop.service", "postgresql.service")
-    assert found["plan"] == [{"command": ["systemctl", "stop", "shop.service"], "signalled": []}]
+    assert steps(found) == [{"command": ["systemctl", "stop", "shop.service"], "signalled": []}]
 
 
 def test_a_service_that_names_anothers_socket_unit(systemd: SystemdHost) -> None:
@@ -139,7 +139,7 @@ def test_a_process_that_calls_itself_a_users_systemd(systemd: SystemdHost) -> No
     found = stopped(systemd, 7004)
     (owner,) = found["before"]["owners"]
     assert (owner["role"], owner["confirmed"]) == (None, False)
-    assert found["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]
     server.wait(60)
 
 
@@ -155,4 +155,4 @@ def test_what_is_left_of_a_unit_that_has_ended_is_ended_itself(systemd: SystemdH
     found = stopped(systemd, 7005)
     (owner,) = found["before"]["owners"]
     assert (owner["service"], owner["claim"], owner["confirmed"]) == (None, "left.service", False)
-    assert found["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+    assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]
