@@ -76,6 +76,46 @@ def ask(argv: Sequence[str], patience: Patience, environment: Mapping[str, str] 
     return Answer(process.returncode == 0, _text(out), _text(err))
 
 
+def ask_exactly(argv: Sequence[str], environment: Mapping[str, str], *, seconds: float, most: int) -> Answer:
+    """Runs a program by its path in the root directory, with this environment and no other.
+
+    Its complaints are not read; it is killed with all its children when its time or its `most` bytes are over.
+    Raises NoAnswerError.
+    """
+    import subprocess
+    from threading import Thread
+
+    answer: list[bytes] = []
+    try:
+        with subprocess.Popen(
+            argv,
+            cwd=os.sep,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            out = process.stdout
+            reader = Thread(target=lambda: answer.append(out.read(most + 1) if out else b""), daemon=True)
+            reader.start()
+            reader.join(seconds)
+            over = not answer or len(answer[0]) > most
+            try:
+                if not over:
+                    process.wait(1)  # what has closed its output has ended, or is about to
+            except subprocess.TimeoutExpired:
+                over = True
+            finally:
+                _end(process)  # all of it, while the process has not been waited for
+                reader.join()
+    except OSError as error:
+        raise NoAnswerError(f"cannot be run: {error.strerror}") from None
+    if over:
+        raise NoAnswerError(f"did not answer within {seconds:g} s, or with more than {most:,} bytes")
+    return Answer(process.returncode == 0, _text(answer[0]), "")
+
+
 def _on_path(program: str) -> str:
     """Windows would look into the current directory first: what lies there is not meant.  Raises NoAnswerError."""
     if not HERE.finds_programs_in_current_directory or os.path.isabs(program):
