@@ -117,11 +117,13 @@ def ask_exactly(argv: Sequence[str], environment: Mapping[str, str], *, seconds:
 
 
 def _on_path(program: str) -> str:
-    """Windows would look into the current directory first: what lies there is not meant.  Raises NoAnswerError."""
-    if not HERE.finds_programs_in_current_directory or os.path.isabs(program):
+    """The program by its path: what lies in the current directory is not meant.  Raises NoAnswerError."""
+    if os.path.isabs(program):
         return program
-    paths = (os.path.join(folder, f"{program}.exe") for folder in os.get_exec_path() if os.path.isabs(folder))
-    path = next(filter(os.path.isfile, paths), None)
+    # Windows looks into the current directory first, and everybody where PATH has a relative or an empty entry.
+    name = f"{program}.exe" if HERE.finds_programs_in_current_directory else program
+    paths = (os.path.join(folder, name) for folder in os.get_exec_path() if os.path.isabs(folder))
+    path = next((path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)), None)
     if path is None:
         raise NoAnswerError("is not on the PATH")
     return path

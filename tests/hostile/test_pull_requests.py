@@ -1,7 +1,7 @@
 """Repositories of strangers, checked as CI does it: nothing secret in any output, nothing executed, in bounded time.
 
-Each is a directory as somebody could push it, on a runner that has a secret in its environment, in a file outside of the
-checkout, in a `.env` that an earlier step has written, and in what git keeps.
+Each is a directory as somebody could push it, on a runner that has a secret in its environment, in a file outside of
+the checkout, in a `.env` that an earlier step has written, and in what git keeps.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[
 pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[preflight])")
 
 from portcheck.errors import UsageError
+from portcheck.observe.subprocesses import NoAnswerError, Patience, ask
 from portcheck.preflight import PreflightError, read
 
 FORMATS = ("text", "json", "github", "junit")
@@ -242,6 +243,19 @@ def test_nothing_of_the_repository_is_executed(where: str, runner: Runner) -> No
         assert done.returncode == 0
 
 
+@pytest.mark.parametrize("path", [".", "", "bin", "./bin:."])
+def test_no_tool_is_found_by_a_relative_path(path: str, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that are asked who holds a port."""
+    for folder in ("bin", "."):
+        runner.write(f"{folder}/docker", f"#!/bin/sh\ntouch {runner.touched}\n")
+        (runner.repository / folder / "docker").chmod(0o755)
+    monkeypatch.chdir(runner.repository)
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(NoAnswerError, match="is not on the PATH"):
+        ask(("docker", "ps"), Patience(5))
+    assert not runner.touched.exists()
+
+
 def test_docker_is_not_told_what_the_repository_says(runner: Runner) -> None:
     """An engine's client outside of the project is asked, with the environment of CI alone."""
     tools, log = runner.outside / "bin", runner.outside / "log"
@@ -322,10 +336,10 @@ def test_a_million_complaints_are_cut(runner: Runner) -> None:
 
 
 PIECES = st.sampled_from([
-    "services", "web", "ports", "include", "extends", "file", "env_file", "PORT", "A", "8000", "80", "${A}", "${A:-", "}",
-    "$", "'", '"', ":", " ", "\n", "\n  ", "\n    - ", "-", "[", "]", "{", "}", ",", "=", "#", "&a ", "*a", "<<: ", ".", "\\",
-    "/*", "//", "forwardPorts", "appPort", "[ports]\n", "tool.portcheck.", "web: ", "-p ", "--port ", "..", "/etc/passwd",
-    "\x00", "\u2028", "\r", "\t", "1-65535", "name", "!reset ", "|", ">", "0x1F", "é",
+    *("services", "web", "ports", "include", "extends", "file", "env_file", "PORT", "A", "8000", "80", "${A}", "${A:-"),
+    *("$", "'", '"', ":", " ", "\n", "\n  ", "\n    - ", "-", "[", "]", "{", "}", ",", "=", "#", "&a ", "*a", "<<: "),
+    *("/*", "//", "forwardPorts", "appPort", "[ports]\n", "tool.portcheck.", "web: ", "-p ", "--port ", ".."),
+    *("\x00", "\u2028", "\r", "\t", "1-65535", "name", "!reset ", "|", ">", "0x1F", "é", "/etc/passwd", ".", "\\"),
 ])  # fmt: skip
 NAMES = ("compose.yaml", ".env", "Procfile", ".devcontainer.json", "portcheck.toml", "pyproject.toml")
 
