@@ -10,7 +10,7 @@ from os.path import normpath
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.compose.ports import PortSyntaxError, declared, short
-from portcheck.preflight.declarations import Declaration, PreflightError, Reading, Unresolved, shown
+from portcheck.preflight.declarations import Declaration, LeftUnreadError, PreflightError, Reading, Unresolved, shown
 from portcheck.preflight.dotenv import port_number
 from portcheck.preflight.files import Allowance, Grounds, around, needs
 
@@ -61,6 +61,8 @@ def _parse(text: str, file: str) -> Mapping[str, Any]:
         message = str(error.args[0])
         near = re.search(r"near (\d+)", message)  # the number of the character, from 1
         line = text.count("\n", 0, int(near[1]) - 1) + 1 if near else None
+        if isinstance(error, pyjson5.Json5NestingTooDeep):
+            raise LeftUnreadError("limit", file, line, "nested too deep") from None
         raise PreflightError(file, line, f"broken JSON: {message}") from None
     if not isinstance(config, dict):
         raise PreflightError(file, 1, "an object ({...}) is expected here")

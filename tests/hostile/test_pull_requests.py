@@ -298,6 +298,9 @@ BOMBS: dict[str, dict[str, str]] = {
     "a long interpolation": {"compose.yaml": composed('"' + "$PATH" * 10_000 + ':80"')},
     "a Procfile of many lines": {"Procfile": "a: b\n" * 40_000},
     "a long command": {"Procfile": "web: " + "x" * 200_000 + "\n"},
+    "a chain of extends": {
+        "compose.yaml": "services:\n  s1000: {}\n" + "".join(f"  s{n}: {{extends: s{n + 1}}}\n" for n in range(1_000))
+    },
     "JSON depth": {".devcontainer.json": "[" * 100_000},
 }  # fmt: skip
 
@@ -311,9 +314,6 @@ def test_what_grows_out_of_bounds_is_given_up(files: dict[str, str], runner: Run
     done = runner.run("--json")
     assert time.monotonic() - before < PATIENCE / 2
     assert_harmless(done, runner)
-    if ".devcontainer.json" in files:
-        assert (done.returncode, ".devcontainer.json:1: broken JSON" in done.stderr) == (3, True)
-        return
     document = json.loads(done.stdout)
     assert "limit" in {spot["code"] for spot in document["blind_spots"]}
     assert 8005 in {result["port"] for result in document["results"]}

@@ -138,9 +138,11 @@ class Model:
             part = Part(place, field.line, field.node.tag, fields(str(place.file), field.node))
             base: tuple[Part, ...] = ()
             if "extends" in part.fields:
-                if (place.file, name) in chain or len(chain) > MAX_EXTENDS:
-                    cause = f"{shown(name)} extends itself, or more than {MAX_EXTENDS} others in a chain"
-                    raise PreflightError(part.file, field.line, cause)
+                if (place.file, name) in chain:
+                    raise PreflightError(part.file, field.line, f"{shown(name)} extends itself")
+                if len(chain) > MAX_EXTENDS:
+                    cause = f"{shown(name)} extends more than {MAX_EXTENDS} others in a chain"
+                    raise LeftUnreadError("limit", part.file, field.line, cause)
                 base = self._base(scope, part, (*chain, (place.file, name)))
             scope.built[name] = (*base, part)
         return scope.built[name]

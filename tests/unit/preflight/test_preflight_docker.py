@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 
+from support.patience import wait_for
+
 from portcheck.preflight import PreflightError, Reading
 from portcheck.preflight.compose import docker_cli
 from portcheck.preflight.compose.read import read_compose
@@ -196,7 +198,7 @@ def test_what_it_leaves_running_ends_too(tmp_path: Path, monkeypatch: pytest.Mon
     found = read(tmp_path, f'sleep 600 & echo $! >"{left}"')
     assert "did not answer" in message(found)
     status = Path("/proc", left.read_text().strip(), "stat")
-    assert not status.exists() or status.read_text().split()[2] == "Z"
+    wait_for(lambda: not status.exists() or status.read_text().split()[2] == "Z", "it ends")
 
 
 def test_a_port_that_only_compose_lets_pass_is_refused_with_the_services_line(tmp_path: Path) -> None:
