@@ -42,15 +42,18 @@ def read(
     UsageError for a path that does not exist or is no kind of file that declares ports.
     """
     from os import environ
-    from os.path import normpath
+    from os.path import isdir, normpath
 
     from portcheck.preflight.discover import find, from_environment, named
     from portcheck.preflight.files import grounds_of
 
     variables = environ if environment is None else environment
     chosen = [Path(path) for path in paths]
-    by_variables = from_environment(Path(directory), variables)
-    grounds = grounds_of(chosen or [directory], by_variables, everywhere=allow_outside)
+    places = chosen or [Path(directory)]
+    by_variables = [
+        file for place in places for file in from_environment(place if isdir(place) else place.parent, variables)
+    ]
+    grounds = grounds_of(places, by_variables, everywhere=allow_outside)
     sources = named(chosen, variables, grounds) if chosen else find(Path(directory), variables, grounds)
     read_anyway = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
     readings = [_one(source, variables, read_anyway, grounds, docker=docker) for source in sources]

@@ -430,6 +430,16 @@ def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker:
         assert [each.service for each in found.unresolved] == (["test"] if 7003 in enabled else [])
 
 
+def test_env_files_of_the_user_are_those_of_the_projects_directory(tmp_path: Path, docker: dict[str, str]) -> None:
+    text = "services: {web: {image: x, ports: ['${A}:80', '${B}:81']}}\n"
+    write(tmp_path, {"compose.yaml": text, "one": "A=7001\nB=1\n", "two": "B=7002\n", ".env": "A=2\n"})
+    environment = {**docker, "COMPOSE_ENV_FILES": "one,two"}
+    found = read_compose((tmp_path / "compose.yaml",), environment)
+    assert found.unresolved == ()
+    assert rows(found) == rows(read_compose((tmp_path / "compose.yaml",), environment, docker=False))
+    assert [each.port for each in found.declarations] == [7001, 7002]
+
+
 NAMED = 'name: {}\nservices: {{web: {{image: x, ports: ["80:80"]}}}}\n'
 
 

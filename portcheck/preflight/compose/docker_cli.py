@@ -40,9 +40,11 @@ def resolved(files: tuple[Path, ...], environment: Mapping[str, str], grounds: G
     docker = _docker(folders, grounds)
     if not docker:
         return None
-    outside = {**environment, **_OFFLINE, "PATH": os.pathsep.join(folders)}
     named = [word for file in files for word in ("--file", os.path.abspath(file))]
     directory = os.path.dirname(os.path.abspath(files[0]))
+    outside = {**environment, **_OFFLINE, "PATH": os.pathsep.join(folders)}
+    if own := environment.get("COMPOSE_ENV_FILES"):  # of the user, in the project's directory as we read them
+        outside["COMPOSE_ENV_FILES"] = ",".join(os.path.join(directory, name or ".env") for name in own.split(","))
     command = (docker, "compose", "--project-directory", directory, *named, "--profile", "*")
     done = _run((*command, "config", "--format", "json"), outside)
     if not done.ok:

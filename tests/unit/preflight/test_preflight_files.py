@@ -120,6 +120,9 @@ def test_the_users_own_variables_name_files_anywhere(shop: Path, tmp_path: Path)
     found = read(directory=shop, environment=environment, docker=False)
     assert [each.port for each in found.declarations] == [8000]
     assert found.unresolved == ()
+    (shop / "compose.yaml").write_text("services: {web: {ports: ['${PORT}:80']}}")
+    found = read([shop / "compose.yaml"], environment={"COMPOSE_ENV_FILES": "../ci.env"}, docker=False)
+    assert [each.port for each in found.declarations] == [8000]
     (shop / ".env").write_text("COMPOSE_FILE=../ci.yaml\n")
     found = read(directory=shop, environment={}, docker=False)
     assert [(each.code, Path(each.file).name) for each in found.unresolved] == [("outside", ".env")]
