@@ -121,6 +121,7 @@ class PreflightRequest(NamedTuple):
     directory: str = "."
     format: Format = "text"
     docker: bool = True  # let `docker compose config` resolve Compose files
+    allow_outside: bool = False  # follow links and includes that leave the project
     strict: bool = False  # what is left open counts as unknown
     probe: bool = True
     quiet: bool = False

@@ -268,6 +268,7 @@ PREFLIGHT = Command(
         JSON._replace(field="format", value="json"),
         Option(("--format",), f"One of {', '.join(FORMATS.words)}.", "format", metavar="FORMAT", read=FORMATS),
         Option(("--no-docker",), "Do not ask `docker compose config` to resolve Compose files.", "docker", value=False),
+        Option(("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside"),
         Option(("--strict",), "Exit 3 where anything was left open, such as a variable without a value.", "strict"),
         NO_PROBE,
         QUIET,

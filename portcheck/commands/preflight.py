@@ -42,7 +42,7 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
     with Progress("reading what the project declares"):
-        reading = read(request.files, directory=directory, docker=request.docker)
+        reading = read(request.files, directory=directory, docker=request.docker, allow_outside=request.allow_outside)
     project = project_of(request.files, directory, reading.declarations)
     with Progress("checking the declared ports"):
         return check(reading, project, directory, probe=request.probe)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
     Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
-    # Why something could not be resolved.  "include" and "extends" are settled where Compose itself resolves them.
+    # Why something could not be resolved.  "include" and "extends" are settled where Compose itself resolves them;
+    # "outside" leads out of the project, "limit" is more than anybody writes by hand.
     Code = Literal[
         "variable",
         "include",
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
         "syntax",
         "process",
         "forwarded",
+        "outside",
+        "limit",
     ]
 
 
@@ -34,6 +37,9 @@ class Declaration(NamedTuple):
     `compose_profiles` switch the service on (none: always on); `enabled` says whether it is on.
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
     `compose_project` is the name of the Compose project, which its containers have as a label.
+    `variables` are those of the environment that the port or the address comes from.
+
+    All of it may be printed, but for a `compose_project` that is `private`: that holds the value of a variable.
     """
 
     port: int
@@ -49,6 +55,8 @@ class Declaration(NamedTuple):
     profile: str | None = None
     note: str | None = None  # useful to a reader of this line, such as the rule that chose the port
     compose_project: str | None = None
+    private: bool = False
+    variables: tuple[str, ...] = ()
 
     def target(self, ports: object) -> str:
         """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
@@ -75,12 +83,26 @@ class Reading(NamedTuple):
 
 
 class PreflightError(PortcheckError):
-    """A file that cannot be read as what it should be; the cause starts with `file:line:`, or `file:`."""
+    """A file that cannot be read as what it should be; the cause is `why` after `file:line:`, or `file:`."""
 
-    def __init__(self, file: str, line: int | None, cause: str, remedy: str | None = None) -> None:
-        super().__init__(f"{file}:{line}: {cause}" if line else f"{file}: {cause}", remedy)
+    def __init__(self, file: str, line: int | None, why: str, remedy: str | None = None) -> None:
+        super().__init__(f"{file}:{line}: {why}" if line else f"{file}: {why}", remedy)
         self.file = file
         self.line = line
+        self.why = why
+
+
+class LeftUnreadError(PreflightError):
+    """A file that is left alone, or given up: a blind spot, and no reason to leave the others unanswered."""
+
+    def __init__(self, code: Code, file: str, line: int | None, why: str) -> None:
+        super().__init__(file, line, why)
+        self.code = code
+
+    @property
+    def remark(self) -> Unresolved:
+        """What is said of it among the answers about the others."""
+        return Unresolved(self.code, self.why, self.file, self.line or 1)
 
 
 def together(readings: Iterable[Reading]) -> Reading:

@@ -10,9 +10,9 @@ from os.path import normpath
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.compose.ports import PortSyntaxError, declared, short
-from portcheck.preflight.declarations import Declaration, PreflightError, Reading, Unresolved, shown
+from portcheck.preflight.declarations import Declaration, LeftUnreadError, PreflightError, Reading, Unresolved, shown
 from portcheck.preflight.dotenv import port_number
-from portcheck.preflight.files import needs, read_text
+from portcheck.preflight.files import Allowance, Grounds, around, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,18 +31,20 @@ class Place(NamedTuple):
     line: int
 
 
-def read_devcontainer(path: Path, known: frozenset[str] = frozenset()) -> Reading:
+def read_devcontainer(path: Path, known: frozenset[str] = frozenset(), grounds: Grounds | None = None) -> Reading:
     """`forwardPorts` and `appPort`, labelled by `portsAttributes`.
 
-    `known`: files (absolute, normal paths) that are read anyway and need no remark.  Raises PreflightError.
+    `known`: files (absolute, normal paths) that are read anyway and need no remark.
+    Raises PreflightError, LeftUnreadError.
     """
     file = str(path)
-    text = read_text(path)
+    text = (grounds or around(path)).text(path)
     config = _parse(text, file)
+    allowance = Allowance()
     entries: list[Declaration | Unresolved] = []
     entries += [_forwarded(place, file, config) for place in _places(config, "forwardPorts", text)]
     for place in _places(config, "appPort", text):
-        entries += _published(place, file, config)
+        entries += _published(place, file, config, allowance)
     entries += _opened_by_arguments(_places(config, "runArgs", text), file)
     composed = _places(config, "dockerComposeFile", text)
     entries += _in_other_files((each for each in composed if _absolute(path, each) not in known), file)
@@ -59,6 +61,8 @@ def _parse(text: str, file: str) -> Mapping[str, Any]:
         message = str(error.args[0])
         near = re.search(r"near (\d+)", message)  # the number of the character, from 1
         line = text.count("\n", 0, int(near[1]) - 1) + 1 if near else None
+        if isinstance(error, pyjson5.Json5NestingTooDeep):
+            raise LeftUnreadError("limit", file, line, "nested too deep") from None
         raise PreflightError(file, line, f"broken JSON: {message}") from None
     if not isinstance(config, dict):
         raise PreflightError(file, 1, "an object ({...}) is expected here")
@@ -114,7 +118,9 @@ def _forwarded(place: Place, file: str, config: Mapping[str, Any]) -> Declaratio
     return Declaration(port, "tcp", LOOPBACK, file, place.line, "devcontainer", _label(attributes), note=note)
 
 
-def _published(place: Place, file: str, config: Mapping[str, Any]) -> Iterator[Declaration | Unresolved]:
+def _published(
+    place: Place, file: str, config: Mapping[str, Any], allowance: Allowance
+) -> Iterator[Declaration | Unresolved]:
     """`appPort`: what `docker run -p` is given."""
     number = isinstance(place.value, int) and not isinstance(place.value, bool)
     text = f"{LOOPBACK}:{place.value}:{place.value}" if number else str(place.value)
@@ -123,6 +129,7 @@ def _published(place: Place, file: str, config: Mapping[str, Any]) -> Iterator[D
     except PortSyntaxError as error:
         raise PreflightError(file, place.line, f"appPort: {error}") from None
     for port in ports:
+        allowance.spend(1 + len(port.fallback), file, place.line)
         yield declared(port, "devcontainer", file, place.line, _label(_attributes(port.target, config)))
 
 

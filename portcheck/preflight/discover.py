@@ -8,9 +8,9 @@ from pathlib import Path
 
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.declarations import shown
+from portcheck.preflight.declarations import LeftUnreadError, PreflightError, Unresolved, shown
 from portcheck.preflight.dotenv import with_file
-from portcheck.preflight.files import is_file
+from portcheck.preflight.files import ALLOW, Grounds, around, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,16 +48,21 @@ class Source(NamedTuple):
 
     kind: Kind
     files: tuple[Path, ...]
+    left_open: Unresolved | None = None  # why they are not read
 
 
-def find(directory: Path, environment: Mapping[str, str]) -> list[Source]:
-    """Everything in a directory (not below it) that may declare ports, Compose's choice of files first."""
-    compose = _compose_files(directory, environment)
-    sources = [Source("compose", compose)] if compose else []
-    return sources + [Source(kind, (directory / name,)) for kind, name in SINGLE if is_file(directory / name)]
+def find(directory: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> list[Source]:
+    """Everything in a directory (not below it) that may declare ports, Compose's choice of files first.
+
+    Raises PreflightError: COMPOSE_FILE names a file that cannot be read.
+    """
+    grounds = grounds or around(directory)
+    compose = _compose(directory, environment, grounds)
+    single = [Source(kind, (directory / name,)) for kind, name in SINGLE if grounds.has(directory / name)]
+    return ([compose] if compose else []) + single
 
 
-def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]:
+def named(paths: Iterable[Path], environment: Mapping[str, str], grounds: Grounds | None = None) -> list[Source]:
     """The sources that paths name; a directory stands for what is found in it, an override joins its base.
 
     Raises UsageError: no such file, or a kind of file that declares no ports.
@@ -65,21 +70,48 @@ def named(paths: Iterable[Path], environment: Mapping[str, str]) -> list[Source]
     sources: list[Source] = []
     for path in paths:
         if _is_directory(path):
-            sources += find(path, environment)
+            sources += find(path, environment, grounds)
         else:
             sources.append(Source(_kind(path), (path,)))
     return _with_overrides(sources)
 
 
-def _compose_files(directory: Path, environment: Mapping[str, str]) -> tuple[Path, ...]:
+def _compose(directory: Path, environment: Mapping[str, str], grounds: Grounds) -> Source | None:
     """COMPOSE_FILE of the environment or `.env`, else the first base and the first override that exist."""
-    variables = with_file(directory / ".env", environment)
+    try:
+        variables: Mapping[str, str] = with_file(directory / ".env", environment, grounds)
+    except LeftUnreadError:  # said where the file is read for itself
+        variables = environment
     if chosen := variables.get("COMPOSE_FILE"):
         separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
-        return tuple(directory / name for name in chosen.split(separator) if name)
-    bases = [directory / name for name in COMPOSE if is_file(directory / name)]
-    overrides = [directory / name for name in OVERRIDES if is_file(directory / name)]
-    return (*bases[:1], *overrides[:1]) if bases else ()
+        files = tuple(joined(directory, name) for name in chosen.split(separator) if name)
+        place = str(directory if "COMPOSE_FILE" in environment else directory / ".env")
+        return _chosen(files, place, grounds) if files else None
+    bases = [directory / name for name in COMPOSE if grounds.has(directory / name)]
+    overrides = [directory / name for name in OVERRIDES if grounds.has(directory / name)]
+    return Source("compose", (*bases[:1], *overrides[:1])) if bases else None
+
+
+def _chosen(files: tuple[Path, ...], place: str, grounds: Grounds) -> Source:
+    """The files of COMPOSE_FILE, whose value is not repeated where it does not lead to a file of the project."""
+    for file in files:
+        try:
+            grounds.text(file)
+        except LeftUnreadError as left:
+            if left.code == "outside":
+                message = f"COMPOSE_FILE leads outside of the project: not read without {ALLOW}"
+                return Source("compose", files, Unresolved("outside", message, place, 1))
+        except PreflightError as error:
+            raise PreflightError(place, None, f"a file that COMPOSE_FILE names: {error.why}") from None
+    return Source("compose", files)
+
+
+def from_environment(directory: Path, environment: Mapping[str, str]) -> list[Path]:
+    """The files that the user named by Compose's own variables, not through `.env`."""
+    separator = environment.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    files = environment.get("COMPOSE_FILE", "").split(separator)
+    env_files = environment.get("COMPOSE_ENV_FILES", "").split(",")
+    return [directory / name for name in (*files, *env_files) if name]
 
 
 def _is_directory(path: Path) -> bool:

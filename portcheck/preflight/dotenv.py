@@ -6,15 +6,18 @@ Read with python-dotenv's parser, which keeps line numbers; variables are filled
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.declarations import Declaration, Reading, Unresolved, shown
-from portcheck.preflight.files import is_file, needs, read_text
-from portcheck.preflight.interpolate import BadTemplateError, Filled, interpolate
+from portcheck.preflight.declarations import Declaration, LeftUnreadError, Reading, Unresolved
+from portcheck.preflight.files import Grounds, around, needs
+from portcheck.preflight.interpolate import BadTemplateError, Filled, TooLongError, interpolate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from dotenv.parser import Binding
+
+
+MAX_VALUES = 1 << 20  # characters of all values together, once variables are filled in
 
 
 class Variable(NamedTuple):
@@ -25,65 +28,69 @@ class Variable(NamedTuple):
     line: int
 
 
-def variables(path: Path, environment: Mapping[str, str]) -> Iterator[Variable]:
+def variables(path: Path, environment: Mapping[str, str], grounds: Grounds) -> Iterator[Variable]:
     """Every assignment of the file in order, `${OTHER}` filled in from `environment` and the lines before.
 
-    Raises PreflightError (see `read_text`; python-dotenv not installed).
+    Raises PreflightError (see `Grounds.text`; python-dotenv not installed), LeftUnreadError.
     """
     from io import StringIO
 
-    with needs("python-dotenv", str(path)):
+    file = str(path)
+    with needs("python-dotenv", file):
         from dotenv.parser import parse_stream
-    before: dict[str, str] = {}
-    for binding in parse_stream(StringIO(read_text(path))):
+    valid, length = dict(environment), 0
+    for binding in parse_stream(StringIO(grounds.text(path))):
         if binding.error and "PORT" in binding.original.string:
             yield Variable(None, Filled(""), _line(binding))
         elif binding.key and binding.value is not None:
-            value = _filled(binding, {**before, **environment})
-            before[binding.key] = value.text
+            try:
+                value = _filled(binding, valid)
+            except TooLongError as error:
+                raise LeftUnreadError("limit", file, _line(binding), str(error)) from None
+            length += len(value.text)
+            if length > MAX_VALUES:
+                raise LeftUnreadError("limit", file, _line(binding), f"more than {MAX_VALUES:,} characters of values")
+            if binding.key not in environment:
+                valid[binding.key] = value.text
             yield Variable(binding.key, value, _line(binding))
 
 
-def with_file(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def with_file(path: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> dict[str, str]:
     """`environment` over what the file sets: the process's own variables win, as in Compose."""
-    if not is_file(path):
-        return dict(environment)
-    return {**assignments(path, environment), **environment}
+    return {**assignments(path, environment, grounds), **environment}
 
 
-def assignments(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def assignments(path: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> dict[str, str]:
     """What the file itself sets, the last assignment of a name winning; {} where there is no file."""
-    if not is_file(path):
+    grounds = grounds or around(path)
+    if not grounds.has(path):
         return {}
-    return {each.name: each.value.text for each in variables(path, environment) if each.name}
+    return {each.name: each.value.text for each in variables(path, environment, grounds) if each.name}
 
 
-def read_env(path: Path, environment: Mapping[str, str]) -> Reading:
-    """`PORT` alone: `DB_PORT` and the like are where others listen."""
+def read_env(path: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> Reading:
+    """`PORT` alone: `DB_PORT` and the like are where others listen.  No value is repeated: secrets are kept here."""
     file = str(path)
     declared: Declaration | None = None
     unresolved: list[Unresolved] = []
-    for each in variables(path, environment):
+    for each in variables(path, environment, grounds or around(path)):
         if each.name is None:
             unresolved.append(Unresolved("syntax", "this line is no NAME=value", file, each.line))
         elif each.name == "PORT":
             declared = _declared(each, file)
             if each.value.text and not declared and not each.value.problems:
-                unresolved.append(_no_port(each, file))
+                message = "the value of PORT is no port from 1 to 65535"
+                unresolved.append(Unresolved("variable", message, file, each.line))
             unresolved += [Unresolved("variable", problem, file, each.line) for problem in each.value.problems]
     if declared and environment.get("PORT", str(declared.port)) != str(declared.port):
-        message = f"the environment sets PORT={shown(environment['PORT'])}, which most programs prefer to this file"
+        message = "the environment sets another PORT, which most programs prefer to this file"
         unresolved.append(Unresolved("variable", message, file, declared.line))
     return Reading((file,), (declared,) if declared else (), tuple(unresolved))
 
 
 def _declared(variable: Variable, file: str) -> Declaration | None:
     port = None if variable.value.problems else port_number(variable.value.text)
-    return Declaration(port, "tcp", None, file, variable.line, "env") if port else None
-
-
-def _no_port(variable: Variable, file: str) -> Unresolved:
-    return Unresolved("variable", f"PORT={shown(variable.value.text)} is no port from 1 to 65535", file, variable.line)
+    return Declaration(port, "tcp", None, file, variable.line, "env", variables=variable.value.names) if port else None
 
 
 def port_number(text: str) -> int | None:
@@ -100,6 +107,8 @@ def _filled(binding: Binding, variables: Mapping[str, str]) -> Filled:
         return Filled(value)
     try:
         return interpolate(value, variables)
+    except TooLongError:
+        raise
     except BadTemplateError:
         return Filled(value)
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_DEPTH = 16
+MAX_LENGTH = 1 << 16  # `A=${A}${A}` forty times over would be a terabyte
+MAX_MESSAGE = 200
 _START = re.compile(
     r"\$ (?: (?P<named>[A-Za-z_]\w*) | \{(?P<braced>[A-Za-z_]\w*) | (?P<plain>\$ | (?!\{)) )",
     re.ASCII | re.VERBOSE,
@@ -19,14 +21,22 @@ _BRACE = re.compile(r"\$\{|\}")
 
 
 class Filled(NamedTuple):
-    """Text with its variables filled in; `problems` says which had no value (they read as empty)."""
+    """Text with its variables filled in; `problems` says which had no value (they read as empty).
+
+    `names` are the variables whose values it holds.  With any, the text may be a secret: it is never printed.
+    """
 
     text: str
     problems: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class BadTemplateError(ValueError):
     """A `${` that holds no variable, or does not end."""
+
+
+class TooLongError(BadTemplateError):
+    """More than MAX_LENGTH characters with the variables filled in."""
 
 
 def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Filled:
@@ -34,13 +44,15 @@ def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Fill
 
     `$$` is a `$`; a `$` before anything else stays, as for Compose.  A default is read where needed.
 
-    Raises BadTemplateError where Compose refuses the text too, or where defaults nest deeper than MAX_DEPTH.
+    Raises BadTemplateError where Compose refuses the text too, or where defaults nest deeper than MAX_DEPTH;
+    TooLongError.
     """
     if depth > MAX_DEPTH:
         raise BadTemplateError(f"variables nest more than {MAX_DEPTH} deep")
     pieces: list[str] = []
-    problems: list[str] = []
-    position = 0
+    problems: dict[str, None] = {}
+    names: dict[str, None] = {}
+    position = length = 0
     while (dollar := text.find("$", position)) >= 0:
         pieces.append(text[position:dollar])
         start = _START.match(text, dollar)
@@ -55,9 +67,19 @@ def interpolate(text: str, variables: Mapping[str, str], depth: int = 0) -> Fill
             closing = _closing_brace(text, position)
             rest, position = text[position:closing], closing + 1
         filled = _value(start["named"] or start["braced"], rest, variables, depth)
+        length += len(filled.text)
+        if length > MAX_LENGTH:
+            raise TooLongError(f"variables make it longer than {MAX_LENGTH:,} characters")
         pieces.append(filled.text)
-        problems.extend(filled.problems)
-    return Filled("".join([*pieces, text[position:]]), tuple(problems))
+        problems.update(dict.fromkeys(filled.problems))
+        names.update(dict.fromkeys(filled.names))
+    return Filled("".join([*pieces, text[position:]]), tuple(problems), tuple(names))
+
+
+def blamed(names: tuple[str, ...]) -> str:
+    """`the value of PORT is`, `the values of HOST and PORT are`"""
+    *first, last = names
+    return f"the values of {', '.join(first)} and {last} are" if first else f"the value of {last} is"
 
 
 def _closing_brace(text: str, position: int) -> int:
@@ -82,10 +104,10 @@ def _value(name: str, rest: str, variables: Mapping[str, str], depth: int) -> Fi
     if sign.endswith("+"):
         return interpolate(argument, variables, depth + 1) if given else Filled("")
     if given or (value is not None and not sign):
-        return Filled(value or "")
+        return Filled(value or "", (), (name,) if value else ())
     if sign.endswith("-"):
         return interpolate(argument, variables, depth + 1)
     if sign.endswith("?"):
-        message = interpolate(argument, variables, depth + 1).text
-        return Filled("", (f"{name} is required" + (f": {message}" if message else ""),))
+        # As written, and not as Compose says it: `${X:?$TOKEN}` would print the token.
+        return Filled("", (f"{name} is required" + (f": {argument[:MAX_MESSAGE]}" if argument else ""),))
     return Filled("", (f"{name} is not set and has no default",))

@@ -18,8 +18,8 @@ from portcheck.addresses import Address
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.names import SystemNames
-from portcheck.preflight.declarations import Declaration, PreflightError, Reading, shown
-from portcheck.preflight.files import Allowance, needs, read_text
+from portcheck.preflight.declarations import Declaration, LeftUnreadError, PreflightError, Reading, shown
+from portcheck.preflight.files import Allowance, Grounds, around, needs
 from portcheck.preflight.toml_lines import lines_of
 from portcheck.target import parse_host, parse_ports, parse_targets
 
@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
 
-def read_own(path: Path) -> Reading:
+def read_own(path: Path, grounds: Grounds | None = None) -> Reading:
     """Every port of the declaration; none where a pyproject.toml has no `[tool.portcheck]`.
 
     Raises PreflightError: broken TOML, an unknown key, a value that is no port, no TOML parser.
+    Raises LeftUnreadError: beyond a limit.
     """
-    file, text = str(path), read_text(path)
+    file, text = str(path), (grounds or around(path)).text(path)
     prefix = ("tool", "portcheck") if path.name == "pyproject.toml" else ()
     table = _parse(text, file)
     for key in prefix:
@@ -60,7 +61,14 @@ def read_own(path: Path) -> Reading:
     return Reading((file,), tuple(declarations))
 
 
+# `a.a.a...=1` of 48 KB keeps the parsers busy for up to 40 seconds; nobody nests tables as deep.
+MAX_KEYS = 64
+_WORD = re.compile(r"""(?P<key>[\w-]+|"[^"\n]*"|'[^'\n]*')|(?P<dot>\.)|(?P<blank>[ \t]+)|(?P<other>.|\n)""")
+
+
 def _parse(text: str, file: str) -> Any:
+    if line := _deep_key(text):
+        raise LeftUnreadError("limit", file, line, f"a key of more than {MAX_KEYS} parts: not read")
     try:
         with needs("tomli", file):  # Python has a TOML parser of its own from 3.11 on
             return toml.loads(text)
@@ -69,7 +77,23 @@ def _parse(text: str, file: str) -> Any:
         line = int(place[1] or text.count("\n") + 1) if place else None
         raise PreflightError(file, line, f"broken TOML: {error}") from None
     except RecursionError:
-        raise PreflightError(file, None, "nested too deep") from None
+        raise LeftUnreadError("limit", file, None, "nested too deep") from None
+
+
+def _deep_key(text: str) -> int | None:
+    """The line of a key of too many parts, found in one pass; in a comment or a string it counts too."""
+    dots, before = 0, None
+    for word in _WORD.finditer(text):
+        if word["blank"]:
+            continue
+        if word["dot"]:
+            dots = dots + 1 if before == "key" else 0
+        elif word["other"] or before == "key":
+            dots = 0
+        if dots >= MAX_KEYS:
+            return text.count("\n", 0, word.start()) + 1
+        before = word.lastgroup
+    return None
 
 
 def _ports(table: Any) -> dict[str, Any]:

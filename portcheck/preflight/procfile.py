@@ -7,18 +7,20 @@ and 100 more for each process before this one (foreman's `Engine#port_for` and `
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.commandline import listens
-from portcheck.preflight.declarations import Declaration, Reading, Unresolved, shown
+from portcheck.preflight.declarations import Declaration, LeftUnreadError, Reading, Unresolved
 from portcheck.preflight.dotenv import assignments, port_number
-from portcheck.preflight.files import read_text
+from portcheck.preflight.files import Grounds, around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 BASE, STEP = 5000, 100
+MAX_LINES, MAX_LINE = 1_000, 4_096  # nobody starts as many processes, and a shell takes no longer line from a terminal
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
 _OF_PORTS = re.compile(r"(?<![a-z])(port|bind|listen)", re.IGNORECASE)
 
@@ -33,16 +35,28 @@ class Process(NamedTuple):
     rule: str  # where `port` comes from
 
 
-def read_procfile(path: Path, environment: Mapping[str, str]) -> Reading:
-    """The ports of every process, `$PORT` and the variables of `.env` filled in.  Raises PreflightError."""
-    file, lines = str(path), read_text(path).replace("\r\n", "\n").split("\n")
-    variables = {**environment, **assignments(path.parent / ".env", environment)}  # foreman: the file wins
+def read_procfile(path: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> Reading:
+    """The ports of every process, `$PORT` and the variables of `.env` filled in.
+
+    Raises PreflightError, LeftUnreadError.
+    """
+    grounds = grounds or around(path)
+    file, lines = str(path), grounds.text(path).replace("\r\n", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise LeftUnreadError("limit", file, MAX_LINES, f"more than {MAX_LINES:,} lines: not read")
     entries: list[Declaration | Unresolved] = []
-    for process in _processes(lines, variables.get("PORT", str(BASE))):
+    try:
+        own = assignments(path.parent / ".env", environment, grounds)
+    except LeftUnreadError as left:
+        own = {}
+        entries.append(left.remark)
+    variables = {**environment, **own}  # foreman: the file wins
+    base = variables.pop("PORT", str(BASE))
+    for process in _processes(lines, base):
         entries += _declared(process, variables, file)
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not _PROCESS.match(line):
-            entries.append(Unresolved("syntax", f"{shown(line)} is no 'name: command'", file, number))
+            entries.append(Unresolved("syntax", "this line is no 'name: command'", file, number))
     declared = tuple(each for each in entries if isinstance(each, Declaration))
     return Reading((file,), declared, tuple(each for each in entries if isinstance(each, Unresolved)))
 
@@ -52,20 +66,22 @@ def _processes(lines: list[str], base: str) -> Iterator[Process]:
     index = 0
     for line, words in enumerate(lines, 1):
         if match := _PROCESS.match(words):
-            rule = f"PORT={base}, and {STEP} more for each process before it, as foreman gives it"
+            rule = f"PORT={first}, and {STEP} more for each process before it, as foreman gives it"
             port = port_number(str(first + STEP * index)) if first else None
             yield Process(match[1], match[2], line, port, rule)
             index += 1
 
 
-def _declared(process: Process, variables: Mapping[str, str], file: str) -> Iterator[Declaration | Unresolved]:
-    environment = {name: value for name, value in variables.items() if name != "PORT"}
-    if process.port:
-        environment["PORT"] = str(process.port)
-    ports, problems = listens(process.command, environment)
+def _declared(process: Process, others: dict[str, str], file: str) -> Iterator[Declaration | Unresolved]:
+    """The ports of a process; `others` are the variables beside the PORT that it is given."""
+    if len(process.command) > MAX_LINE:
+        yield Unresolved("limit", f"longer than {MAX_LINE:,} characters", file, process.line, process.name)
+        return
+    given = {"PORT": str(process.port)} if process.port else {}
+    ports, problems, names = listens(process.command, ChainMap(given, others))
     for host, port in ports:
         note = process.rule if port == process.port and "PORT" in process.command else None
-        yield Declaration(port, "tcp", host, file, process.line, "procfile", process.name, note=note)
+        yield Declaration(port, "tcp", host, file, process.line, "procfile", process.name, note=note, variables=names)
     if not ports and not problems:
         problems = _silence(process)
     for problem in problems:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.preflight.files import above
 from portcheck.preflight.judge import Project
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def project_of(files: Iterable[str], directory: Path, declarations: Iterable[Declaration]) -> Project:
     """The project of the files that were named, or else of the directory."""
     named = [Path(file) for file in files]
-    places = [path if path.is_dir() else _above(path) for path in named] or [directory]
+    places = [path if path.is_dir() else above(path) for path in named] or [directory]
     # Everything runs somewhere below the one, and much of what a user runs below the other.
     too_wide = {os.path.realpath("/"), os.path.realpath(Path.home())}
     directories = dict.fromkeys(os.path.realpath(place) for place in places)
@@ -25,9 +26,3 @@ def project_of(files: Iterable[str], directory: Path, declarations: Iterable[Dec
         tuple(path for path in directories if path not in too_wide),
         frozenset(each.compose_project for each in declarations if each.compose_project),
     )
-
-
-def _above(path: Path) -> Path:
-    """The directory of the project that a file belongs to."""
-    folder = path.absolute().parent
-    return folder.parent if folder.name == ".devcontainer" else folder

@@ -5,12 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.preflight.declarations import Reading, together
+from portcheck.preflight.declarations import (
+    Declaration,
+    LeftUnreadError,
+    PreflightError,
+    Reading,
+    Unresolved,
+    together,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from portcheck.preflight.discover import Source
+    from portcheck.preflight.files import Grounds
+
+
+MAX_REMARKS = 1_000
 
 
 def read(
@@ -19,48 +30,104 @@ def read(
     directory: str | Path = ".",
     environment: Mapping[str, str] | None = None,
     docker: bool = True,
+    allow_outside: bool = False,
 ) -> Reading:
     """What files declare: those of `paths` (files or directories), or without any those found in `directory`.
 
     `environment`: the variables that hold beside `.env` (the process's own by default).  `docker`: let
-    `docker compose config` resolve Compose files where it is installed.  Nothing is changed or connected to.
+    `docker compose config` resolve Compose files where it is installed.  `allow_outside`: follow links and includes
+    that leave the project.  Nothing is changed or connected to.
 
     Raises PreflightError for a file that cannot be read (`file:line: why`, or which library is missing),
     UsageError for a path that does not exist or is no kind of file that declares ports.
     """
     from os import environ
-    from os.path import normpath
+    from os.path import isdir, normpath
 
-    from portcheck.preflight.discover import find, named
+    from portcheck.preflight.discover import find, from_environment, named
+    from portcheck.preflight.files import grounds_of
 
     variables = environ if environment is None else environment
     chosen = [Path(path) for path in paths]
-    sources = named(chosen, variables) if chosen else find(Path(directory), variables)
+    places = chosen or [Path(directory)]
+    by_variables = [
+        file for place in places for file in from_environment(place if isdir(place) else place.parent, variables)
+    ]
+    grounds = grounds_of(places, by_variables, everywhere=allow_outside)
+    sources = named(chosen, variables, grounds) if chosen else find(Path(directory), variables, grounds)
     read_anyway = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
-    return _without_echoes(together([_read(source, variables, read_anyway, docker=docker) for source in sources]))
+    readings = [_one(source, variables, read_anyway, grounds, docker=docker) for source in sources]
+    return _without_echoes(together(readings))
 
 
-def _read(source: Source, environment: Mapping[str, str], read_anyway: frozenset[str], *, docker: bool) -> Reading:
+def _one(
+    source: Source, environment: Mapping[str, str], read_anyway: frozenset[str], grounds: Grounds, *, docker: bool
+) -> Reading:
+    """One source; what is left unread of it, or is too much, is a blind spot among the answers about the others."""
+    if source.left_open:
+        return Reading((), (), (source.left_open,))
+    try:
+        reading = _read(source, environment, read_anyway, grounds, docker=docker)
+    except LeftUnreadError as left:
+        return Reading((), (), (left.remark,))
+    except PreflightError as error:
+        if grounds.hold(error.file):
+            raise
+        raise PreflightError(error.file, error.line, UNTOLD, error.remedy) from None
+    declarations = tuple(_untold_names(each, environment, grounds) for each in reading.declarations)
+    remarks = tuple(_untold(each, grounds) for each in reading.unresolved)
+    return Reading(reading.files, declarations, _bounded(remarks))
+
+
+# Of a file outside of the project only what the answer is about is printed: services, ports and addresses.
+UNTOLD = "not understood; what it says is not repeated, because the file lies outside of the project"
+
+
+def _untold(remark: Unresolved, grounds: Grounds) -> Unresolved:
+    if remark.code in ("outside", "limit") or grounds.hold(remark.file):
+        return remark
+    return remark._replace(message=UNTOLD)
+
+
+def _untold_names(declaration: Declaration, environment: Mapping[str, str], grounds: Grounds) -> Declaration:
+    """With the variables that come from the environment alone; a file says itself what it sets."""
+    variables = tuple(name for name in declaration.variables if name in environment)
+    if grounds.hold(declaration.file):
+        return declaration._replace(variables=variables)
+    profiles = tuple("(not repeated)" for _ in declaration.compose_profiles)
+    return declaration._replace(variables=variables, compose_profiles=profiles, private=True)
+
+
+def _bounded(remarks: tuple[Unresolved, ...]) -> tuple[Unresolved, ...]:
+    if len(remarks) <= MAX_REMARKS:
+        return remarks
+    first, more = remarks[0], len(remarks) - MAX_REMARKS
+    return (*remarks[:MAX_REMARKS], Unresolved("limit", f"{more:,} more entries could not be resolved", first.file, 1))
+
+
+def _read(
+    source: Source, environment: Mapping[str, str], read_anyway: frozenset[str], grounds: Grounds, *, docker: bool
+) -> Reading:
     file = source.files[0]
     if source.kind == "compose":
         from portcheck.preflight.compose.read import read_compose
 
-        return read_compose(source.files, environment, docker=docker)
+        return read_compose(source.files, environment, grounds, docker=docker)
     if source.kind == "procfile":
         from portcheck.preflight.procfile import read_procfile
 
-        return read_procfile(file, environment)
+        return read_procfile(file, environment, grounds)
     if source.kind == "devcontainer":
         from portcheck.preflight.devcontainer import read_devcontainer
 
-        return read_devcontainer(file, read_anyway)
+        return read_devcontainer(file, read_anyway, grounds)
     if source.kind == "env":
         from portcheck.preflight.dotenv import read_env
 
-        return read_env(file, environment)
+        return read_env(file, environment, grounds)
     from portcheck.preflight.portcheck_toml import read_own
 
-    return read_own(file)
+    return read_own(file, grounds)
 
 
 def _without_echoes(reading: Reading) -> Reading:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Characters parsed in all; a statement of many lines is tried at each line that could be its last.
-_MAX_WORK = 4 << 20
+_MAX_WORK = 1 << 20
 _LAST_CHARACTERS = ("]", "}", '"', "'")
 
 

@@ -7,8 +7,8 @@ sexagesimal number 1342 of YAML 1.1), anchors stay shared, and no tag can constr
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.declarations import PreflightError, shown
-from portcheck.preflight.files import needs, read_text
+from portcheck.preflight.declarations import LeftUnreadError, PreflightError, shown
+from portcheck.preflight.files import Grounds, around, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 64
 TOO_DEEP = f"nested more than {MAX_DEPTH} deep"
-MAX_EXPANDED = 4 << 20  # characters once every alias stands for what it names: four of the largest files
+MAX_EXPANDED = 1 << 20  # characters once every alias stands for what it names: four of the largest files
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -30,15 +30,19 @@ class Field(NamedTuple):
     node: Node
 
 
-def documents(path: Path) -> list[Node]:
-    """The document nodes of a YAML file, checked against the limits before they are built.
+def documents(path: Path, grounds: Grounds | None = None) -> list[Node]:
+    """The document nodes of a YAML file.  Raises PreflightError, LeftUnreadError."""
+    return parsed(str(path), (grounds or around(path)).text(path))
 
-    Raises PreflightError: broken YAML, nesting or aliases beyond the limits (with the line), no PyYAML.
+
+def parsed(file: str, text: str) -> list[Node]:
+    """The document nodes of a text, checked against the limits before they are built.
+
+    Raises PreflightError: broken YAML (with the line), no PyYAML.  Raises LeftUnreadError: nesting or aliases beyond
+    the limits.
     """
-    file = str(path)
     with needs("PyYAML", file):
         import yaml
-    text = read_text(path)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_bounds(file, yaml.parse(text, loader))
@@ -48,8 +52,9 @@ def documents(path: Path) -> list[Node]:
         # the end of the text is placed on the line after its last one
         line = min(mark.line + 1, len(text.splitlines())) if mark else None
         # libyaml 0.2.6 has a bound of its own, 1,000 levels, and can meet it before it has told us of the first one
-        deep = "nesting" in (error.problem or "")
-        raise PreflightError(file, line, TOO_DEEP if deep else f"broken YAML: {error.problem}") from None
+        if "nesting" in (error.problem or ""):
+            raise LeftUnreadError("limit", file, line, TOO_DEEP) from None
+        raise PreflightError(file, line, f"broken YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise PreflightError(file, line, f"broken YAML: {error.reason}") from None
@@ -99,15 +104,16 @@ def _check_bounds(file: str, events: Iterable[Event]) -> None:
 def _weight_of_alias(file: str, event: Event, weights: dict[str, tuple[int, int]]) -> tuple[int, int]:
     anchor = getattr(event, "anchor", "")
     if anchor not in weights:
-        raise PreflightError(file, line_of(event), f"the alias *{anchor} stands for nothing, or for itself")
+        raise PreflightError(file, line_of(event), f"the alias *{anchor[:60]} stands for nothing, or for itself")
     return weights[anchor]
 
 
 def _refuse_beyond(file: str, event: Event, size: int, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise PreflightError(file, line_of(event), TOO_DEEP)
+        raise LeftUnreadError("limit", file, line_of(event), TOO_DEEP)
     if size > MAX_EXPANDED:
-        raise PreflightError(file, line_of(event), f"aliases expand it to more than {MAX_EXPANDED:,} characters")
+        cause = f"aliases expand it to more than {MAX_EXPANDED:,} characters"
+        raise LeftUnreadError("limit", file, line_of(event), cause)
 
 
 def line_of(node: Node | Event) -> int:

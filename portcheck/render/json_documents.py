@@ -172,7 +172,8 @@ def _declared(declaration: Declaration) -> dict[str, Any]:
         "fallback": declaration.fallback,
         "profile": declaration.profile,
         "compose_profiles": declaration.compose_profiles,
-        "compose_project": declaration.compose_project,
+        "compose_project": None if declaration.private else declaration.compose_project,
+        "variables": declaration.variables,
     }
     return {**_place(declaration), **json_value(fields)}
 

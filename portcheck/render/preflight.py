@@ -88,7 +88,13 @@ def _table(lines: list[Line]) -> Iterator[str]:
 
 def _line(finding: Finding) -> Line:
     declaration = finding.declaration
-    return Line(at(declaration), service(declaration), _port(declaration), status(finding), _detail(finding))
+    detail = "; ".join(filter(None, (_detail(finding), origin(declaration))))
+    return Line(at(declaration), service(declaration), _port(declaration), status(finding), detail)
+
+
+def origin(declaration: Declaration) -> str:
+    """Where a number comes from that no file holds: `from $PORT`"""
+    return f"from {_listed(f'${name}' for name in declaration.variables)}" if declaration.variables else ""
 
 
 def _line_of_disabled(declaration: Declaration) -> Line:

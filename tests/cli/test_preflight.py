@@ -373,6 +373,8 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
         return in_ci(step["run"], tmp_path, shell, RUNNER_TEMP=str(tmp_path / "temp"), **env)
 
     install, check = steps
+    for module in ("venv", "pip", "ensurepip", "portcheck"):  # the checkout is the current directory
+        (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')\n")
     installed = run(install)  # outside of the host, which has no network
     assert installed.returncode == 0, installed.stderr
     inside = f"--net={host.path}"

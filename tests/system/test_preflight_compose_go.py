@@ -362,7 +362,7 @@ def test_refuses_what_compose_refuses(entry: str, tmp_path: Path) -> None:
 @pytest.fixture
 def docker(tmp_path: Path) -> dict[str, str]:
     """An environment whose `docker compose` is the real Compose: its `docker` only hands on to it."""
-    return _with_docker(tmp_path / "bin", f'shift; exec "{BINARY}" "$@"')
+    return _with_docker(tmp_path.with_name(f"{tmp_path.name}-bin"), f'shift; exec "{BINARY}" "$@"')
 
 
 def _with_docker(folder: Path, script: str) -> dict[str, str]:
@@ -398,7 +398,7 @@ def test_nothing_remote_is_fetched(tmp_path: Path, docker: dict[str, str]) -> No
     assert [each.port for each in found.declarations] == [7001]
     codes = {each.code: each for each in found.unresolved}
     assert codes["include"].line == 2
-    assert "disabled" in codes["compose"].message
+    assert "it refuses the files" in codes["compose"].message
 
 
 def test_what_compose_refuses_is_said_and_read_without_it(tmp_path: Path, docker: dict[str, str]) -> None:
@@ -406,7 +406,7 @@ def test_what_compose_refuses_is_said_and_read_without_it(tmp_path: Path, docker
     found = read_compose((tmp_path / "compose.yaml",), docker)
     assert [each.port for each in found.declarations] == [7001]
     assert [each.code for each in found.unresolved] == ["compose"]
-    assert "neither an image nor a build context" in found.unresolved[0].message
+    assert "it refuses the files" in found.unresolved[0].message
 
 
 def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker: dict[str, str]) -> None:
@@ -428,6 +428,16 @@ def test_profiles_of_the_environment_and_of_the_env_file(tmp_path: Path, docker:
         assert {each.port for each in found.declarations} == {7001, 7002, 7003}
         assert {each.port for each in found.declarations if each.enabled} == enabled
         assert [each.service for each in found.unresolved] == (["test"] if 7003 in enabled else [])
+
+
+def test_env_files_of_the_user_are_those_of_the_projects_directory(tmp_path: Path, docker: dict[str, str]) -> None:
+    text = "services: {web: {image: x, ports: ['${A}:80', '${B}:81']}}\n"
+    write(tmp_path, {"compose.yaml": text, "one": "A=7001\nB=1\n", "two": "B=7002\n", ".env": "A=2\n"})
+    environment = {**docker, "COMPOSE_ENV_FILES": "one,two"}
+    found = read_compose((tmp_path / "compose.yaml",), environment)
+    assert found.unresolved == ()
+    assert rows(found) == rows(read_compose((tmp_path / "compose.yaml",), environment, docker=False))
+    assert [each.port for each in found.declarations] == [7001, 7002]
 
 
 NAMED = 'name: {}\nservices: {{web: {{image: x, ports: ["80:80"]}}}}\n'

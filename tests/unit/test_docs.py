@@ -17,6 +17,8 @@ GUIDES = (
     ARCHITECTURE,
     ROOT / "CONTRIBUTING.md",
     ROOT / "SECURITY.md",
+    ROOT / "docs" / "security.md",
+    ROOT / "docs" / "ci.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )

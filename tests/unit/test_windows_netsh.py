@@ -138,10 +138,11 @@ def test_it_is_windows_own_netsh_that_is_run(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Windows would look first."""
+    """Where Windows would look first, and a PATH with a relative entry anywhere."""
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "docker.exe").touch(0o755)
+        (tmp_path / name / "docker.exe").touch(mode=0o755)
+        (tmp_path / name / "docker").touch(mode=0o755)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("PATH", f".{os.pathsep}{tmp_path / 'there'}")
     expected = str(tmp_path / "there" / "docker.exe")
@@ -152,3 +153,4 @@ def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch
         with pytest.raises(NoAnswerError, match="is not on the PATH"):
             subprocesses.ask(("docker",), subprocesses.Patience(1))
     assert found == expected
+    assert subprocesses.path_of("docker") == str(tmp_path / "there" / "docker")

@@ -7,14 +7,14 @@ from os.path import abspath, basename
 from pathlib import Path
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.declarations import PreflightError, Unresolved, shown
+from portcheck.preflight.declarations import LeftUnreadError, PreflightError, Unresolved, shown
 from portcheck.preflight.dotenv import with_file
-from portcheck.preflight.files import is_file
-from portcheck.preflight.interpolate import BadTemplateError, Filled, interpolate
-from portcheck.preflight.yaml_nodes import Field, documents, fields, is_null, items, line_of, scalar
+from portcheck.preflight.files import ALLOW, MAX_BYTES, Grounds, joined
+from portcheck.preflight.interpolate import BadTemplateError, Filled, TooLongError, interpolate
+from portcheck.preflight.yaml_nodes import Field, fields, is_null, items, line_of, parsed, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from yaml import Node
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 MAX_FILES = 200  # also of projects: includes of the same two files could double at every step
 MAX_EXTENDS = 32
+MAX_CHARACTERS = 4 * MAX_BYTES  # of all files of a project
 TOP_LEVEL = {"version", "name", "services", "include", "networks", "volumes", "configs", "secrets", "models"}
+ENV_FILES = ("env_file", "label_file")  # of a service
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]+:|^git@|\.git(#|$)|^github\.com/", re.IGNORECASE)
 
 
@@ -50,11 +52,17 @@ class Part(NamedTuple):
         return str(self.place.file)
 
     def filled(self, node: Node) -> Filled:
-        """A scalar with its variables.  Raises PreflightError."""
+        """A scalar with its variables.  Raises PreflightError, LeftUnreadError."""
         try:
-            return interpolate(scalar(self.file, node), self.place.environment)
+            return interpolate(self.written(node), self.place.environment)
+        except TooLongError as error:
+            raise LeftUnreadError("limit", self.file, line_of(node), str(error)) from None
         except BadTemplateError as error:
             raise PreflightError(self.file, line_of(node), str(error)) from None
+
+    def written(self, node: Node) -> str:
+        """A scalar as it is written, which is all of it that a message may hold.  Raises PreflightError."""
+        return scalar(self.file, node)
 
 
 Services = dict[str, tuple[Part, ...]]  # later parts are merged over earlier ones
@@ -71,21 +79,23 @@ class Scope(NamedTuple):
 class Model:
     """The services of one project; `unresolved` collects what it cannot follow, `files` what it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, grounds: Grounds) -> None:
+        self.grounds = grounds
         self.unresolved: list[Unresolved] = []
         self.files: list[str] = []
         self._documents: dict[Path, list[Node]] = {}
         self._scopes: dict[tuple[Path, int], Scope] = {}
-        self._projects = 0
+        self._projects = self._characters = 0
 
     def project(self, files: tuple[Path, ...], directory: Path, environment: Mapping[str, str]) -> Services:
         """Merges `files` in order (a base and its overrides), then adds what they include.
 
-        Raises PreflightError: a file that is no Compose file, cycles, limits.
+        Raises PreflightError: a file that is no Compose file, cycles.  Raises LeftUnreadError: limits.
         """
         self._projects += 1
         if self._projects > MAX_FILES:
-            raise PreflightError(str(files[0]), None, f"more than {MAX_FILES} includes; do they include each other?")
+            cause = f"more than {MAX_FILES} includes; do they include each other?"
+            raise LeftUnreadError("limit", str(files[0]), None, cause)
         services: Services = {}
         includes: list[tuple[Place, Node]] = []
         for file in files:
@@ -103,11 +113,17 @@ class Model:
         return services
 
     def load(self, file: Path) -> list[Node]:
-        """The file's documents, within all limits.  Raises PreflightError."""
+        """The file's documents, within all limits.  Raises PreflightError, LeftUnreadError."""
         if file not in self._documents:
             if len(self._documents) >= MAX_FILES:
-                raise PreflightError(str(file), None, f"one of more than {MAX_FILES} files that include each other")
-            self._documents[file] = documents(file)
+                cause = f"one of more than {MAX_FILES} files that include each other"
+                raise LeftUnreadError("limit", str(file), None, cause)
+            text = self.grounds.text(file)
+            self._characters += len(text)
+            if self._characters > MAX_CHARACTERS:
+                cause = f"with the files before it more than {MAX_CHARACTERS:,} characters"
+                raise LeftUnreadError("limit", str(file), None, cause)
+            self._documents[file] = parsed(str(file), text)
             self.files.append(str(file))
         return self._documents[file]
 
@@ -122,9 +138,11 @@ class Model:
             part = Part(place, field.line, field.node.tag, fields(str(place.file), field.node))
             base: tuple[Part, ...] = ()
             if "extends" in part.fields:
-                if (place.file, name) in chain or len(chain) > MAX_EXTENDS:
-                    cause = f"{shown(name)} extends itself, or more than {MAX_EXTENDS} others in a chain"
-                    raise PreflightError(part.file, field.line, cause)
+                if (place.file, name) in chain:
+                    raise PreflightError(part.file, field.line, f"{shown(name)} extends itself")
+                if len(chain) > MAX_EXTENDS:
+                    cause = f"{shown(name)} extends more than {MAX_EXTENDS} others in a chain"
+                    raise LeftUnreadError("limit", part.file, field.line, cause)
                 base = self._base(scope, part, (*chain, (place.file, name)))
             scope.built[name] = (*base, part)
         return scope.built[name]
@@ -139,12 +157,13 @@ class Model:
             raise PreflightError(part.file, line_of(node), "extends needs a service")
         name = part.filled(wanted["service"].node).text
         if "file" in wanted:
-            file = self._local(part.place, part.filled(wanted["file"].node).text, "extends", line_of(node))
+            file = self._local(part, wanted["file"].node, "extends")
             if not file:
                 return ()
             scope = self._scope_of(Place(file, file.parent, part.place.environment))
         if name not in scope.found:
-            cause = f"extends the service {shown(name)}, which {scope.place.file} does not have"
+            written = part.written(wanted["service"].node)
+            cause = f"extends the service {shown(written)}, which {scope.place.file} does not have"
             raise PreflightError(part.file, line_of(node), cause)
         return self._service(scope, name, chain)
 
@@ -166,36 +185,73 @@ class Model:
         entry = fields(part.file, node) if isinstance(node, MappingNode) else {"path": Field(part.line, node)}
         if "path" not in entry:
             raise PreflightError(part.file, part.line, "include needs a path")
-        paths = [self._local(place, text, "include", part.line) for text in _texts(part, entry["path"].node)]
+        paths = [self._local(part, text, "include") for text in _texts(part, entry["path"].node)]
         files = tuple(path for path in paths if path)
         if not files or len(files) < len(paths):
             return {}
         directory = files[0].parent
         if "project_directory" in entry:
-            directory = place.directory / part.filled(entry["project_directory"].node).text
+            directory = joined(place.directory, part.filled(entry["project_directory"].node).text)
         named = _texts(part, entry["env_file"].node) if "env_file" in entry else []
-        environment = dict(place.environment)
-        for env_file in reversed([place.directory / text for text in named] or [directory / ".env"]):
-            environment = with_file(env_file, environment)
+        environment: Mapping[str, str] = place.environment
+        env_files = [joined(place.directory, part.filled(each).text) for each in named] or [directory / ".env"]
+        for env_file in reversed(env_files):
+            environment = self._with_file(part, env_file, environment)
         return self.project(files, directory, environment)
 
-    def _local(self, place: Place, text: str, code: Code, line: int) -> Path | None:
-        """The file that a path names; None, and a remark, where it is not on this disk."""
-        path = place.directory / text
-        if not _REMOTE.search(text) and is_file(path):
+    def _with_file(self, part: Part, path: Path, environment: Mapping[str, str]) -> Mapping[str, str]:
+        if self.grounds.leave(path):
+            self._leads_outside(part, "an env_file or .env of this include", part.line)
+            return environment
+        try:
+            return with_file(path, environment, self.grounds)
+        except LeftUnreadError as left:
+            self.unresolved.append(left.remark)
+            return environment
+
+    def _local(self, part: Part, node: Node, code: Code) -> Path | None:
+        """The file that a path names; None, and a remark, where it is not to be read."""
+        text, written, line = part.filled(node).text, part.written(node), line_of(node)
+        path = joined(part.place.directory, text)
+        remote = _REMOTE.search(text)
+        if not remote and self.grounds.leave(path):
+            self._leads_outside(part, f"{code} {shown(written)}", line)
+            return None
+        if not remote and self.grounds.has(path):
             return path
-        why = "is not a local file, and preflight fetches nothing" if _REMOTE.search(text) else "does not exist"
-        message = f"{code} {shown(text)} {why}: the ports of its services are not known"
-        self.unresolved.append(Unresolved(code, message, str(place.file), line))
+        why = "is not a local file, and preflight fetches nothing" if remote else "does not exist"
+        message = f"{code} {shown(written)} {why}: the ports of its services are not known"
+        self.unresolved.append(Unresolved(code, message, part.file, line))
         return None
 
+    def check_env_files(self, parts: Iterable[Part]) -> None:
+        """Remarks where Compose would read the environment of a service from outside; ports do not depend on it."""
+        for part in parts:
+            for name in ENV_FILES:
+                if name in part.fields:
+                    for node in _paths(part, part.fields[name].node):
+                        if self.grounds.leave(joined(part.place.directory, part.filled(node).text)):
+                            self._leads_outside(part, f"{name} {shown(part.written(node))}", line_of(node))
 
-def _texts(part: Part, node: Node) -> list[str]:
+    def _leads_outside(self, part: Part, what: str, line: int) -> None:
+        message = f"{what} leads outside of the project: not read without {ALLOW}"
+        self.unresolved.append(Unresolved("outside", message, part.file, line))
+
+
+def _texts(part: Part, node: Node) -> list[Node]:
     """One text or a list of them."""
     from yaml import ScalarNode
 
-    nodes = [node] if isinstance(node, ScalarNode) and not is_null(node) else items(part.file, node)
-    return [part.filled(each).text for each in nodes]
+    return [node] if isinstance(node, ScalarNode) and not is_null(node) else items(part.file, node)
+
+
+def _paths(part: Part, node: Node) -> list[Node]:
+    """As `_texts`, where an entry may also be a mapping with a path."""
+    from yaml import MappingNode
+
+    entries = [fields(part.file, each) if isinstance(each, MappingNode) else each for each in _texts(part, node)]
+    found = [each.get("path") if isinstance(each, dict) else Field(0, each) for each in entries]
+    return [field.node for field in found if field]
 
 
 def _top_level(file: str, document: Node) -> dict[str, Field]:
@@ -211,20 +267,28 @@ def _named(file: str, top: Mapping[str, Field]) -> dict[str, Field]:
     return fields(file, top["services"].node) if "services" in top else {}
 
 
-def project_name(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]) -> str | None:
+class ProjectName(NamedTuple):
+    """What Compose calls a project; `private` where that is the value of a variable."""
+
+    text: str | None
+    private: bool
+
+
+def project_name(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]) -> ProjectName:
     """COMPOSE_PROJECT_NAME, else the last `name:` of the files, else the directory's; None where nothing is left of it.
 
     As compose-go does it (`projectName` and `NormalizeProjectName`); a test compares it with the real binary.
     """
     candidates = (
-        variables.get("COMPOSE_PROJECT_NAME", ""),
+        Filled(variables.get("COMPOSE_PROJECT_NAME", ""), (), ("COMPOSE_PROJECT_NAME",)),
         _name_of(files, model, variables),
-        basename(abspath(files[0].parent)),
+        Filled(basename(abspath(files[0].parent))),
     )
-    return next(filter(None, map(_normal, candidates)), None)
+    names = (ProjectName(_normal(each.text), bool(each.names)) for each in candidates)
+    return next((name for name in names if name.text), ProjectName(None, private=False))
 
 
-def _name_of(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]) -> str:
+def _name_of(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]) -> Filled:
     from yaml import ScalarNode
 
     written = ""
@@ -234,9 +298,9 @@ def _name_of(files: tuple[Path, ...], model: Model, variables: Mapping[str, str]
                 top = fields(str(file), document)
                 if "name" in top and isinstance(top["name"].node, ScalarNode):
                     written = top["name"].node.value or written
-        return interpolate(written, variables).text
+        return interpolate(written, variables)
     except (BadTemplateError, PreflightError):
-        return ""  # what is wrong with the file has been said by whoever reads its services
+        return Filled("")  # what is wrong with the file has been said by whoever reads its services
 
 
 def _normal(name: str) -> str:

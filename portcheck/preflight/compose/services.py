@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.compose.ports import PortSyntaxError, Published, mapping, short
-from portcheck.preflight.declarations import PreflightError, Unresolved
+from portcheck.preflight.declarations import PreflightError, Unresolved, shown
 from portcheck.preflight.files import Allowance
-from portcheck.preflight.interpolate import Filled
+from portcheck.preflight.interpolate import Filled, blamed
 from portcheck.preflight.yaml_nodes import fields, items, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from yaml import Node
@@ -18,24 +18,29 @@ if TYPE_CHECKING:
     from portcheck.preflight.compose.model import Part
 
 LONG = ("host_ip", "published", "target", "protocol")  # the keys of the long syntax that name a host's port
+UNSAID = "(not repeated)"
 _INT = "tag:yaml.org,2002:int"
 
 
 class Entry(NamedTuple):
-    """One published port and where it is written."""
+    """One published port and where it is written; `variables` are those that it comes from."""
 
     published: Published
     file: str
     line: int
+    variables: tuple[str, ...] = ()
 
 
 class Service(NamedTuple):
-    """`line` is that of the service's name; `remarks` are what its entries leave open."""
+    """`line` is that of the service's name; `remarks` are what its entries leave open.
+
+    `profiles` maps each one to what is said of it: what is written, never the value of a variable.
+    """
 
     name: str
     file: str
     line: int
-    profiles: tuple[str, ...]
+    profiles: Mapping[str, str]
     host_network: bool
     entries: tuple[Entry, ...]
     remarks: tuple[Unresolved, ...] = ()
@@ -47,13 +52,13 @@ def from_parts(name: str, parts: tuple[Part, ...], allowance: Allowance) -> Serv
     remarks: list[Unresolved] = []
     for part, node in _ports_nodes(parts):
         line = line_of(node)
-        ports, problems = _published(part, node)
+        ports, problems, variables = _published(part, node)
         allowance.spend(_weight(ports), part.file, line)
         remarks += [Unresolved("variable", problem, part.file, line, name) for problem in problems]
         for port in ports:
-            entries.setdefault(port, Entry(port, part.file, line))
+            entries.setdefault(port, Entry(port, part.file, line, variables))
     last = parts[-1]
-    profiles = tuple(dict.fromkeys(_profiles(parts)))
+    profiles = dict(_profiles(parts))
     host_network = _network_mode(parts) == "host"
     return Service(name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks))
 
@@ -76,33 +81,35 @@ def _ports_nodes(parts: tuple[Part, ...]) -> list[tuple[Part, Node]]:
     return nodes
 
 
-def _published(part: Part, node: Node) -> tuple[list[Published], tuple[str, ...]]:
-    """What one entry publishes, and which variables have no value."""
+def _published(part: Part, node: Node) -> tuple[list[Published], tuple[str, ...], tuple[str, ...]]:
+    """What one entry publishes, which variables have no value, and which ones it takes the value of."""
     from yaml import ScalarNode
 
     # A plain number is a container's port, in any of YAML's spellings; `22:22` is a number to YAML 1.1 only.
     if node.tag == _INT and ":" not in node.value:
-        return [], ()
+        return [], (), ()
     if isinstance(node, ScalarNode):
         words = [part.filled(node)]
     else:
         long = fields(part.file, node)
         words = [part.filled(long[key].node) if key in long else Filled("") for key in LONG]
     problems = tuple(problem for word in words for problem in word.problems)
+    names = tuple(dict.fromkeys(name for word in words for name in word.names))
     texts = [word.text for word in words]
     try:
-        return short(*texts) if len(texts) == 1 else mapping(*texts), problems
+        return short(*texts) if len(texts) == 1 else mapping(*texts), problems, names
     except PortSyntaxError as error:
         if problems:  # an empty variable made it so
-            return [], problems
-        raise PreflightError(part.file, line_of(node), str(error)) from None
+            return [], problems, ()
+        cause = f"{blamed(names)} no port, range or address that can be published" if names else str(error)
+        raise PreflightError(part.file, line_of(node), cause) from None
 
 
-def _profiles(parts: tuple[Part, ...]) -> Iterator[str]:
+def _profiles(parts: tuple[Part, ...]) -> Iterator[tuple[str, str]]:
     for part in parts:
         if "profiles" in part.fields:
             for node in items(part.file, part.fields["profiles"].node):
-                yield part.filled(node).text
+                yield part.filled(node).text, part.written(node)
 
 
 def _network_mode(parts: tuple[Part, ...]) -> str | None:
@@ -118,10 +125,11 @@ def from_compose(name: str, resolved: Any, ours: Service, allowance: Allowance) 
         words = (str(port.get(key) or "") for key in LONG)
         try:
             ports = mapping(*words)
-        except PortSyntaxError as error:
-            raise PreflightError(ours.file, ours.line, str(error)) from None
+        except PortSyntaxError:  # what it says may be the value of a variable
+            cause = f"docker compose config publishes what is no port of {shown(name)}"
+            raise PreflightError(ours.file, ours.line, cause) from None
         allowance.spend(_weight(ports), ours.file, ours.line)
         entries += [lines.get(each, Entry(each, ours.file, ours.line)) for each in ports]
-    profiles = tuple(resolved.get("profiles") or ())
+    profiles = {each: ours.profiles.get(each, UNSAID) for each in resolved.get("profiles") or ()}
     host_network = resolved.get("network_mode") == "host"
     return Service(name, ours.file, ours.line, profiles, host_network, tuple(entries), ours.remarks)

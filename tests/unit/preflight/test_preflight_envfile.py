@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
 
 from portcheck.preflight import Declaration, PreflightError, Reading
+from portcheck.preflight.declarations import LeftUnreadError
 from portcheck.preflight.dotenv import assignments, port_number, read_env, with_file
 
 
@@ -34,7 +35,9 @@ DECLARED = {
 def test_port_is_declared_with_its_line(text: str, tmp_path: Path) -> None:
     line, port = DECLARED[text]
     found = read(tmp_path, text)
-    assert found.declarations == (Declaration(port, "tcp", None, str(tmp_path / ".env"), line, "env"),)
+    (declared,) = found.declarations
+    assert declared._replace(variables=()) == Declaration(port, "tcp", None, str(tmp_path / ".env"), line, "env")
+    assert declared.variables == (("BASE",) if "BASE" in text else ())
     assert found.unresolved == ()
 
 
@@ -43,12 +46,13 @@ def test_others_ports_are_not_declared(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == Reading((str(tmp_path / ".env"),))
 
 
+NO_PORT = "the value of PORT is no port from 1 to 65535"
 OPEN = {
-    "PORT=auto\n": ("variable", 1, "PORT='auto' is no port from 1 to 65535"),
-    "PORT=0\n": ("variable", 1, "PORT='0' is no port from 1 to 65535"),
-    "\nPORT=70000\n": ("variable", 2, "PORT='70000' is no port from 1 to 65535"),
+    "PORT=auto\n": ("variable", 1, NO_PORT),
+    "PORT=0\n": ("variable", 1, NO_PORT),
+    "\nPORT=70000\n": ("variable", 2, NO_PORT),
     "PORT=80${NOBODY}\n": ("variable", 1, "NOBODY is not set and has no default"),
-    "PORT='${A}'\n": ("variable", 1, "PORT='${A}' is no port from 1 to 65535"),
+    "PORT='${A}'\n": ("variable", 1, NO_PORT),
     "A=1\nPORT='30\n": ("syntax", 2, "this line is no NAME=value"),
 }
 
@@ -64,7 +68,7 @@ def test_another_port_in_the_environment_is_said(tmp_path: Path) -> None:
     found = read(tmp_path, "PORT=3000\n", {"PORT": "4000"})
     assert [each.port for each in found.declarations] == [3000]
     [remark] = found.unresolved
-    assert remark.message == "the environment sets PORT='4000', which most programs prefer to this file"
+    assert remark.message == "the environment sets another PORT, which most programs prefer to this file"
     assert read(tmp_path, "PORT=3000\n", {"PORT": "3000"}).unresolved == ()
 
 
@@ -75,6 +79,13 @@ def test_the_process_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert assignments(path, {})["A"] == "2"
     assert with_file(tmp_path / "none", {"A": "9"}) == {"A": "9"}
     assert assignments(tmp_path / "none", {}) == {}
+
+
+def test_what_doubles_is_not_built(tmp_path: Path) -> None:
+    doubling = "A=aa\n" + "A=${A}${A}\n" * 40
+    for text in (doubling, "A=" + "a" * 60_000 + "\n" + "B=$A\n" * 20):
+        with pytest.raises(LeftUnreadError, match=r"\.env:\d+: (variables make it longer|more) than"):
+            read(tmp_path, text)
 
 
 def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

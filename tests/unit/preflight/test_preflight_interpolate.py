@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.preflight.interpolate import MAX_DEPTH, BadTemplateError, Filled, interpolate
+from portcheck.preflight.interpolate import MAX_DEPTH, MAX_LENGTH, BadTemplateError, Filled, TooLongError, interpolate
 
 VARIABLES = {"SET": "7", "EMPTY": "", "OTHER": "8", "_x1": "9"}
 
@@ -42,14 +42,14 @@ FILLED = {
 
 @pytest.mark.parametrize("text", FILLED)
 def test_is_filled_in(text: str) -> None:
-    assert interpolate(text, VARIABLES) == Filled(FILLED[text])
+    assert interpolate(text, VARIABLES)[:2] == Filled(FILLED[text])[:2]
 
 
 UNFILLED = {
     "${UNSET}:80": Filled(":80", ("UNSET is not set and has no default",)),
     "$UNSET:80": Filled(":80", ("UNSET is not set and has no default",)),
     "${UNSET:?}": Filled("", ("UNSET is required",)),
-    "${EMPTY:?say $SET}": Filled("", ("EMPTY is required: say 7",)),
+    "${EMPTY:?say $SET}": Filled("", ("EMPTY is required: say $SET",)),
     "${UNSET?say}x": Filled("x", ("UNSET is required: say",)),
     "${A:-${B}}$C": Filled("", ("B is not set and has no default", "C is not set and has no default")),
 }
@@ -58,6 +58,20 @@ UNFILLED = {
 @pytest.mark.parametrize("text", UNFILLED)
 def test_what_has_no_value_is_said(text: str) -> None:
     assert interpolate(text, VARIABLES) == UNFILLED[text]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("$SET", ("SET",)), ("$EMPTY$UNSET", ()), ("${UNSET:-${OTHER}}$SET$SET", ("OTHER", "SET")), ("${SET:+x}", ())],
+)
+def test_it_is_known_whose_values_a_text_holds(text: str, names: tuple[str, ...]) -> None:
+    assert interpolate(text, VARIABLES).names == names
+
+
+def test_what_grows_out_of_bounds_is_not_built() -> None:
+    assert len(interpolate("$A" * 64, {"A": "a" * 1024}).text) == MAX_LENGTH
+    with pytest.raises(TooLongError, match="longer than 65,536 characters"):
+        interpolate("$A" * 65, {"A": "a" * 1024})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from portcheck.preflight import Reading
 from portcheck.preflight.commandline import Listening, listens
-from portcheck.preflight.procfile import read_procfile
+from portcheck.preflight.declarations import LeftUnreadError
+from portcheck.preflight.procfile import MAX_LINES, read_procfile
 
 CERTAIN: dict[str, list[tuple[str | None, int]]] = {
     "rails server -p 3000": [(None, 3000)],
@@ -43,7 +44,7 @@ CERTAIN: dict[str, list[tuple[str | None, int]]] = {
 
 @pytest.mark.parametrize("command", CERTAIN)
 def test_what_is_certain_is_found(command: str) -> None:
-    assert listens(command, {"PORT": "5100"}) == Listening(tuple(CERTAIN[command]))
+    assert listens(command, {"PORT": "5100"})[:2] == (tuple(CERTAIN[command]), ())
 
 
 UNCERTAIN = {
@@ -61,6 +62,29 @@ UNCERTAIN = {
 @pytest.mark.parametrize("command", UNCERTAIN)
 def test_what_is_not_certain_is_said(command: str) -> None:
     assert listens(command, {"PORT": "5100"}) == Listening((), (UNCERTAIN[command],))
+
+
+SECRETS = {
+    "web --port $SECRET": "--port: the value of SECRET is no port",
+    "web --host $SECRET --port 8000": "--host: the value of SECRET is no address",
+    "web --host fe80::1%$SECRET --port 8000": "--host: the value of SECRET is no address",
+    "web --host ${A:-$SECRET}.example --port 8000": "--host: the value of SECRET is no address",
+    "web --bind $SECRET": "--bind: the value of SECRET is no HOST:PORT",
+    "web --bind $SECRET:$PORT": "--bind: the values of SECRET and PORT are no HOST:PORT",
+    "SECRET=1 web -p $SECRET$SECRET$PORT$PORT": "-p: the values of SECRET and PORT are no port",
+}
+
+
+@pytest.mark.parametrize("command", SECRETS)
+def test_the_value_of_a_variable_is_an_address_a_port_or_nothing_to_print(command: str) -> None:
+    found = listens(command, {"PORT": "5100", "SECRET": "hunter2$5"})
+    assert found.problems == (SECRETS[command],)
+    assert all(host is None for host, _ in found.ports)
+
+
+def test_a_port_names_its_variables() -> None:
+    found = listens("web --host $HOST --port 8$PORT", {"PORT": "100", "HOST": "localhost"})
+    assert found == Listening((("localhost", 8100),), (), ("HOST", "PORT"))
 
 
 def read(folder: Path, text: str, environment: dict[str, str] | None = None) -> Reading:
@@ -113,6 +137,14 @@ def test_a_likely_server_without_a_port_is_said(tmp_path: Path) -> None:
         ("syntax", 4, None),
     ]
     assert "foreman sets PORT=5000 for it" in found.unresolved[0].message
+
+
+def test_what_nobody_writes_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(LeftUnreadError, match="more than 1,000 lines"):
+        read(tmp_path, "a: b\n" * (MAX_LINES + 1))
+    found = read(tmp_path, f"web: web {'x' * 5_000} -p 8000\napi: api -p 8001\n")
+    assert [each.port for each in found.declarations] == [8001]
+    assert [(each.code, each.line) for each in found.unresolved] == [("limit", 1)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
