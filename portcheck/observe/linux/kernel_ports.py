@@ -51,7 +51,7 @@ def tunnel(link: Link) -> tuple[str, int | None]:
 
 def _nfsd() -> Iterator[tuple[Protocol, int, str]]:
     """The NFS server's own list: lines such as `tcp 2049`, `udp 2049`, `rdma 20049`."""
-    for line in (procfs.read("fs/nfsd/portlist") or b"").splitlines():
+    for line in (procfs.read("fs/nfsd/portlist") or b"").split(b"\n"):
         transport, _, port = line.partition(b" ")
         if transport in (b"tcp", b"udp") and port.isdigit():
             yield ("tcp" if transport == b"tcp" else "udp"), int(port), "NFS server (nfsd)"

@@ -52,5 +52,5 @@ def interface_names() -> tuple[str, ...]:
     try:
         return tuple(name for _, name in socket.if_nameindex())
     except OSError:
-        lines = (procfs.read("net/dev") or b"").decode("utf-8", "replace").splitlines()[2:]
-        return tuple(line.partition(":")[0].strip() for line in lines)
+        lines = (procfs.read("net/dev") or b"").decode("utf-8", "replace").split("\n")[2:]
+        return tuple(line.partition(":")[0].strip() for line in lines if line)

@@ -39,7 +39,7 @@ def _may_bind_privileged() -> bool | None:
 
     A capability counts only there: root of a container without a network namespace of its own has it and is refused.
     """
-    for line in _read("/proc/self/status").splitlines():
+    for line in _read("/proc/self/status").split("\n"):
         if line.startswith("CapEff:"):
             capable = int(line.split()[1], 16) >> CAP_NET_BIND_SERVICE & 1
             return bool(capable) and _owns_network_namespace()

@@ -120,13 +120,13 @@ def read_cgroup(text: bytes | None) -> str | None:
     if not text:
         return None
     # Lines such as `0::/system.slice/ssh.service` and `5:memory:/docker/1234`; a path may hold colons itself.
-    lines = [line.split(":", 2) for line in os.fsdecode(text).splitlines()]
+    lines = [line.split(":", 2) for line in os.fsdecode(text).split("\n") if line]
     lines.sort(key=lambda line: (line[1] != "", line[1] != "name=systemd"))
     return next((path for _, _, path in lines if path != "/"), "/")
 
 
 def _real_uid(status: bytes | None) -> int | None:
-    for line in (status or b"").splitlines():
+    for line in (status or b"").split(b"\n"):
         if line.startswith(b"Uid:"):
             return int(line.split()[1])
     return None

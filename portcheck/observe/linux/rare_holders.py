@@ -86,7 +86,7 @@ def _comparison() -> Compare:
 def _registered(table: str) -> Iterator[str]:
     """The links of the sockets that are registered with the io_urings of one table of descriptors."""
     for ring in _rings(table):
-        for line in _ring_info(f"{table}info/{ring}").splitlines():
+        for line in _ring_info(f"{table}info/{ring}").split(b"\n"):
             path = line.partition(b": ")[2]
             if path.startswith(b"socket:["):
                 yield os.fsdecode(path)

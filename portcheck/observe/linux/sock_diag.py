@@ -98,7 +98,7 @@ def _none_is_multipath() -> bool:
     """Whether the kernel counts no multipath socket in this network namespace (it counts them since Linux 6.2)."""
     if _release() < _FIRST_WITH_MPTCP_COUNTED:
         return False
-    lines = [line.split() for line in (procfs.read("net/protocols") or b"").splitlines()]
+    lines = [line.split() for line in (procfs.read("net/protocols") or b"").split(b"\n")]
     counts = [line[2] for line in lines if line[:1] in ([b"MPTCP"], [b"MPTCPv6"])]
     return bool(counts) and set(counts) == {b"0"}
 
