@@ -39,7 +39,7 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises")
+UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises", "supervisor_config", "keeper", "unanswered")
 
 
 def json_value(value: Any) -> Any:
@@ -135,6 +135,16 @@ class Container(NamedTuple):
     pod: str | None = None
 
 
+class Hands(NamedTuple):
+    """As whom a manager is asked and commanded: never with more rights than the manager has itself."""
+
+    uid: int | None = None  # None: whoever runs portcheck
+    user: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()  # without these its tools would turn to another instance
+    beside: tuple[str, ...] = ()  # the manager's own program files: its tools may lie beside them
+    folder: str | None = None  # where those tools are, if not on the PATH
+
+
 class PortProxyRule(NamedTuple):
     """A rule of Windows' port proxy, by what netsh(1) needs to delete it."""
 
@@ -168,6 +178,7 @@ class Process(NamedTuple):
     supervisor_pid: int | None = None  # of `supervisor` or `started_by`
     supervised: str | None = None  # its name there, as the supervisor's own commands take it
     supervisor_url: str | None = None  # where those commands reach the supervisor
+    supervisor_config: str | None = None  # the file in which the supervisor's own tool reads that
     session: str | None = None  # the terminal, tmux, ssh or IDE session that it belongs to
     terminal: str | None = None  # its controlling terminal: pts/3
     project: str | None = None  # the name of the project that it was started in
@@ -177,6 +188,11 @@ class Process(NamedTuple):
     forwards: str | None = None  # what a tunnel forwards to
     condition: tuple[Condition, ...] = ()
     port_proxy: PortProxyRule | None = None  # for which Windows' IP Helper listens
+    # What the above rests on:
+    confirmed: bool | None = None  # whether its manager has named it back; None where nothing is claimed
+    claim: str | None = None  # what it says it is, where nobody who would know has confirmed it
+    unanswered: str | None = None  # why the manager that would know could not be asked
+    keeper: Hands | None = None  # as whom that manager is asked and commanded
     # What its program is, whatever it does here:
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back

@@ -141,15 +141,14 @@ def test_no_tool_is_taken_from_the_current_directory(tmp_path: Path, monkeypatch
     """Where Windows would look first."""
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "docker.exe").touch()
+        (tmp_path / name / "docker.exe").touch(0o755)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("PATH", f".{os.pathsep}{tmp_path / 'there'}")
     expected = str(tmp_path / "there" / "docker.exe")
     with monkeypatch.context() as windows:
         windows.setattr(subprocesses, "HERE", TRAITS["windows"])
-        found = subprocesses._on_path("docker")
+        found = subprocesses.path_of("docker")
         windows.setenv("PATH", ".")
         with pytest.raises(NoAnswerError, match="is not on the PATH"):
-            subprocesses._on_path("docker")
+            subprocesses.ask(("docker",), subprocesses.Patience(1))
     assert found == expected
-    assert subprocesses._on_path("docker") == "docker"

@@ -115,7 +115,7 @@ def _rules() -> Iterator[Redirect]:
         return
 
     for tool in ("iptables-save", "iptables-legacy-save", "ip6tables-save"):
-        yield from from_iptables(_run(tool, "-t", "nat").splitlines())
+        yield from from_iptables(_run(tool, "-t", "nat").split("\n"))
     if has_nft:
         import json
 
@@ -142,10 +142,11 @@ def _has_legacy_nat() -> bool:
 
 
 def _run(*argv: str) -> str:
-    """A tool's output; nothing where it is missing, fails or takes more than a second."""
-    import subprocess
+    """A tool's output; nothing where it is missing, fails, takes more than a second or says too much."""
+    from portcheck.observe.subprocesses import NoAnswerError, Patience, ask
 
     try:
-        return subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
+        answer = ask(argv, Patience(SECONDS))
+    except NoAnswerError:
         return ""
+    return answer.out if answer.ok and not answer.is_cut else ""
