@@ -99,5 +99,6 @@ if TYPE_CHECKING:
         "http-queues-unknown",  # Windows: for whom http.sys listens
         "engine-no-answer",  # a container engine did not say which container it is
         "service-manager-no-answer",  # a service manager did not say which of its units it is
+        "supervisor-no-answer",  # a supervisor did not say what it keeps running
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here
     ]

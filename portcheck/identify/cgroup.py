@@ -39,6 +39,44 @@ class Placement(NamedTuple):
     container: Container | None = None
 
 
+class Authorship(NamedTuple):
+    """Whose words the names in a cgroup's path are: root's down to `trusted`, its owner's below that.
+
+    A directory's name is the word of whoever owns the directory above it: systemd gives a user `user@1000.service`, and
+    what that user makes below it may be called `postgresql.service`, or like a container.
+    """
+
+    trusted: str
+    owner: int | None = None  # None: everything is root's, or nothing is known
+
+    def of_root(self, path: str | None) -> bool:
+        """Whether the whole path is root's word."""
+        return self.trusted == path
+
+
+def places(
+    path: str | None, authorship: Authorship | None, own: Container | None = None
+) -> tuple[Placement, Placement]:
+    """What counts of a cgroup's path, and all that it says.
+
+    What a user's own manager has made of its cgroup counts as that user's.  Where nobody can tell who has made it, all
+    of it counts: it is not acted upon before a manager confirms it.
+    """
+    full = placement(path, own)
+    if authorship is None or authorship.of_root(path) or not authorship.trusted:
+        return full, full
+    given = placement(authorship.trusted, own)
+    is_users = given.user_id is not None and given.user_id == authorship.owner == full.user_id
+    return (full if is_users else given), full
+
+
+def container_path(path: str | None) -> str | None:
+    """The part of a cgroup's path down to the container that it names; None where it names none."""
+    parts = [part for part in (path or "").split("/") if part]
+    at, container = _innermost([_unescaped(part) for part in parts])
+    return None if container is None else "/" + "/".join(parts[: at + 1])
+
+
 @lru_cache(maxsize=1024)  # thousands of hidden connections are in a handful of cgroups
 def placement(path: str | None, own: Container | None = None) -> Placement:
     """What `path` says; `own` is the container that portcheck runs in, which says nothing about others."""

@@ -6,6 +6,7 @@ from portcheck.identify.argv import parse
 from portcheck.identify.names import names
 from portcheck.model import Container
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ class Inspected(NamedTuple):
 
     container: Container
     published: tuple[Publication, ...] = ()
+    pid: int | None = None  # of its first process
+    monitor: int | None = None  # of podman's conmon, which may hold its ports
+    cgroup: str | None = None  # that of its first process, as the kernel has it
 
     def publishes(self, socket: Socket) -> bool:
         """Whether the socket listens where this container's port is published."""
@@ -47,7 +51,7 @@ def read_inspected(engine: Engine, text: str) -> tuple[Inspected, ...]:
 
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     entries = document if isinstance(document, list) else []
     return tuple(_inspected(engine, entry) for entry in entries if isinstance(entry, dict))
@@ -68,22 +72,29 @@ def _inspected(engine: Engine, entry: dict[str, Any]) -> Inspected:
         restart_policy=policy if policy != "no" else None,
         pod=_text(entry, "Pod"),
     )
-    return Inspected(container, tuple(_published(_part(_part(entry, "NetworkSettings"), "Ports"))))
+    state = _part(entry, "State")
+    published = tuple(_published(_part(_part(entry, "NetworkSettings"), "Ports")))
+    return Inspected(container, published, _pid(state, "Pid"), _pid(state, "ConmonPid"))
 
 
 def _published(ports: dict[str, Any]) -> Iterator[Publication]:
     """`{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8088"}]}`; null for a port that is only exposed."""
     for name, bindings in ports.items():
         protocol: Protocol = "udp" if name.endswith("/udp") else "tcp"
-        for binding in bindings or ():
-            port = _text(binding, "HostPort") or ""
-            if port.isdecimal():
-                yield Publication(protocol, _text(binding, "HostIp") or "", int(port))
+        for binding in bindings if isinstance(bindings, list) else ():
+            port = number(_text(binding, "HostPort") or "") if isinstance(binding, dict) else None
+            if port is not None:
+                yield Publication(protocol, _text(binding, "HostIp") or "", port)
 
 
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:
     part = of.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _pid(of: dict[str, Any], name: str) -> int | None:
+    pid = of.get(name)
+    return pid if isinstance(pid, int) and pid > 0 else None
 
 
 def _text(of: dict[str, Any], name: str) -> str | None:

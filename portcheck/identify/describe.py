@@ -95,6 +95,8 @@ def _details(process: Process, now: float) -> Iterator[str]:
         yield f"PID {process.pid}"
     if process.user or process.uid is not None:
         yield process.user or f"uid {process.uid}"
+    if process.claim:
+        yield f"says it is {process.claim}"
     if not process.service and not process.container:
         yield from _origin(process)
     if process.started_at is not None:

@@ -7,13 +7,14 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.model import Container, Process, Socket
 
 # The only variables that are ever read from a process's environment.  They are used to decide and are never shown.
 ENVIRONMENT = frozenset((
     "HOME", "INSIDE_EMACS", "NVIM", "SSH_CONNECTION", "SSH_TTY", "STY", "TERMINAL_EMULATOR", "TERM_PROGRAM",
-    "TMUX", "TMUX_PANE", "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM", "LISTEN_FDNAMES",
-    "LISTEN_PID", "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL",
+    "TMUX", "TMUX_PANE", "VIM_TERMINAL", "VSCODE_IPC_HOOK_CLI", "VSCODE_PID", "ZED_TERM", "_",
+    "PM2_HOME", "SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL",
     "name", "npm_config_user_agent", "npm_lifecycle_event",
 ))  # fmt: skip
 
@@ -49,3 +50,4 @@ class Facts(NamedTuple):
     project: tuple[ProjectFile, ...] = ()  # of the nearest directory that has any
     own_container: Container | None = None  # the one that portcheck itself runs in
     own_service: str | None = None  # and the unit
+    authorship: Authorship | None = None  # whose word the names in its cgroup's path are

@@ -1,17 +1,27 @@
-"""What only a container engine or a service manager knows: when to ask it, and what its answer means."""
+"""What only an engine, a service manager or a supervisor knows: whom to ask, and what the answer means.  Pure.
+
+Nothing that leads to a manager's command is believed before that manager has named this very process, or its socket.
+What it does not confirm is kept as a claim, in words; where it gives no answer, that is known too.
+"""
 
 from __future__ import annotations
 
-from portcheck.identify.cgroup import SYSTEM, USER, placement
+from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
+from portcheck.identify.describe import container as called_container
+from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
 from portcheck.identify.systemd import is_host, is_manager, unit_of
+from portcheck.identify.who import is_named
+from portcheck.model import Hands
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from portcheck.identify.containers import Inspected
-    from portcheck.identify.systemd import SocketUnit
+    from portcheck.identify.keepers import Inquiry
+    from portcheck.identify.systemd import SocketUnit, Unit
     from portcheck.model import Container, Engine, Process, Socket
 
 
@@ -21,6 +31,8 @@ class Subject(NamedTuple):
     process: Process
     sockets: tuple[Socket, ...]
     activator: Process | None = None  # the service manager that holds one of them too
+    ancestors: tuple[Process, ...] = ()  # its parent first
+    is_roots_word: bool = True  # what its cgroup says; else a user has given the names there, or nobody knows who
 
 
 class Manager(NamedTuple):
@@ -29,43 +41,160 @@ class Manager(NamedTuple):
     user_id: int | None = None
 
 
+def confirmed(process: Process, **known: Any) -> Process:
+    """As its manager has named it; another claim of it may stand unconfirmed."""
+    return process._replace(confirmed=process.confirmed is not False, **known)
+
+
+def claiming(process: Process, claim: str | None, **known: Any) -> Process:
+    """With words that nobody has confirmed in the place of what they claim."""
+    return process._replace(confirmed=False, claim=process.claim or claim, **known)
+
+
+# Containers
+
+# Engines with a command of their own; the tool that takes it.
+TOOLS: Mapping[Engine, str] = {
+    "docker": "docker",
+    "podman": "podman",
+    "containerd": "nerdctl",
+    "systemd-nspawn": "machinectl",
+}
+
+
 def engine_of(process: Process, uid: int | None) -> Engine | None:
-    """The engine whose tool may know more about it when user `uid` runs it; usually None.
+    """The engine whose tool may know more about it when user `uid` asks; usually None.
 
-    No tool is run in vain: docker's could start an engine of somebody else's (docker.socket), podman's creates
-    directories when a user calls it for the first time.
+    Root may ask as anybody.  No tool is run in vain: docker's could start an engine of somebody else's (docker.socket),
+    podman's creates directories when a user calls it for the first time.
     """
-    engine = process.container.engine if process.container else process.publisher
-    owner = _owner(process)
+    container, owner = process.container, engine_owner(process)
+    engine = container.engine if container else process.publisher
+    if engine in ("containerd", "systemd-nspawn"):
+        return engine if container and container.pod is None and is_named(container) else None
     if engine == "podman":
-        return "podman" if owner == uid else None
-    return "docker" if engine in ("docker", "unknown") and owner in (0, uid, None) else None
+        return "podman" if uid in (0, owner) else None
+    return "docker" if engine in ("docker", "unknown") and (owner in (0, uid, None) or uid == 0) else None
 
 
-def _owner(process: Process) -> int | None:
+def engine_owner(process: Process) -> int | None:
     """The user whose engine it is: a rootless one lives below its user's manager, and its proxies are that user's."""
     if process.role != "proxy" and process.container:
         return placement(process.cgroup).user_id or 0
     return process.uid
 
 
-def with_container(subject: Subject, inspected: Iterable[Inspected]) -> Process:
-    """With what the engines know of its container; of one that it publishes only where there is a single one."""
-    process = subject.process
+def engine_hands(process: Process, uid: int | None) -> Hands:
+    """As whom user `uid` asks its engine: as the engine's user, or as oneself where that is root's, or one's own."""
+    owner = engine_owner(process)
+    if not owner or owner == uid:
+        return Hands()
+    # a rootless docker listens there; root's would answer at the usual place
+    address = (("DOCKER_HOST", f"unix:///run/user/{owner}/docker.sock"),)
+    is_podmans = process.publisher == "podman" or (process.container and process.container.engine == "podman")
+    return Hands(owner, process.user if process.uid == owner else None, () if is_podmans else address)
+
+
+def with_container(subject: Subject, inspected: Iterable[Inspected], hands: Hands) -> Process:
+    """With what the engine knows of its container; of one that it publishes only where there is a single one."""
+    process, keeper = subject.process, hands if hands.uid is not None else None
     container = process.container
-    if container is not None and container.id:
-        own = by_id(inspected, container.id)
-        return process._replace(container=_merged(container, own.container)) if own else process
+    if container and is_named(container):
+        own = by_id(inspected, container.id) if container.id else next(iter(inspected), None)
+        if own and _is_of(subject, own):
+            return confirmed(process, container=_merged(container, own.container), keeper=keeper)
+        return process if container.engine == "unknown" else without_container(process)  # perhaps of another engine
     publishing = publishers(inspected, subject.sockets)
     if len(publishing) != 1:
-        return process
-    process = process._replace(role="proxy", container=publishing[0].container)
+        return without_container(process) if keeper else process
+    process = confirmed(process, role="proxy", container=publishing[0].container, keeper=keeper)
     return process._replace(service=None, service_manager=None) if is_host(process.service or "") else process
+
+
+def _is_of(subject: Subject, own: Inspected) -> bool:
+    """Whether the process is in the cgroup of the container's first process, or holds what the container publishes."""
+    process = subject.process
+    if process.role == "proxy":
+        return own.monitor == process.pid or any(own.publishes(socket) for socket in subject.sockets)
+    inside = container_path(process.cgroup)
+    return inside is not None and inside == container_path(own.cgroup)
 
 
 def _merged(by_cgroup: Container, by_engine: Container) -> Container:
     """The pod in the cgroup's path is that of Kubernetes, which the engine does not know."""
     return by_engine._replace(pod=by_cgroup.pod or by_engine.pod)
+
+
+def without_container(process: Process) -> Process:
+    """As far as it is known without its engine: what it says of a container is a claim."""
+    claim = called_container(process.container) if process.container else process.name
+    without: dict[str, object] = {"container": None, "publisher": None}
+    if process.role == "proxy":
+        without["role"] = None
+    if process.service_manager == "systemd in a container":
+        without.update(service=None, service_manager=None)
+    return claiming(process, claim, **without)
+
+
+def container_unknown(subject: Subject, reason: str, hands: Hands) -> Process:
+    """As its engine leaves it by giving no answer.  Root's proxies stand for some container, as root says."""
+    process, named = subject.process, is_named(subject.process.container)
+    if named and (subject.is_roots_word or process.role == "proxy"):
+        return process._replace(confirmed=False, unanswered=reason)
+    if named or hands.uid is not None:
+        return without_container(process)._replace(unanswered=reason)
+    return process
+
+
+def unasked(subject: Subject, uid: int | None) -> Process:
+    """As whoever no engine is asked about: what a user's own cgroups say of containers is that user's claim."""
+    process = subject.process
+    container = process.container
+    if container is None or engine_of(process, uid) or engine_owner(process) == uid:
+        return process
+    if container.engine in ("docker", "podman") and is_named(container):
+        return container_unknown(subject, f"{container.engine} answers its own user and root alone", Hands())
+    return process if subject.is_roots_word else without_container(process)
+
+
+# Units
+
+
+def units_of(subject: Subject) -> tuple[Manager, str] | None:
+    """The unit that its manager has to confirm: its service's, or for a user's manager the one that this runs in."""
+    process = subject.process
+    if is_manager(process) and process.pid > 1:
+        return None if process.container else (Manager(), f"user@{process.uid}.service")
+    if process.service is None or process.service_manager not in (SYSTEM, USER) or process.role == "service manager":
+        return None  # a manager that holds a socket unit's socket is not the service that it would start
+    return Manager(None if process.service_manager == SYSTEM else placement(process.cgroup).user_id), process.service
+
+
+def with_unit(subject: Subject, unit: Unit | None, manager: Manager, hands: Hands) -> Process:
+    """With its service where that unit has its cgroup; a user's manager is the main process of its unit."""
+    process = subject.process
+    if is_manager(process):
+        is_it = unit is not None and unit.main_pid == process.pid
+        keeper = Hands(process.uid, process.user)
+        return confirmed(process, keeper=keeper) if is_it else without_unit(process)
+    if unit is None or not unit.has(process.cgroup):
+        return without_unit(process)
+    return confirmed(process, keeper=hands if manager.user_id is not None else None)
+
+
+def without_unit(process: Process) -> Process:
+    """As far as it is known without a service manager: what its cgroup says of a unit is a claim."""
+    if is_manager(process):
+        return claiming(process, f"the systemd of {process.user or f'uid {process.uid}'}", role=None)
+    # whose socket unit it is, is known all the same: the system's may have one of that name too
+    manager = process.service_manager if process.activation else None
+    return claiming(process, process.service, service=None, service_manager=manager)
+
+
+def unit_unknown(subject: Subject, reason: str) -> Process:
+    """As its service manager leaves it by giving no answer: what root says of it is told, and not acted upon."""
+    process = subject.process if subject.is_roots_word else without_unit(subject.process)
+    return process._replace(confirmed=False, unanswered=process.unanswered or reason)
 
 
 def manager_of(subject: Subject) -> Manager | None:
@@ -80,15 +209,94 @@ def manager_of(subject: Subject) -> Manager | None:
     return None if holder is None else Manager(None if holder.pid == 1 else holder.uid)
 
 
-def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager) -> Process:
-    """With the one .socket unit that listens for it; a manager stands for the service that it starts."""
+def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Manager, hands: Hands) -> Process:
+    """With the one .socket unit that listens for it; a manager stands for the service that it starts.
+
+    $LISTEN_FDNAMES would tell a unit too, but that is what the process says.
+    """
     process = subject.process
     candidates = dict.fromkeys(unit_of(socket, units) for socket in subject.sockets)
     matching = [unit for unit in candidates if unit is not None]
     if len(matching) != 1:
-        return process
-    return process._replace(
+        return claiming(process, process.activation, activation=None) if process.activation else process
+    return confirmed(
+        process,
         activation=matching[0].name,
         service=process.service or matching[0].triggers,
         service_manager=SYSTEM if manager.user_id is None else USER,
+        keeper=None if manager.user_id is None else hands,
     )
+
+
+def activation_unknown(subject: Subject, reason: str) -> Process:
+    """As a service manager leaves it by giving no answer: the socket unit of its cgroup, if any, is not acted upon."""
+    process = subject.process
+    return process._replace(confirmed=False, unanswered=reason) if process.activation else process
+
+
+# Supervisors
+
+
+def keeper_of(subject: Subject) -> Process | None:
+    """The supervisor that has to name it back: an ancestor of it, or itself; None where there is none to be asked."""
+    process = subject.process
+    if process.container:
+        return None
+    if process.supervisor in ASKABLE and process.supervisor_pid != process.pid:
+        return next((one for one in subject.ancestors if one.pid == process.supervisor_pid), None)
+    return process if process.supervises in LISTENING else None
+
+
+def unkept(subject: Subject) -> Process:
+    """As whoever has no supervisor to be asked: one that cannot be is believed by nobody."""
+    process = subject.process
+    is_claimed = process.supervisor in NOT_ASKED or process.supervises in NOT_ASKED
+    return process._replace(confirmed=False) if is_claimed and not process.container else process
+
+
+def below(subject: Subject, keeper: Process) -> tuple[int, ...]:
+    """The process and its ancestors below its supervisor, which knows one of them."""
+    pids = (subject.process.pid, *(ancestor.pid for ancestor in subject.ancestors))
+    return pids[: pids.index(keeper.pid)]
+
+
+def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Hands) -> Process:
+    """With the name that its supervisor has for it; None where that has no such program."""
+    if name is None:
+        return without_keeper(process)
+    return confirmed(
+        process,
+        supervised=name,
+        keeper=hands,
+        supervisor_config=question.configuration,
+        supervisor_url=question.server_url,
+    )
+
+
+def as_keeper(process: Process, answer: str, hands: Hands) -> Process:
+    """A supervisor that holds the port itself: for whom, if that can be told."""
+    if not is_itself(process, answer):
+        return without_keeper(process)
+    name = in_cluster(answer) if process.supervises == "pm2" else None
+    if name is None:
+        return confirmed(process, keeper=hands)
+    return confirmed(process, keeper=hands, supervised=name, supervises=None)
+
+
+def without_keeper(process: Process) -> Process:
+    """As far as it is known without a supervisor: nothing keeps it that would know of it, nor does it keep anything."""
+    without = dict.fromkeys(("supervisor", "supervisor_pid", "supervised", "supervisor_url", "supervises"))
+    return claiming(process, _kept(process), **without)
+
+
+def keeper_unknown(process: Process, reason: str) -> Process:
+    """As its supervisor leaves it by giving no answer."""
+    process = claiming(process, _kept(process), supervised=None, supervisor_url=None)
+    return process._replace(unanswered=process.unanswered or reason)
+
+
+def _kept(process: Process) -> str:
+    """`supervisord's shop:web`, or a supervisor itself."""
+    if process.supervisor is None or process.supervisor_pid == process.pid:
+        return str(process.supervises)
+    return f"{process.supervisor}'s {process.supervised}" if process.supervised else f"kept by {process.supervisor}"

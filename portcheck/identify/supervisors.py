@@ -52,7 +52,7 @@ class Supervision(NamedTuple):
     supervisor_pid: int | None = None  # of whichever of the two it is
     supervised: str | None = None  # the supervisor's name for it
     started_by: str | None = None
-    supervisor_url: str | None = None  # where the supervisor takes commands
+    supervisor_url: str | None = None  # where the supervisor takes commands, as it says
 
 
 def supervision(facts: Facts) -> Supervision:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard, parse_address, unmapped
 from portcheck.identify.names import names
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 # Units that exist to start programs of others.
 HOSTS = frozenset((
-    "atd", "cron", "crond", "cronie", "containerd", "crio", "docker", "dropbear", "emacs",
-    "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "podman", "rke2-server",
-    "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "tmux", "xrdp-sesman",
+    "anacron", "atd", "circus", "circusd", "cron", "crond", "cronie", "containerd", "crio", "daemontools", "docker",
+    "dropbear", "emacs", "gnome-terminal-server", "incus", "k3s", "kubelet", "lxd", "monit", "podman", "rke2-server",
+    "runit", "runsvdir", "s6", "snap.docker.dockerd", "snap.lxd.daemon", "ssh", "sshd", "supervisor", "supervisord",
+    "svscan", "tmux", "xrdp-sesman",
 ))  # fmt: skip
 MANAGERS = frozenset(("systemd", "init", "launchd"))
 
@@ -58,6 +60,8 @@ def own_service(facts: Facts, place: Placement) -> str | None:
 
 # systemd 252 prints these in an order of its own, with blank lines between the units.
 PROPERTIES = ("Id", "Listen", "Triggers", "ActiveState")
+ENDED = ("inactive", "failed")
+UNIT_PROPERTIES = ("Id", "ControlGroup", "MainPID", "ActiveState")
 KINDS: Mapping[str, Protocol] = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
 
@@ -77,11 +81,35 @@ class SocketUnit(NamedTuple):
     listening: tuple[Listening, ...]
 
 
+class Unit(NamedTuple):
+    """A unit as its manager has it."""
+
+    name: str
+    control_group: str  # the path of its cgroup; empty where it has none
+    main_pid: int | None = None
+    runs: bool = True  # False: it has ended, and what is left in its cgroup no `systemctl stop` ends
+
+    def has(self, cgroup: str | None) -> bool:
+        """Whether a cgroup is the unit's, or one that is inside of it."""
+        return self.runs and bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
+
+
+def read_control_groups(text: str) -> dict[str, Unit]:
+    """The units that `systemctl show UNIT... --property=...` printed, by their names."""
+    units = {}
+    for block in text.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.split("\n"))
+        name, main_pid = values.get("Id", ""), number(values.get("MainPID", ""))
+        runs = values.get("ActiveState") not in ENDED
+        units[name] = Unit(name, values.get("ControlGroup", ""), main_pid, runs)
+    return units
+
+
 def read_units(text: str) -> tuple[SocketUnit, ...]:
     """The active ones of what `systemctl show '*.socket' --property=...` printed."""
     units = []
     for block in text.split("\n\n"):
-        pairs = [line.partition("=")[::2] for line in block.splitlines()]
+        pairs = [line.partition("=")[::2] for line in block.split("\n")]
         values = dict(pairs)
         if values.get("ActiveState") == "active" and values.get("Id"):
             listening = tuple(one for key, value in pairs if key == "Listen" and (one := _listening(value)))
@@ -93,11 +121,12 @@ def read_units(text: str) -> tuple[SocketUnit, ...]:
 def _listening(value: str) -> Listening | None:
     """`[::]:8081 (Stream)`; None for a path, a FIFO, netlink."""
     where, _, kind = value.rpartition(" ")
-    host, _, port = where.rpartition(":")
+    host, _, text = where.rpartition(":")
+    port = number(text)
     address = parse_address(host.removeprefix("[").removesuffix("]"))
-    if kind not in KINDS or address is None or not port.isdecimal():
+    if kind not in KINDS or address is None or port is None:
         return None
-    return Listening(KINDS[kind], address.text, int(port))
+    return Listening(KINDS[kind], address.text, port)
 
 
 def unit_of(socket: Socket, units: Iterable[SocketUnit]) -> SocketUnit | None:
@@ -110,9 +139,3 @@ def _is(socket: Socket, one: Listening) -> bool:
         return False
     mine, its = unmapped(socket.local_address), unmapped(one.address)
     return mine == its or (is_wildcard(mine) and is_wildcard(its))
-
-
-def from_environment(names: str | None) -> str | None:
-    """$LISTEN_FDNAMES (sd_listen_fds(3)) of a service as it started: by default the .socket unit's name."""
-    units = dict.fromkeys(name for name in (names or "").split(":") if name.endswith(".socket"))
-    return next(iter(units)) if len(units) == 1 else None

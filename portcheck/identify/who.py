@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from portcheck.identify.cgroup import placement
+from portcheck.identify.cgroup import places
 from portcheck.identify.containers import proxy
+from portcheck.identify.describe import container as called_container
 from portcheck.identify.interpreters import script
 from portcheck.identify.project import project
 from portcheck.identify.roles import condition, role
 from portcheck.identify.sessions import session
 from portcheck.identify.supervisors import supervision, supervisor
-from portcheck.identify.systemd import from_environment, is_host, is_manager, own_service
+from portcheck.identify.systemd import is_host, is_manager, own_service
 from portcheck.identify.tunnels import forward
 from portcheck.model import Container, Process
 from portcheck.namedtuple import TYPE_CHECKING
@@ -17,7 +18,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from portcheck.identify.cgroup import Placement
+    from portcheck.identify.cgroup import Authorship, Placement
     from portcheck.identify.containers import Proxy
     from portcheck.identify.facts import Facts
     from portcheck.model import Engine, Socket
@@ -27,9 +28,10 @@ DOCKER_PORTS = frozenset((2375, 2376, 2377, 4789, 7946, 9323))  # API, swarm, me
 
 
 def who_is(facts: Facts) -> Process:
-    """The process, completed with everything that follows from the facts alone."""
+    """The process, completed with everything that follows from the facts alone; managers have not confirmed it yet."""
     process = facts.process
-    place = placement(process.cgroup, facts.own_container)
+    place, told = places(process.cgroup, facts.authorship, facts.own_container)
+    claim = _claim(place, told)
     published_by = proxy(process)
     container = _container(place, published_by)
     published = container != place.container
@@ -41,7 +43,6 @@ def who_is(facts: Facts) -> Process:
         role="proxy" if published else tunnel.role if tunnel else role(facts),
         service=service,
         service_manager=place.service_manager if service else None,
-        activation=from_environment(facts.environment.get("LISTEN_FDNAMES")) if facts.activator else None,
         container=container,
         supervisor=kept.supervisor,
         supervisor_pid=kept.supervisor_pid,
@@ -58,12 +59,22 @@ def who_is(facts: Facts) -> Process:
         condition=condition(facts, managed=published or service is not None),
         publisher=published_by.container.engine if published_by else None,
         supervises=supervisor(process),
+        confirmed=False if claim else None,
+        claim=claim,
     )
 
 
-def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
+def _claim(place: Placement, told: Placement) -> str | None:
+    """What only the names that a stranger has given to cgroups say."""
+    if told.container and told.container != place.container:
+        return called_container(told.container)
+    return told.service if told.service != place.service else None
+
+
+def who_is_hidden(socket: Socket, own: Container | None = None, authorship: Authorship | None = None) -> Process:
     """The unseen holder of a socket, by the cgroup that the socket was created in; its PID is 0."""
-    place = placement(socket.cgroup, own)
+    place, told = places(socket.cgroup, authorship, own)
+    claim = _claim(place, told)
     around = place.container
     container = around if is_named(around) else _engine_behind(place, socket) or around
     session_scope = (place.scope or "").removesuffix(".scope").partition("session-")[2]
@@ -81,6 +92,8 @@ def who_is_hidden(socket: Socket, own: Container | None = None) -> Process:
         activation=place.socket_unit,
         container=container,
         session=f"login session {session_scope}" if session_scope else None,
+        confirmed=False if claim else None,
+        claim=claim,
     )
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Literal
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.target import Endpoint
@@ -71,6 +72,9 @@ if TYPE_CHECKING:
 
         def cgroup_path(self, cgroup_id: int) -> str | None:
             """The path of a cgroup that a socket table names by its id."""
+
+        def authorship(self, cgroup: str | None) -> Authorship | None:
+            """By whom the names in a cgroup's path were given; None where there are no cgroups."""
 
         def policy(self) -> PortPolicy:
             """What this host allows, apart from its sockets."""

@@ -80,16 +80,20 @@ def _is_there(path: str) -> bool:
 
 
 def _text(path: str) -> bytes | None:
-    """A plain file of reasonable size; no link is followed, and nothing opened that would block or react."""
+    return small_file(path, MOST_BYTES)
+
+
+def small_file(path: str, most: int) -> bytes | None:
+    """A plain file of at most so many bytes; no link is followed, and nothing opened that would block or react."""
     try:
         file = os.open(path, sum(_CAREFULLY))
     except OSError:
         return None
     try:
         status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
             return None
-        return os.read(file, MOST_BYTES)
+        return os.read(file, most)
     except OSError:
         return None
     finally:

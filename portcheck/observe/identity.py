@@ -10,14 +10,16 @@ from portcheck.identify.systemd import is_manager
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.context import Ancestry, project_files
-from portcheck.observe.managers import ask_engines, ask_managers
+from portcheck.observe.engines import ask_engines
+from portcheck.observe.managers import ask_managers
+from portcheck.observe.supervisors import ask_supervisors
 from portcheck.observe.system import BACK_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from portcheck.identify.cgroup import Placement
-    from portcheck.model import BlindSpot, Process, Socket
+    from portcheck.model import BlindSpot, Container, Process, Socket
 
 
 class Identities(NamedTuple):
@@ -32,17 +34,29 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
     """Everybody who holds one of the sockets; engines and managers are asked once, where it matters."""
     # what portcheck itself runs in tells nothing of the others there
     own = placement(BACK_END.own_cgroup())
-    visible = [Subject(who_is(facts), facts.sockets, facts.activator) for facts in _facts(processes, sockets, own)]
+    visible = [_visible(facts) for facts in _facts(processes, sockets, own)]
     inodes = {socket.inode: _placed(socket) for socket in sockets if socket.pids is None and socket.inode}
-    hidden = [Subject(who_is_hidden(socket, own.container), (socket,)) for socket in inodes.values()]
+    hidden = [_hidden(socket, own.container) for socket in inodes.values()]
     engines = ask_engines([*visible, *hidden])
     managers = ask_managers(engines.subjects)
-    everybody = [subject.process for subject in managers.subjects]
+    supervisors = ask_supervisors(managers.subjects)
+    everybody = [subject.process for subject in supervisors.subjects]
     return Identities(
         dict(zip(processes, everybody)),
         dict(zip(inodes, everybody[len(visible) :])),
-        engines.blind_spots + managers.blind_spots,
+        engines.blind_spots + managers.blind_spots + supervisors.blind_spots,
     )
+
+
+def _visible(facts: Facts) -> Subject:
+    by_root = facts.authorship is None or facts.authorship.of_root(facts.process.cgroup)
+    return Subject(who_is(facts), facts.sockets, facts.activator, facts.ancestors, by_root)
+
+
+def _hidden(socket: Socket, own: Container | None) -> Subject:
+    authorship = BACK_END.authorship(socket.cgroup)
+    by_root = authorship is None or authorship.of_root(socket.cgroup)
+    return Subject(who_is_hidden(socket, own, authorship), (socket,), is_roots_word=by_root)
 
 
 def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Placement) -> Iterator[Facts]:
@@ -68,6 +82,7 @@ def _facts(processes: Mapping[int, Process], sockets: Sequence[Socket], own: Pla
             project=project_files(one, variables.get("HOME")),
             own_container=own.container,
             own_service=own.service,
+            authorship=BACK_END.authorship(one.cgroup),
         )
 
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from portcheck.model import Cause
 
     # Whose permission a command needs: root's, the process owner's (or root's), the engine's, nobody's in particular;
-    # "self": only the owner's own program reaches it, root's would look elsewhere.
-    Needs = Literal["root", "owner", "engine", "self", "nothing"]
+    # "keeper": that of the user to whom its manager belongs, root's would look elsewhere; "machine": that of the user
+    # whose systemd it is, whom root reaches by an option.
+    Needs = Literal["root", "owner", "engine", "keeper", "machine", "nothing"]
     # The condition on which an entry is true.
     When = Literal["linux", "macos", "windows", "ephemeral", "reuseaddr-helps", "reuseaddr-does-not-help"]
 

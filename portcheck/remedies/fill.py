@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import container
+from portcheck.identify.describe import briefly, container
 from portcheck.identify.managers import engine_of
 from portcheck.identify.names import called
-from portcheck.model import Advice
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.model import Advice, Hands
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.remedies.kinds import HOMEBREW
 
 if TYPE_CHECKING:
@@ -17,8 +17,33 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, object]
 
-OPTIONS = ("{machine}", "{supervisor_url}")  # fields that are options of ours, or nothing
+OPTIONS = ("{machine}", "{supervisor_config}", "{supervisor_url}")  # fields that are options of ours, or nothing
 EVERYBODY = ("all", "*")  # which supervisors take for all their programs
+
+
+class Order(NamedTuple):
+    """What `stop` runs, and as whom; people are shown it with the sudo that it takes them."""
+
+    argv: tuple[str, ...]
+    hands: Hands
+
+
+def order(remedy: Remedy, owner: Owner, finding: Diagnosis, uid: int | None) -> Order:
+    """The command of a remedy that applies, as its manager's own user gives it."""
+    fields = {**owner_fields(owner, finding, uid), "machine": ""}
+    return Order(tuple(_words(remedy, fields)), _hands(remedy, owner))
+
+
+def _hands(remedy: Remedy, owner: Owner) -> Hands:
+    """Those of the manager's user; the asker's own where root's permission is needed, or the engine's."""
+    if remedy.needs in ("keeper", "machine"):
+        return _keeper(owner.process)
+    return owner.process.keeper or Hands() if remedy.needs == "engine" else Hands()
+
+
+def _keeper(process: Process) -> Hands:
+    """As whom its manager is asked; it is not known to be anybody else than the one who runs it."""
+    return process.keeper or Hands(process.uid, process.user)
 
 
 def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -> Advice | None:
@@ -28,6 +53,8 @@ def fill(remedy: Remedy, fields: Fields, owner: Owner | None, uid: int | None) -
         command = tuple(_words(remedy, fields))
     except KeyError:
         return None
+    if command and remedy.needs == "keeper" and owner and (folder := _keeper(owner.process).folder):
+        command = (f"{folder}/{command[0]}", *command[1:])
     return Advice(text, (*_as_whom(remedy, owner, uid), *command) if command else None)
 
 
@@ -53,14 +80,27 @@ def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
 def _as_whom(remedy: Remedy, owner: Owner | None, uid: int | None) -> tuple[str, ...]:
     """What goes before the command: nothing, sudo, or sudo as the owner."""
     process = owner.process if owner else None
-    own = process is not None and process.uid == uid
-    if uid is None or remedy.needs == "nothing" or (own and remedy.needs in ("owner", "self")):
+    if remedy.needs == "keeper" and process is not None and uid is not None:
+        return _as_keeper(_keeper(process), uid)
+    own = process is not None and (_keeper(process).uid if remedy.needs == "machine" else process.uid) == uid
+    if uid is None or remedy.needs == "nothing" or (own and remedy.needs in ("owner", "machine")):
         return ()
-    if remedy.needs == "self" and process is not None and process.user:
-        return ("sudo", "-iu", process.user)
+    if remedy.needs == "engine" and process is not None and process.keeper:
+        return _as_keeper(process.keeper, uid)
     if remedy.needs == "engine" and process is not None and _talks_to_engine(process, uid):
         return ()
     return ("sudo",) if uid else ()
+
+
+def _as_keeper(keeper: Hands, uid: int) -> tuple[str, ...]:
+    """Root's manager takes root; another user's takes that user, even if root asks."""
+    variables = [f"{name}={value}" for name, value in keeper.variables]
+    environment = ("env", *variables) if variables else ()
+    if keeper.uid == uid:
+        return environment
+    if not keeper.uid:
+        return ("sudo", *environment)
+    return ("sudo", "-u", keeper.user or f"#{keeper.uid}", *environment)
 
 
 def _talks_to_engine(process: Process, uid: int) -> bool:
@@ -70,7 +110,7 @@ def _talks_to_engine(process: Process, uid: int) -> bool:
 
 def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
     """The fields for an owner and its port; what is not known is absent."""
-    process = owner.process
+    process, keeper = owner.process, _keeper(owner.process)
     fields = {
         **port_fields(finding),
         "name": called(process),
@@ -79,14 +119,18 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "service": process.service or process.activation,
         "activation": process.activation,
         "activated": process.service or "",
-        "machine": "" if process.uid == uid else f"--machine={process.user or process.uid}@",
+        "machine": "" if keeper.uid == uid else f"--machine={keeper.user or keeper.uid}@",
+        "manager": keeper.user,
         "where": f"with Ctrl-C ({process.session}), or " if process.terminal and process.session else "",
         "supervisor": process.supervisor,
         "supervisor_pid": process.supervisor_pid,
         "supervised": None if process.supervised in EVERYBODY else process.supervised,
         "started_by": process.started_by,
         "forwards": process.forwards,
+        "supervisor_config": f"--configuration={process.supervisor_config}" if process.supervisor_config else "",
         "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
+        "unanswered": process.unanswered,
+        "claim": process.claim or briefly(process),
         "formula": (process.service or "").removeprefix(HOMEBREW) or None,
         **_rule_fields(process),
         **_container_fields(process),

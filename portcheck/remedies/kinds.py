@@ -6,7 +6,8 @@ A manager comes before the process that it manages: the first record that matche
 
 from __future__ import annotations
 
-from portcheck.identify.managers import engine_of
+from portcheck.identify.keepers import ASKABLE, NOT_ASKED
+from portcheck.identify.managers import engine_of, engine_owner
 from portcheck.identify.names import title
 from portcheck.identify.who import is_named
 from portcheck.model import Container
@@ -26,11 +27,9 @@ IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
-MANAGERS: frozenset[Supervisor | None] = frozenset((
-    "supervisord", "pm2", "runit", "s6", "circus", "daemontools", "dinit", "OpenRC",
-))  # fmt: skip
+MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
 # Those that may listen on behalf of the programs that they run.
-OF_SEVERAL: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
+LISTENING: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
 
 
 class Kind(NamedTuple):
@@ -71,8 +70,8 @@ def _in_pod(process: Process) -> bool:
 
 
 def _is_of_a_foreign_engine(process: Process, uid: int | None) -> bool:
-    """Neither the asker's engine nor root's knows of it."""
-    return _is_contained(process) and engine_of(process, uid) is None and engine_of(process, 0) is None
+    """Neither the asker's engine nor root's knows of it, and nobody who could has asked."""
+    return _is_contained(process) and engine_of(process, uid) is None and bool(engine_owner(process))
 
 
 def _is_of_compose(process: Process) -> bool:
@@ -90,6 +89,17 @@ def _serves_its_usual_files(process: Process, programs: Collection[str], options
 
 
 KINDS: tuple[Kind, ...] = (
+    # Whoever would know what it is has not answered: nothing is done on its own word.
+    Kind(
+        "unanswered",
+        lambda process, uid: process.unanswered is not None and not uid,
+        (Remedy("{unanswered}: whether it is {claim} is not known"),),
+    ),
+    Kind(
+        "unanswered-to-user",
+        lambda process, _: process.unanswered is not None,
+        (Remedy("{unanswered}: ask as root whether it is {claim}", STOP, "root"),),
+    ),
     # Surroundings that can only be stopped as a whole.
     Kind(
         "engine",
@@ -172,6 +182,11 @@ KINDS: tuple[Kind, ...] = (
         (Remedy("it runs in {contained}: stop that with what manages it"),),
     ),
     Kind(
+        "foreign-container",
+        _is_of_a_foreign_engine,
+        (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    ),
+    Kind(
         "unnamed-container",
         lambda process, _: _is_contained(process) and not is_named(process.container),
         (
@@ -179,11 +194,6 @@ KINDS: tuple[Kind, ...] = (
                 "{engine} publishes it for a container: find out for which, and stop that", ("{engine}", "ps"), "engine"
             ),
         ),
-    ),
-    Kind(
-        "foreign-container",
-        _is_of_a_foreign_engine,
-        (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
     ),
     Kind(
         "compose",
@@ -208,7 +218,7 @@ KINDS: tuple[Kind, ...] = (
     # What restarts it; a supervisor may be a service itself, with all its programs in one unit.
     Kind(
         "supervising",
-        lambda process, _: process.supervises in OF_SEVERAL,
+        lambda process, _: process.supervises in LISTENING,
         (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
     ),
     Kind(
@@ -217,8 +227,8 @@ KINDS: tuple[Kind, ...] = (
         (
             Remedy(
                 "supervisord starts it again when it ends: stop it there",
-                ("supervisorctl", "{supervisor_url}", "stop", "{supervised}"),
-                "owner",
+                ("supervisorctl", "{supervisor_config}", "{supervisor_url}", "stop", "{supervised}"),
+                "keeper",
             ),
         ),
         stopped_by="manager",
@@ -226,19 +236,25 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "pm2",
         lambda process, _: _is_known_to(process, "pm2"),
-        (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "self"),),
+        (Remedy("pm2 starts it again when it ends: stop it there", ("pm2", "stop", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
         "runit",
         lambda process, _: _is_known_to(process, "runit"),
-        (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "owner"),),
+        (Remedy("runit starts it again when it ends: take it down", ("sv", "down", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
         "s6",
         lambda process, _: _is_known_to(process, "s6"),
-        (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "owner"),),
+        (Remedy("s6 starts it again when it ends: take it down", ("s6-svc", "-d", "{supervised}"), "keeper"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "daemontools",
+        lambda process, _: _is_known_to(process, "daemontools"),
+        (Remedy("daemontools starts it again when it ends: take it down", ("svc", "-d", "{supervised}"), "keeper"),),
         stopped_by="manager",
     ),
     Kind(
@@ -251,9 +267,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "{user}'s systemd listens for {service}: stop the socket unit too, or it starts again",
+                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again",
                 ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
-                "owner",
+                "machine",
             ),
         ),
         stopped_by="manager",
@@ -278,9 +294,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.service is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "stop the service, not its process: {user}'s systemd may start it again",
+                "stop the service, not its process: {manager}'s systemd may start it again",
                 ("systemctl", "--user", "{machine}", "stop", "{service}"),
-                "owner",
+                "machine",
             ),
         ),
         stopped_by="manager",
@@ -313,9 +329,9 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.role == "service manager",
         (
             Remedy(
-                "{user}'s systemd holds it for a service: find out for which",
+                "{manager}'s systemd holds it for a service: find out for which",
                 ("systemctl", "--user", "{machine}", "list-sockets"),
-                "owner",
+                "machine",
             ),
         ),
     ),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from portcheck.model import Diagnosis, Process
+    from portcheck.remedies.fill import Order
     from portcheck.stop.plan import Plan, Step
     from portcheck.stop.watch import Watch
 
@@ -53,7 +54,7 @@ def carry_out(plan: Plan, watch: Watch, *, timeout: float | None, force: bool) -
 
     None waits as long as managers and processes usually need.  What has not let go then is killed only with `force`.
     """
-    troubles = _run([step.command for step in plan.steps if step.command], timeout)
+    troubles = _run([step.order for step in plan.steps if step.order], timeout)
     if troubles:
         watch.look()
     else:
@@ -75,43 +76,27 @@ def settle(done: Doing, watch: Watch, seconds: float) -> Doing:
     return done._replace(after=watch.diagnosis)
 
 
-def _run(commands: Iterable[tuple[str, ...]], timeout: float | None) -> tuple[str, ...]:
+def _run(orders: Iterable[Order], timeout: float | None) -> tuple[str, ...]:
     """Managers' commands one after the other; what went wrong."""
-    return tuple(trouble for command in commands if (trouble := _command(command, timeout)))
+    return tuple(trouble for order in orders if (trouble := _command(order, timeout)))
 
 
-def _command(command: tuple[str, ...], timeout: float | None) -> str | None:
-    """In a session of its own, so that nothing asks for a password at the terminal."""
-    import subprocess
+def _command(order: Order, timeout: float | None) -> str | None:
+    """With the hands of the manager's own user, and without a terminal at which something could ask for a password."""
+    from portcheck.observe.subprocesses import NoAnswerError, Patience, TooSlowError, ask, first_line
 
-    text = " ".join(command)
+    text = " ".join(order.argv)
     patience = PATIENCE_WITH_MANAGERS if timeout is None else timeout
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=patience,
-            check=False,
-            env=_environment(),
-            start_new_session=True,
-        )
-    except OSError as error:
-        return f"{text}: {error.strerror}"
-    except subprocess.TimeoutExpired:
+        answer = ask(order.argv, Patience(patience), order.hands)
+    except TooSlowError:
         return f"'{text}' was not done after {patience:g} s"
-    if not done.returncode:
+    except NoAnswerError as error:
+        return f"'{text}' {error}"
+    if answer.ok:
         return None
-    # os.fsdecode would raise UnicodeDecodeError for what is written in the code page of a Windows console
-    lines = (done.stderr.strip() or done.stdout.strip()).decode("utf-8", "surrogateescape").splitlines()
-    return f"'{text}' failed with status {done.returncode}" + (f": {lines[0].rstrip('.')}" if lines else "")
-
-
-def _environment() -> dict[str, str]:
-    """With the place of one's own systemd, which sudo and cron leave out."""
-    if not hasattr(os, "getuid"):
-        return dict(os.environ)
-    return {"XDG_RUNTIME_DIR": f"/run/user/{os.getuid()}", **os.environ}
+    words = answer.err.strip() or answer.out.strip()
+    return f"'{text}' failed with status {answer.status}" + (f": {first_line(words).rstrip('.')}" if words else "")
 
 
 def _end(plan: Plan, number: int, watch: Watch, patience: float) -> tuple[str, ...]:

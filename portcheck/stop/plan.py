@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from portcheck.identify.holders import Group
     from portcheck.model import Advice, Diagnosis, Owner, Process
+    from portcheck.remedies.fill import Order
 
 
 class Asker(NamedTuple):
@@ -32,8 +33,9 @@ class Step(NamedTuple):
     members: tuple[Owner, ...]  # every process that holds its sockets
     inodes: frozenset[int]  # of those sockets
     roots: tuple[Owner, ...]  # the processes that are stopped; the others end with them
-    command: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None  # as people are shown it
     signalled: tuple[Process, ...] = ()  # first; members that outlive these are signalled next
+    order: Order | None = None  # the same command as it is run
 
 
 class Plan(NamedTuple):
@@ -51,7 +53,8 @@ class _RefusedError(Exception):
 def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int | None = None) -> Plan:
     """How to free the port; refuses with a reason rather than stop something that was not meant.
 
-    `everything` allows several unrelated holders, `pid` picks the one that this process belongs to.
+    `everything` allows several unrelated holders, `pid` picks the one that this process belongs to: who names it wants
+    it ended, even if nobody has confirmed what it is.
     """
     if finding.verdict == "free":  # a socket that is in nobody's way may be shown too
         return Plan()
@@ -63,7 +66,7 @@ def plan(finding: Diagnosis, asker: Asker, *, everything: bool = False, pid: int
     if not holders:
         return _refused(_nobody_to_stop(finding), finding)
     try:
-        steps = _merged(step for group in holders for step in _steps(group, finding, asker))
+        steps = _merged(step for group in holders for step in _steps(group, finding, asker, insists=pid is not None))
     except _RefusedError as refusal:
         return _refused(str(refusal), finding)
     return Plan(steps) if everything or len(_programs(steps)) == 1 else _ambiguous(steps, finding, asker)
@@ -96,38 +99,43 @@ def _nobody_to_stop(finding: Diagnosis) -> str:
     return "no process that holds it can be seen from here"
 
 
-def _steps(group: Group, finding: Diagnosis, asker: Asker) -> Iterator[Step]:
+def _steps(group: Group, finding: Diagnosis, asker: Asker, *, insists: bool) -> Iterator[Step]:
     """One for each manager's command, and one for all that are ended by signals.  Raises _RefusedError."""
     roots = group.roots()
     inodes = frozenset(inode for index in group.sockets if (inode := finding.sockets[index].inode))
-    commands = {root: _command(root, finding, asker) for root in roots}
+    commands = {root: _command(root, finding, asker, insists=insists) for root in roots}
     for root, command in commands.items():
         if command:
-            yield Step(group.members, inodes, (root,), command)
+            shown, order = command
+            yield Step(group.members, inodes, (root,), shown, order=order)
     rest = tuple(root for root in roots if commands[root] is None)
     if rest:
         yield Step(group.members, inodes, rest, signalled=tuple(dict.fromkeys(_first(root, asker) for root in rest)))
 
 
-def _command(root: Owner, finding: Diagnosis, asker: Asker) -> tuple[str, ...] | None:
-    """The command by which its manager stops it; None where a signal does.  Raises _RefusedError."""
+def _command(root: Owner, finding: Diagnosis, asker: Asker, *, insists: bool) -> tuple[tuple[str, ...], Order] | None:
+    """The command by which its manager stops it, as shown and as run; None where a signal does.
+
+    Raises _RefusedError.
+    """
     # Here, because a port that is free needs none of them.
-    from portcheck.remedies.fill import fill, owner_fields
+    from portcheck.remedies.fill import fill, order, owner_fields
     from portcheck.remedies.kinds import kind_of
 
     kind = kind_of(root, asker.uid)
     name = briefly(root.process)
     if not kind.apart and _runs_portcheck(root, asker):
         raise _RefusedError(f"{name} is portcheck itself, or what it runs in")
-    if kind.stopped_by == "signal":
+    if kind.stopped_by == "signal" or (insists and root.pid and root.process.confirmed is False):
         _must_be_signallable(root, asker)
         return None
-    advice = fill(kind.stop or kind.remedies[0], owner_fields(root, finding, asker.uid), root, asker.uid)
+    remedy = kind.stop or kind.remedies[0]
+    advice = fill(remedy, owner_fields(root, finding, asker.uid), root, asker.uid)
     if kind.stopped_by != "manager" or advice is None or advice.command is None:
         raise _RefusedError(advice.text if advice else f"what {name} has it for is not known")
     if advice.command[:1] == ("sudo",) and asker.uid:
         raise _RefusedError(f"only root can stop {name}")
-    return advice.command
+    return advice.command, order(remedy, root, finding, asker.uid)
 
 
 def _runs_portcheck(root: Owner, asker: Asker) -> bool:
@@ -148,8 +156,12 @@ def _must_be_signallable(root: Owner, asker: Asker) -> None:
 
 
 def _first(root: Owner, asker: Asker) -> Process:
-    """The process that is signalled first: what would start it again, else itself."""
-    supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if root.process.supervisor else None
+    """The process that is signalled first: what would start it again, else itself.
+
+    A manager of which nobody has confirmed that it is one has perhaps others' programs.
+    """
+    watched = root.process.supervisor and root.process.confirmed is not False
+    supervisor = asker.supervisors.get(root.process.supervisor_pid or 0) if watched else None
     # an ancestor is older; a younger process has merely been given its PID since
     return supervisor if supervisor and _age(supervisor) <= _age(root.process) else root.process
 

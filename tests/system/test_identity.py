@@ -274,8 +274,15 @@ def test_supervisord(workshop: Workshop) -> None:
         f"childlogdir={workshop.folder}\n[program:web]\ncommand={command}\n[group:shop]\nprograms=web\n"
     )
     daemon = workshop.start([supervisord, "-c", configuration])
-    found = workshop.known()
-    assert (found.supervisor, found.supervisor_pid, found.supervised) == ("supervisord", daemon.pid, "shop:web")
+    (pid,), socket = workshop.holders()
+    seen = process(pid)
+    assert seen is not None
+    named, _, (spot,) = identities({pid: seen}, [socket])
+    found = named[pid]
+    # it takes no commands, and so confirms nothing
+    assert (found.supervisor, found.supervisor_pid, found.supervised) == ("supervisord", daemon.pid, None)
+    assert (found.confirmed, found.claim, spot.code) == (False, "supervisord's shop:web", "supervisor-no-answer")
+    assert found.unanswered and found.unanswered.startswith("supervisorctl gave no answer")
 
 
 def test_runit(workshop: Workshop) -> None:
@@ -290,6 +297,7 @@ def test_runit(workshop: Workshop) -> None:
     daemon = workshop.start([runsv, "web"])
     found = workshop.known()
     assert (found.supervisor, found.supervisor_pid, found.supervised) == ("runit", daemon.pid, str(service))
+    assert (found.confirmed, found.claim) == (True, None)
 
 
 def test_a_shell_loop(workshop: Workshop) -> None:
@@ -427,7 +435,9 @@ def test_the_container_behind_a_proxy_that_is_hidden(workshop: Workshop, tools: 
     (hidden,) = identities({}, [socket]).hidden.items()
     assert hidden == (
         5,
-        Process(0, uid=0, user="root", cgroup=unit, role="proxy", container=Container("docker", "f" * 64)),
+        Process(
+            0, uid=0, user="root", cgroup=unit, role="proxy", container=Container("docker", "f" * 64), confirmed=True
+        ),
     )
 
 

@@ -11,7 +11,19 @@ from support.scenes import diagnosis, endpoint, listener, scene
 
 from portcheck.identify.launchd import LAUNCHD, MACOS
 from portcheck.identify.windows import SEVERAL, WINDOWS
-from portcheck.model import Advice, Container, Owner, PortPolicy, PortProxyRule, PortRange, Process, Row, Scene, Socket
+from portcheck.model import (
+    Advice,
+    Container,
+    Hands,
+    Owner,
+    PortPolicy,
+    PortProxyRule,
+    PortRange,
+    Process,
+    Row,
+    Scene,
+    Socket,
+)
 from portcheck.remedies.advise import advise
 from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE
 from portcheck.remedies.kinds import KINDS, kind_of
@@ -100,7 +112,10 @@ CASES = (
          "stop the container web", ("podman stop web",)),
     Case("foreign-container", node(container=Container("podman", WEB),
                                    cgroup=f"/user.slice/user-1001.slice/user@1001.service/user.slice/libpod-{WEB}.scope"),
-         f"it is podman container {WEB[:12]} of another user's podman: only that user can stop it", (), ROOT),
+         f"it is podman container {WEB[:12]} of another user's podman: only that user can stop it"),
+    Case("container", node(container=Container("podman", WEB, "web"), keeper=Hands(ANN, "ann"),
+                           cgroup=f"/user.slice/user-1001.slice/user@1001.service/user.slice/libpod-{WEB}.scope"),
+         "stop the container web", ("sudo -u ann podman stop web",), ROOT),
     Case("containerd", hidden(container=Container("containerd", WEB)),
          f"stop the container {WEB}", (f"sudo nerdctl stop {WEB}",)),
     Case("nspawn", hidden(container=Container("systemd-nspawn", name="deb12")),
@@ -126,11 +141,34 @@ CASES = (
     Case("supervisord", node(supervisor="supervisord", supervisor_pid=70, supervised="web",
                              supervisor_url="unix:///run/shop.sock", service="supervisor.service"),
          "supervisord starts it again when it ends: stop it there",
-         ("sudo supervisorctl --serverurl=unix:///run/shop.sock stop web",), ANN),
+         ("sudo -u bo supervisorctl --serverurl=unix:///run/shop.sock stop web",), ANN),
+    # whose manager it is counts, not whose program
+    Case("supervisord", node(supervisor="supervisord", supervisor_pid=70, supervised="web", keeper=Hands(ROOT, "root"),
+                             supervisor_config="/etc/supervisor/supervisord.conf"),
+         "supervisord starts it again when it ends: stop it there",
+         ("sudo supervisorctl --configuration=/etc/supervisor/supervisord.conf stop web",)),
+    Case("runit", node(supervisor="runit", supervisor_pid=70, supervised="/etc/service/web", keeper=Hands(ROOT)),
+         "runit starts it again when it ends: take it down", ("sudo sv down /etc/service/web",)),
+    Case("pm2", node(supervisor="pm2", supervisor_pid=70, supervised="shop",
+                     keeper=Hands(ANN, "ann", (("PM2_HOME", "/srv/pm2"),))),
+         "pm2 starts it again when it ends: stop it there",
+         ("sudo -u ann env PM2_HOME=/srv/pm2 pm2 stop shop",), ROOT),
+    Case("pm2", node(supervisor="pm2", supervisor_pid=70, supervised="shop",
+                     keeper=Hands(BO, "bo", (("PM2_HOME", "/srv/pm2"),), folder="/opt/node/bin")),
+         "pm2 starts it again when it ends: stop it there", ("env PM2_HOME=/srv/pm2 /opt/node/bin/pm2 stop shop",)),
+    Case("runit", node(supervisor="runit", supervisor_pid=70, supervised="/srv/web", keeper=Hands(4001)),
+         "runit starts it again when it ends: take it down", ("sudo -u #4001 sv down /srv/web",), ROOT),
+    Case("daemontools", node(supervisor="daemontools", supervisor_pid=7, supervised="/service/web", keeper=Hands(ROOT)),
+         "daemontools starts it again when it ends: take it down", ("sudo svc -d /service/web",)),
+    Case("unanswered", node(claim="supervisord's web", confirmed=False, unanswered="supervisorctl did not answer"),
+         "supervisorctl did not answer: whether it is supervisord's web is not known", (), ROOT),
+    Case("unanswered-to-user", published()._replace(unanswered="docker gave no answer (denied)"),
+         "docker gave no answer (denied): ask as root whether it is docker container web",
+         ("sudo portcheck stop 8000",)),
     Case("pm2", node(supervisor="pm2", supervisor_pid=70, supervised="shop"),
          "pm2 starts it again when it ends: stop it there", ("pm2 stop shop",)),
     Case("pm2", node(supervisor="pm2", supervisor_pid=70, supervised="shop"),
-         "pm2 starts it again when it ends: stop it there", ("sudo -iu bo pm2 stop shop",), ROOT),
+         "pm2 starts it again when it ends: stop it there", ("sudo -u bo pm2 stop shop",), ROOT),
     Case("runit", node(supervisor="runit", supervisor_pid=70, supervised="/etc/service/web"),
          "runit starts it again when it ends: take it down", ("sv down /etc/service/web",)),
     Case("s6", node(supervisor="s6", supervisor_pid=70, supervised="/run/service/web"),
@@ -235,11 +273,14 @@ def test_whoever_holds_a_port_is_of_some_kind() -> None:
     assert KINDS[-1].test(Process(5), BO)
 
 
+ROOT_FINDS_OUT = ("hidden", "unanswered-to-user")  # root's `stop` names it first
+
+
 def test_what_would_come_back_is_never_ended_by_a_signal() -> None:
     for kind in (kind for kind in KINDS if kind.stopped_by != "signal"):
         for remedy in kind.remedies:
             assert remedy.command[:1] != ("kill",)
-            assert remedy.command[:2] != ("portcheck", "stop") or kind.name == "hidden"  # which names it first
+            assert remedy.command[:2] != ("portcheck", "stop") or kind.name in ROOT_FINDS_OUT
 
 
 def test_what_stop_does_by_a_command_names_one() -> None:

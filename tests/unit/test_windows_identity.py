@@ -12,7 +12,7 @@ from portcheck.identify.facts import Facts
 from portcheck.identify.managers import Subject, engine_of, with_container
 from portcheck.identify.who import who_is
 from portcheck.identify.windows import SEVERAL, WINDOWS, Known, PortProxy, RequestQueue, recognised
-from portcheck.model import Container, PortProxyRule, Process, Socket
+from portcheck.model import Container, Hands, PortProxyRule, Process, Socket
 
 SYSTEM = Process(4, "System", user=r"NT AUTHORITY\SYSTEM")
 
@@ -126,6 +126,6 @@ def test_docker_desktop_is_asked_for_the_container_behind_its_proxy() -> None:
     socket = listener("0.0.0.0", 8088, pids=(8000,))
     assert engine_of(backend, None) == "docker"
     web = Inspected(Container("docker", "5f46", "web"), (Publication("tcp", "", 8088),))
-    found = with_container(Subject(backend, (socket,)), (web,))
+    found = with_container(Subject(backend, (socket,)), (web,), Hands())
     assert (found.role, found.container and found.container.name) == ("proxy", "web")
-    assert with_container(Subject(backend, (listener(port=9),)), (web,)) == backend
+    assert with_container(Subject(backend, (listener(port=9),)), (web,), Hands()) == backend

@@ -11,6 +11,7 @@ from portcheck.observe.linux.policy import linux_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.observe.back_end import Depth, Ranges
@@ -107,6 +108,12 @@ class Linux:
         from portcheck.observe.linux import cgroups
 
         return cgroups.cgroup_path(cgroup_id)
+
+    def authorship(self, cgroup: str | None) -> Authorship | None:
+        """By the owners of the cgroup's directories."""
+        from portcheck.observe.linux import cgroups
+
+        return cgroups.authorship(cgroup) if cgroup else None
 
     def policy(self) -> PortPolicy:
         """By sysctl and this process's capabilities."""

@@ -1,4 +1,4 @@
-"""cgroup v2 directories by their id: the service or container in which a socket was made.
+"""cgroups' directories: the one with an id, in which a socket was made, and who has given a path its names.
 
 sock_diag tells INET_DIAG_CGROUP_ID to everybody, even where the process that holds the socket is hidden.  The
 id is the inode of the directory, so walking the hierarchy names it (0.1-0.4 ms on an ordinary host).  Limits:
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 
+from portcheck.identify.cgroup import Authorship
+from portcheck.lean_functools import cache
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MOST_NAMES = 64  # in a path, that are looked at one by one
 
 _seen: dict[int, str | None] = {}
 
@@ -32,16 +36,60 @@ def cgroup_path(cgroup_id: int) -> str | None:
 
 
 def find_hierarchy(mountinfo: bytes) -> tuple[str, str] | None:
-    """(mount point, path of what is mounted there) of cgroup v2, by proc_pid_mountinfo(5).
+    """(mount point, path of what is mounted there) of cgroup v2.
 
     Hybrid systems mount it at /sys/fs/cgroup/unified; in a container it may begin at a sub-directory.
     """
-    for line in mountinfo.splitlines():
+    return next(_hierarchies(mountinfo, (b"cgroup2 ",)), None)
+
+
+def _hierarchies(mountinfo: bytes, kinds: tuple[bytes, ...]) -> Iterator[tuple[str, str]]:
+    """(mount point, path of what is mounted there) of each of these kinds, by proc_pid_mountinfo(5)."""
+    for line in mountinfo.split(b"\n"):
         mount, _, filesystem = line.partition(b" - ")
-        if filesystem.startswith(b"cgroup2 "):
+        if filesystem.startswith(kinds):
             root, mount_point = mount.split(b" ")[3:5]
-            return _unescaped(mount_point), _unescaped(root)
-    return None
+            yield _unescaped(mount_point), _unescaped(root)
+
+
+@cache
+def _mounted() -> tuple[tuple[str, str], ...]:
+    """Every hierarchy of both versions."""
+    return tuple(_hierarchies(procfs.read("self/mountinfo") or b"", (b"cgroup2 ", b"cgroup ")))
+
+
+def authorship(path: str) -> Authorship:
+    """By whom the names in a path were given, as the owners of its directories tell.
+
+    A path of /proc/PID/cgroup does not say in which hierarchy it is: the one that trusts least of it counts.
+    """
+    everywhere = [found for mount, root in _mounted() if (found := _author(path, mount, root))]
+    return min(everywhere, key=lambda found: len(found.trusted), default=Authorship(""))
+
+
+def _author(path: str, mount: str, root: str) -> Authorship | None:
+    """None where the hierarchy has no such path.
+
+    A name is given by the owner of the directory above it, and one that is root's cannot be changed by anybody else:
+    each step is taken from where nobody could interfere.
+    """
+    if not f"{path}/".startswith(f"{root.rstrip('/')}/"):
+        return None
+    names = [name for name in path[len(root.rstrip("/")) :].split("/") if name]
+    directory, trusted = mount, root.rstrip("/")
+    if ".." in names:  # outside of our cgroup namespace
+        return None
+    for depth, name in enumerate(names):
+        directory, trusted = f"{directory}/{name}", f"{trusted}/{name}"
+        try:
+            owner = os.stat(directory, follow_symlinks=False).st_uid
+        except OSError:
+            return None
+        if depth == MOST_NAMES:
+            return Authorship(trusted)
+        if owner:
+            return Authorship(trusted, owner)
+    return Authorship(path)
 
 
 def _unescaped(field: bytes) -> str:

@@ -11,6 +11,7 @@ from portcheck.observe.portable.policy import unix_policy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
     from portcheck.observe.back_end import Depth, Ranges
@@ -92,6 +93,10 @@ class Portable:
         return None
 
     def cgroup_path(self, cgroup_id: int) -> str | None:  # noqa: ARG002
+        """There are none."""
+        return None
+
+    def authorship(self, cgroup: str | None) -> Authorship | None:  # noqa: ARG002
         """There are none."""
         return None
 

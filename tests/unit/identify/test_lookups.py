@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.acquaintances import ID, INIT, OTHER_ID, listener, process
+from support.acquaintances import ID, INIT, OTHER_ID, POD, listener, process
 
 from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
 from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
-from portcheck.identify.systemd import Listening, SocketUnit, from_environment, read_units, unit_of
-from portcheck.model import Container, Process, Socket
+from portcheck.identify.systemd import Listening, SocketUnit, read_units, unit_of
+from portcheck.model import Container, Hands, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
 DOCKER = {
@@ -88,20 +88,25 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         (process("node s.js", uid=1000), 0, None),
         (process("nginx", container=Container("docker", ID), cgroup=f"/docker/{ID}", uid=33), 1000, "docker"),
         (process("nginx", container=Container("unknown", ID), cgroup=f"/{ID}"), 0, "docker"),
-        (process("nginx", container=Container("containerd", ID)), 0, None),
+        (process("nginx", container=Container("containerd", ID)), 0, "containerd"),
+        (process("nginx", container=Container("containerd", ID, pod=POD)), 0, None),
+        (process("nginx", container=Container("lxc", name="web")), 0, None),
         (process("docker-proxy", role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
         (process("dockerd", publisher="docker", uid=0), 0, "docker"),
-        # a rootless engine answers its own user only
+        # a rootless engine answers its own user, as whom root may ask
         (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1000, "podman"),
-        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, None),
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 0, "podman"),
+        (process("nginx", container=Container("podman", ID), cgroup=USER_SCOPE, uid=100_033), 1001, None),
         (
             process("nginx", container=Container("podman", ID), cgroup=f"/machine.slice/libpod-{ID}.scope"),
             0,
             "podman",
         ),
         (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1000, "podman"),
-        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, None),
-        (process("rootlesskit", publisher="docker", uid=1000), 0, None),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 0, "podman"),
+        (process("rootlessport", role="proxy", container=Container("podman"), uid=1000), 1001, None),
+        (process("rootlesskit", publisher="docker", uid=1000), 0, "docker"),
+        (process("rootlesskit", publisher="docker", uid=1000), 1001, None),
         (process("com.docker.backend", publisher="docker", uid=501), 501, "docker"),
         (Process(0, role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
     ],
@@ -111,31 +116,51 @@ def test_an_engine_is_asked_only_where_it_can_matter(subject: Process, uid: int,
 
 
 def test_a_container_gets_its_name_and_keeps_its_pod() -> None:
-    found = read_inspected("docker", json.dumps([DOCKER]))
-    inside = process("nginx", container=Container("docker", ID, pod="uid-1"))
-    assert with_container(Subject(inside, ()), found).container == WEB._replace(pod="uid-1")
-    other = process("nginx", container=Container("docker", OTHER_ID))
-    assert with_container(Subject(other, ()), found) == other
+    found = [one._replace(cgroup=f"/docker/{ID}/init") for one in read_inspected("docker", json.dumps([DOCKER]))]
+    inside = process("nginx", container=Container("docker", ID, pod="uid-1"), cgroup=f"/docker/{ID}/web")
+    told = with_container(Subject(inside, ()), found, Hands())
+    assert (told.container, told.confirmed) == (WEB._replace(pod="uid-1"), True)
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "identifier"),
+    [
+        (f"/docker/{OTHER_ID}", OTHER_ID),  # the engine has none such
+        (f"/user.slice/docker-{ID}.scope", ID),  # in a place where it has none
+        (f"/docker/{OTHER_ID}/docker/{ID}", ID),  # made inside of another
+        (None, ID),
+    ],
+)
+def test_a_container_that_its_engine_does_not_confirm_is_only_claimed(cgroup: str | None, identifier: str) -> None:
+    found = [one._replace(cgroup=f"/docker/{ID}") for one in read_inspected("docker", json.dumps([DOCKER]))]
+    liar = process("nginx", container=Container("docker", identifier), cgroup=cgroup)
+    told = with_container(Subject(liar, ()), found, Hands())
+    assert (told.container, told.confirmed, told.claim) == (None, False, f"docker container {identifier[:12]}")
+
+
+def test_what_an_unknown_engine_has_made_is_perhaps_anothers_than_dockers() -> None:
+    other = process("nginx", container=Container("unknown", OTHER_ID), cgroup=f"/{OTHER_ID}")
+    assert with_container(Subject(other, ()), (), Hands()) == other
 
 
 def test_a_proxy_becomes_the_container_that_it_publishes() -> None:
     found = read_inspected("docker", json.dumps([DOCKER]))
     dockerd = process("dockerd", service="docker.service", service_manager="systemd")
-    told = with_container(Subject(dockerd, (listener(8088),)), found)
+    told = with_container(Subject(dockerd, (listener(8088),)), found, Hands())
     assert (told.role, told.container, told.service, told.service_manager) == ("proxy", WEB, None, None)
-    assert with_container(Subject(dockerd, (listener(2375),)), found) == dockerd
+    assert with_container(Subject(dockerd, (listener(2375),)), found, Hands()) == dockerd
 
 
 def test_a_proxy_of_several_containers_is_none_in_particular() -> None:
     found = read_inspected("docker", json.dumps([DOCKER, {**DOCKER, "Id": OTHER_ID}]))
     backend = process("com.docker.backend")
-    assert with_container(Subject(backend, (listener(8088),)), found) == backend
+    assert with_container(Subject(backend, (listener(8088),)), found, Hands()) == backend
 
 
 def test_a_proxy_in_a_unit_of_its_own_keeps_it() -> None:
     found = read_inspected("podman", json.dumps([PODMAN]))
     port = process("rootlessport", service="db.service", service_manager="systemd --user")
-    assert with_container(Subject(port, (listener(5432),)), found).service == "db.service"
+    assert with_container(Subject(port, (listener(5432),)), found, Hands()).service == "db.service"
 
 
 # Socket activation: recorded from systemd 252
@@ -189,15 +214,6 @@ def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
     assert unit_of(listener(8084, "::"), units) == ACC
 
 
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [(None, None), ("", None), ("web.socket", "web.socket"), ("web.socket:web.socket", "web.socket"),
-     ("http:https", None), ("a.socket:b.socket", None), ("connection:web.socket", "web.socket")],
-)  # fmt: skip
-def test_the_names_of_passed_sockets(names: str | None, expected: str | None) -> None:
-    assert from_environment(names) == expected
-
-
 USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
 
 
@@ -224,23 +240,23 @@ def test_a_manager_is_asked_only_where_it_can_matter(subject: Subject, expected:
 
 
 def test_a_manager_holds_the_port_for_the_service_that_it_starts() -> None:
-    found = with_activation(Subject(INIT, (listener(8081, "::"),)), (FOO, ACC), Manager())
+    found = with_activation(Subject(INIT, (listener(8081, "::"),)), (FOO, ACC), Manager(), Hands())
     assert (found.activation, found.service, found.service_manager) == (
         "foo.socket",
         "bar.service",
         "systemd",
     )
-    found = with_activation(Subject(USER_SYSTEMD, (listener(8081, "::"),)), (FOO,), Manager(1000))
+    found = with_activation(Subject(USER_SYSTEMD, (listener(8081, "::"),)), (FOO,), Manager(1000), Hands(1000))
     assert found.service_manager == "systemd --user"
 
 
 def test_a_service_keeps_its_own_name() -> None:
     service = process("web", service="web@1.service", service_manager="systemd")
-    found = with_activation(Subject(service, (listener(8081, "::"),), INIT), (FOO,), Manager())
+    found = with_activation(Subject(service, (listener(8081, "::"),), INIT), (FOO,), Manager(), Hands())
     assert (found.activation, found.service) == ("foo.socket", "web@1.service")
 
 
 def test_a_manager_that_holds_several_units_is_there_for_none_in_particular() -> None:
     both = (listener(8081, "::"), listener(8084, "::"))
-    assert with_activation(Subject(INIT, both), (FOO, ACC), Manager()) == INIT
-    assert with_activation(Subject(INIT, (listener(99),)), (FOO, ACC), Manager()) == INIT
+    assert with_activation(Subject(INIT, both), (FOO, ACC), Manager(), Hands()) == INIT
+    assert with_activation(Subject(INIT, (listener(99),)), (FOO, ACC), Manager(), Hands()) == INIT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.acquaintances import ID, INIT, OTHER_ID, facts, listener, process
 
+from portcheck.identify.cgroup import Authorship
 from portcheck.identify.containers import proxy
 from portcheck.identify.facts import ProjectFile
 from portcheck.identify.roles import activators, by_title, condition, leaders
@@ -261,14 +262,50 @@ def test_a_transient_unit_with_a_terminal_is_a_service() -> None:
     assert who_is(facts(started, INIT, session=812, parent_session=1, terminal="pts/1")).service == "run-u12.service"
 
 
-def test_socket_activation_by_what_the_service_was_started_with() -> None:
+def test_what_a_service_was_started_with_tells_no_socket_unit() -> None:
     service = process("/usr/bin/web", cgroup="/system.slice/web.service")
-    environment = {"LISTEN_FDNAMES": "web.socket:web.socket"}
+    environment = {"LISTEN_FDNAMES": "ssh.socket"}
     found = who_is(facts(service, INIT, environment=environment, activator=INIT))
-    assert (found.service, found.activation) == ("web.service", "web.socket")
-    assert who_is(facts(service, INIT, environment=environment)).activation is None
-    several = {"LISTEN_FDNAMES": "web.socket:tls.socket"}
-    assert who_is(facts(service, INIT, environment=several, activator=INIT)).activation is None
+    assert (found.service, found.activation) == ("web.service", None)
+
+
+@pytest.mark.parametrize("unit", ["supervisor.service", "runit.service", "monit.service"])
+def test_what_a_supervisor_in_a_unit_has_started_is_not_that_unit(unit: str) -> None:
+    started = process("node server.js", cgroup=f"/system.slice/{unit}")
+    assert who_is(facts(started, process("python3 /usr/bin/supervisord", 77), INIT)).service is None
+
+
+# Whose word the names of cgroups are
+
+HOME = "/user.slice/user-1000.slice/user@1000.service"
+
+
+@pytest.mark.parametrize(
+    ("path", "authorship", "expected"),
+    [
+        ("/system.slice/web.service", Authorship("/system.slice/web.service"), ("web.service", None, None, None)),
+        # a unit with User= and Delegate=: its own name was given by root
+        ("/system.slice/web.service", Authorship("/system.slice/web.service", 1000), ("web.service", None, None, None)),
+        ("/system.slice/web.service/postgresql.service", Authorship("/system.slice/web.service", 1000),
+         ("web.service", None, "postgresql.service", False)),
+        (f"/ann.slice/docker-{ID}.scope", Authorship("/ann.slice", 1000),
+         (None, None, f"docker container {ID[:12]}", False)),
+        # below a user's manager it is the word of that user alone
+        (f"{HOME}/app.slice/web.service", Authorship(HOME, 1000), ("web.service", None, None, None)),
+        (f"{HOME}/app.slice/web.service", Authorship(HOME, 1001), (None, None, "web.service", False)),
+        (f"{HOME}/docker-{ID}.scope", Authorship(HOME, 1000), (None, Container("docker", ID), None, None)),
+        # nobody can tell: a manager is asked in any case
+        ("/system.slice/web.service", Authorship(""), ("web.service", None, None, None)),
+    ],
+)  # fmt: skip
+def test_names_count_as_far_as_root_has_given_them(
+    path: str, authorship: Authorship, expected: tuple[str | None, Container | None, str | None, bool | None]
+) -> None:
+    found = who_is(facts(process("app", cgroup=path), INIT)._replace(authorship=authorship))
+    assert (found.service, found.container, found.claim, found.confirmed) == expected
+    socket = listener()._replace(cgroup=path, pids=None)
+    hidden = who_is_hidden(socket, None, authorship)
+    assert (hidden.service, hidden.container, hidden.claim, hidden.confirmed) == expected
 
 
 def test_a_service_manager_is_not_its_own_unit() -> None:
