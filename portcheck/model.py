@@ -172,6 +172,9 @@ class Process(NamedTuple):
     service: str | None = None  # apache2.service, W3SVC, com.apple.httpd ...
     service_manager: ServiceManager | None = None
     activation: str | None = None  # the .socket unit that holds the port for the service
+    triggered_by: tuple[str, ...] = ()  # other units that would start the service again: web.path, web.timer
+    required_by: tuple[str, ...] = ()  # units that systemd stops with it
+    left_by: str | None = None  # the unit that has ended and left it running
     container: Container | None = None
     supervisor: Supervisor | None = None  # what brings it back
     started_by: str | None = None  # the program that it is a child of, where that is not known to bring it back

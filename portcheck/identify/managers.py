@@ -10,13 +10,13 @@ from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
 from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
-from portcheck.identify.systemd import is_host, is_manager, unit_of
+from portcheck.identify.systemd import is_host, is_manager, starting_again, stopped_with, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from portcheck.identify.containers import Inspected
@@ -177,9 +177,25 @@ def with_unit(subject: Subject, unit: Unit | None, manager: Manager, hands: Hand
         is_it = unit is not None and unit.main_pid == process.pid
         keeper = Hands(process.uid, process.user)
         return confirmed(process, keeper=keeper) if is_it else without_unit(process)
-    if unit is None or not unit.has(process.cgroup):
+    if unit is not None and not unit.runs and (subject.is_roots_word or manager.user_id is not None):
+        return confirmed(process, service=None, service_manager=None, left_by=process.service)
+    if unit is None or not unit.runs or not unit.has(process.cgroup):
         return without_unit(process)
     return confirmed(process, keeper=hands if manager.user_id is not None else None)
+
+
+def stopping(process: Process) -> tuple[Manager, tuple[str, ...]] | None:
+    """The units that are stopped to stop it, and whose they are; None where none has been confirmed."""
+    if process.container or process.service_manager not in (SYSTEM, USER) or process.confirmed is not True:
+        return None
+    user_id = None if process.service_manager == SYSTEM else (process.keeper or Hands(process.uid)).uid
+    return Manager(user_id), tuple(unit for unit in (process.activation, process.service) if unit)
+
+
+def with_surroundings(process: Process, names: Sequence[str], units: Mapping[str, Unit]) -> Process:
+    """With the units that would start it again, and those that are stopped with it."""
+    triggers = tuple(unit for unit in starting_again(names, units) if unit not in names)
+    return process._replace(triggered_by=triggers, required_by=stopped_with(names, units))
 
 
 def without_unit(process: Process) -> Process:
@@ -270,6 +286,8 @@ def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Ha
         keeper=hands,
         supervisor_config=question.configuration,
         supervisor_url=question.server_url,
+        triggered_by=(),  # the supervisor's own unit goes on
+        required_by=(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, container
+from portcheck.identify.describe import briefly, container, listed
 from portcheck.identify.managers import engine_of
 from portcheck.identify.names import called
 from portcheck.model import Advice, Hands
@@ -11,13 +11,15 @@ from portcheck.remedies.kinds import HOMEBREW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
     from portcheck.model import Diagnosis, Owner, Process
     from portcheck.remedies.catalogue import Remedy
 
-    Fields = Mapping[str, object]
+    Fields = Mapping[str, Any]
 
 OPTIONS = ("{machine}", "{supervisor_config}", "{supervisor_url}")  # fields that are options of ours, or nothing
+SEVERAL = ("{triggers}",)  # fields that stand for any number of words
 EVERYBODY = ("all", "*")  # which supervisors take for all their programs
 
 
@@ -70,11 +72,11 @@ def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: 
 def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
     """The command's words without empty ones.  Raises KeyError where a stranger's name would be read as an option."""
     for template in remedy.command:
-        word = template.format_map(fields)
-        if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
-            raise KeyError(template)
-        if word:
-            yield word
+        for word in fields[template[1:-1]] if template in SEVERAL else (template.format_map(fields),):
+            if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
+                raise KeyError(template)
+            if word:
+                yield word
 
 
 def _as_whom(remedy: Remedy, owner: Owner | None, uid: int | None) -> tuple[str, ...]:
@@ -119,6 +121,10 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "service": process.service or process.activation,
         "activation": process.activation,
         "activated": process.service or "",
+        "triggers": process.triggered_by,
+        "again": f" ({listed(process.triggered_by)} would)" if process.triggered_by else "",
+        "along": f"; {listed(process.required_by)} will be stopped with it" if process.required_by else "",
+        "left_by": process.left_by,
         "machine": "" if keeper.uid == uid else f"--machine={keeper.user or keeper.uid}@",
         "manager": keeper.user,
         "where": f"with Ctrl-C ({process.session}), or " if process.terminal and process.session else "",

@@ -267,8 +267,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again",
-                ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
+                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again{along}",
+                ("systemctl", "--user", "{machine}", "stop", "{triggers}", "{activation}", "{activated}"),
                 "machine",
             ),
         ),
@@ -280,8 +280,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None,
         (
             Remedy(
-                "systemd itself listens for {service}: stop the socket unit too, or it starts again",
-                ("systemctl", "stop", "{activation}", "{activated}"),
+                "systemd itself listens for {service}: stop the socket unit too, or it starts again{along}",
+                ("systemctl", "stop", "{triggers}", "{activation}", "{activated}"),
                 "root",
             ),
             Remedy("and keep it from coming back at boot", ("systemctl", "disable", "--now", "{activation}"), "root"),
@@ -294,8 +294,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.service is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "stop the service, not its process: {manager}'s systemd may start it again",
-                ("systemctl", "--user", "{machine}", "stop", "{service}"),
+                "stop the service, not its process: {manager}'s systemd may start it again{again}{along}",
+                ("systemctl", "--user", "{machine}", "stop", "{triggers}", "{service}"),
                 "machine",
             ),
         ),
@@ -306,8 +306,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.service is not None,
         (
             Remedy(
-                "stop the service, not its process: systemd may start it again",
-                ("systemctl", "stop", "{service}"),
+                "stop the service, not its process: systemd may start it again{again}{along}",
+                ("systemctl", "stop", "{triggers}", "{service}"),
                 "root",
             ),
         ),
@@ -404,6 +404,16 @@ KINDS: tuple[Kind, ...] = (
         "nginx",
         lambda process, _: _serves_its_usual_files(process, ("nginx",), ("-c", "-p")),
         (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "leftover",
+        lambda process, _: process.left_by is not None,
+        (
+            Remedy(
+                "{left_by} has ended and left it running: to stop that does nothing, end it from here", STOP, "owner"
+            ),
+        ),
         stopped_by="signal",
     ),
     Kind(

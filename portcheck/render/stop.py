@@ -27,7 +27,8 @@ def intention(before: Diagnosis, plan: Plan, *, force: bool) -> Iterator[str]:
 
 def _step(step: Step, *, force: bool) -> str:
     if step.command:
-        return quoted(step.command)
+        with_it = [unit for root in step.roots for unit in root.process.required_by]
+        return quoted(step.command) + (visible(f", which stops {' and '.join(with_it)} too") if with_it else "")
     names = " and ".join(briefly(process) for process in step.signalled)
     then = [root.process for root in step.roots if root.process not in step.signalled]
     after = f", which would start it again, then to {' and '.join(map(briefly, then))}" if then else ""

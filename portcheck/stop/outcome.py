@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, port_named, spread, who
+from portcheck.identify.describe import briefly, listed, port_named, spread, who
 from portcheck.identify.holders import groups, serves
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.stop.plan import Plan
@@ -146,7 +146,9 @@ def _who(done: Doing) -> str:
 
 def _ended(step: Step) -> str:
     if step.command:
-        return f"{briefly(step.roots[0].process)} is stopped"
+        process = step.roots[0].process
+        with_it = f" (with {listed(process.required_by)})" if process.required_by else ""
+        return f"{briefly(process)}{with_it} is stopped"
     names = list(map(briefly, dict.fromkeys((*step.signalled, *(root.process for root in step.roots)))))
     return f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} ended"
 

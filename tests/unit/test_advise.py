@@ -91,6 +91,18 @@ CASES = (
          USER_SYSTEMD._replace(service="my.service", activation="my.socket", service_manager="systemd --user"),
          "bo's systemd listens for my.service: stop the socket unit too, or it starts again",
          ("systemctl --user stop my.socket my.service",)),
+    Case("service", apache(service="web.service", service_manager="systemd", triggered_by=("web.path", "web.timer"),
+                           required_by=("worker.service",)),
+         "stop the service, not its process: systemd may start it again (web.path and web.timer would); worker.service"
+         " will be stopped with it", ("sudo systemctl stop web.path web.timer web.service",)),
+    Case("socket-unit", SYSTEMD._replace(service="echo.service", activation="echo.socket", service_manager="systemd",
+                                         triggered_by=("echo.timer",), required_by=("more.service",)),
+         "systemd itself listens for echo.service: stop the socket unit too, or it starts again; more.service will be"
+         " stopped with it",
+         ("systemctl stop echo.timer echo.socket echo.service", "systemctl disable --now echo.socket"), ROOT),
+    Case("leftover", node(left_by="web.service"),
+         "web.service has ended and left it running: to stop that does nothing, end it from here",
+         ("portcheck stop 8000",)),
     Case("compose", published(compose_project="shop", compose_service="web"),
          "stop service web of the compose project shop",
          ("docker compose -p shop stop web", "docker stop web")),
@@ -259,6 +271,11 @@ def test_each_kind_of_holder(case: Case) -> None:
     assert kind_of(owner, case.asker).name == case.kind
     assert advice[0].text == case.says
     assert tuple(" ".join(one.command) for one in advice if one.command) == case.commands
+
+
+def test_no_units_name_is_taken_for_an_option() -> None:
+    web = apache(service="web.service", service_manager="systemd", triggered_by=("-H.path",))
+    assert held_by(web, ROOT)[1] == ()
 
 
 def test_every_kind_is_shown_above_and_has_its_remedy() -> None:

@@ -8,8 +8,29 @@ import pytest
 from support.acquaintances import ID, INIT, OTHER_ID, POD, listener, process
 
 from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
-from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
-from portcheck.identify.systemd import Listening, SocketUnit, read_units, unit_of
+from portcheck.identify.describe import briefly
+from portcheck.identify.keepers import Inquiry
+from portcheck.identify.managers import (
+    Manager,
+    Subject,
+    engine_of,
+    manager_of,
+    with_activation,
+    with_container,
+    with_keeper,
+    with_unit,
+)
+from portcheck.identify.systemd import (
+    Listening,
+    SocketUnit,
+    Unit,
+    read_control_groups,
+    read_units,
+    starting_again,
+    stopped_with,
+    unheard_of,
+    unit_of,
+)
 from portcheck.model import Container, Hands, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
@@ -212,6 +233,67 @@ def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
     assert unit_of(Socket("udp", "ipv6", "::", 8083), units) == FOO
     assert unit_of(Socket("udp", "ipv6", "::", 8081), units) is None
     assert unit_of(listener(8084, "::"), units) == ACC
+
+
+SURROUNDED = """\
+MainPID=92
+ControlGroup=/system.slice/web.service
+Id=web.service
+RequiredBy=worker.service idle.service
+BoundBy=
+TriggeredBy=web.path web.timer
+ActiveState=active
+
+Id=worker.service
+BoundBy=web.service last.service
+ActiveState=active
+
+Id=last.service
+ActiveState=deactivating
+
+Id=idle.service
+RequiredBy=never.service
+ActiveState=failed
+
+Id=web.path
+ActiveState=active
+
+Id=web.timer
+ActiveState=inactive
+"""
+
+
+def test_what_starts_a_unit_again_and_what_is_stopped_with_it() -> None:
+    """Circles end, and a unit that does not run is neither stopped nor asked about further."""
+    units = read_control_groups(SURROUNDED)
+    assert starting_again(["web.service"], units) == ("web.path",)
+    assert stopped_with(["web.service"], units) == ("worker.service", "last.service")
+    assert unheard_of(["web.service"], units) == ()
+    assert unheard_of(["web.service"], {"web.service": units["web.service"]}) == (
+        "web.path", "web.timer", "worker.service", "idle.service",
+    )  # fmt: skip
+    assert unheard_of(["web.service"], {}) == ("web.service",)
+
+
+@pytest.mark.parametrize(
+    ("is_roots_word", "user_id", "left_by"),
+    [(True, None, "web.service"), (False, None, None), (False, 1000, "web.service")],
+)
+def test_what_a_unit_has_left_behind_is_its_no_more(
+    is_roots_word: bool, user_id: int | None, left_by: str | None
+) -> None:
+    """Newer versions of systemd forget the cgroup of a unit that has ended: who has given its name counts."""
+    left = process("web", service="web.service", service_manager="systemd", cgroup="/system.slice/web.service")
+    subject = Subject(left, (), is_roots_word=is_roots_word)
+    found = with_unit(subject, Unit("web.service", "", runs=False), Manager(user_id), Hands(user_id))
+    assert (found.service, found.left_by, found.confirmed) == (None, left_by, bool(left_by))
+
+
+def test_what_a_supervisor_keeps_is_not_stopped_with_the_supervisors_unit() -> None:
+    web = process("web", service="web.service", required_by=("worker.service",), triggered_by=("web.path",))
+    kept = with_keeper(web._replace(supervisor="supervisord"), "web", Inquiry(("supervisorctl",)), Hands(0))
+    assert (kept.required_by, kept.triggered_by) == ((), ())
+    assert briefly(kept) == "supervisord's web"
 
 
 USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
