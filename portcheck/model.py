@@ -39,7 +39,17 @@ OWNER_KEYS = (
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
 UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
-UNTOLD_OF_A_PROCESS = ("state", "start_ticks", "publisher", "supervises", "supervisor_config", "keeper", "unanswered")
+UNTOLD_OF_A_PROCESS = (
+    "state",
+    "start_ticks",
+    "publisher",
+    "supervises",
+    "supervisor_config",
+    "keeper",
+    "unanswered",
+    "engine_uid",
+    "absent",
+)
 
 
 def json_value(value: Any) -> Any:
@@ -133,6 +143,9 @@ class Container(NamedTuple):
     compose_service: str | None = None
     restart_policy: str | None = None
     pod: str | None = None
+    swarm_service: str | None = None  # of which it is a task; or what swarm itself listens for
+    namespace: str | None = None  # containerd's
+    address: str | None = None  # where that containerd answers, if not at the usual place
 
 
 class Hands(NamedTuple):
@@ -196,6 +209,8 @@ class Process(NamedTuple):
     claim: str | None = None  # what it says it is, where nobody who would know has confirmed it
     unanswered: str | None = None  # why the manager that would know could not be asked
     keeper: Hands | None = None  # as whom that manager is asked and commanded
+    engine_uid: int | None = None  # whose engine has its container, by the process that looks after that
+    absent: tuple[str, ...] = ()  # commands of its manager that this host does not have
     # What its program is, whatever it does here:
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back

@@ -57,8 +57,9 @@ def claiming(process: Process, claim: str | None, **known: Any) -> Process:
 TOOLS: Mapping[Engine, str] = {
     "docker": "docker",
     "podman": "podman",
-    "containerd": "nerdctl",
+    "containerd": "ctr",  # which comes with it; nerdctl may be there too
     "systemd-nspawn": "machinectl",
+    "lxc": "lxc-info",
 }
 
 
@@ -70,7 +71,7 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
     """
     container, owner = process.container, engine_owner(process)
     engine = container.engine if container else process.publisher
-    if engine in ("containerd", "systemd-nspawn"):
+    if engine in ("containerd", "systemd-nspawn", "lxc"):
         return engine if container and container.pod is None and is_named(container) else None
     if engine == "podman":
         return "podman" if uid in (0, owner) else None
@@ -80,7 +81,7 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
 def engine_owner(process: Process) -> int | None:
     """The user whose engine it is: a rootless one lives below its user's manager, and its proxies are that user's."""
     if process.role != "proxy" and process.container:
-        return placement(process.cgroup).user_id or 0
+        return placement(process.cgroup).user_id or 0 if process.engine_uid is None else process.engine_uid
     return process.uid
 
 
@@ -91,8 +92,9 @@ def engine_hands(process: Process, uid: int | None) -> Hands:
         return Hands()
     # a rootless docker listens there; root's would answer at the usual place
     address = (("DOCKER_HOST", f"unix:///run/user/{owner}/docker.sock"),)
-    is_podmans = process.publisher == "podman" or (process.container and process.container.engine == "podman")
-    return Hands(owner, process.user if process.uid == owner else None, () if is_podmans else address)
+    engine = process.container.engine if process.container else process.publisher
+    is_dockers = engine in ("docker", "unknown")
+    return Hands(owner, process.user if process.uid == owner else None, address if is_dockers else ())
 
 
 def with_container(subject: Subject, inspected: Iterable[Inspected], hands: Hands) -> Process:
@@ -112,12 +114,17 @@ def with_container(subject: Subject, inspected: Iterable[Inspected], hands: Hand
 
 
 def _is_of(subject: Subject, own: Inspected) -> bool:
-    """Whether the process is in the cgroup of the container's first process, or holds what the container publishes."""
+    """Whether the process is in the cgroup of the container's first process, or holds what the container publishes.
+
+    Where its cgroup names no container, it is that first process or one that comes from it.
+    """
     process = subject.process
     if process.role == "proxy":
         return own.monitor == process.pid or any(own.publishes(socket) for socket in subject.sockets)
     inside = container_path(process.cgroup)
-    return inside is not None and inside == container_path(own.cgroup)
+    if inside is None:
+        return own.pid in (process.pid, *(ancestor.pid for ancestor in subject.ancestors))
+    return inside == container_path(own.cgroup)
 
 
 def _merged(by_cgroup: Container, by_engine: Container) -> Container:
@@ -144,6 +151,12 @@ def container_unknown(subject: Subject, reason: str, hands: Hands) -> Process:
     if named or hands.uid is not None:
         return without_container(process)._replace(unanswered=reason)
     return process
+
+
+def may_be_dockers(process: Process) -> bool:
+    """Whether it may be a proxy of an engine that is no service, which only shows as a process of root."""
+    named = process.container or process.service or process.activation or process.role or process.claim
+    return process.pid == 0 and process.uid == 0 and not named
 
 
 def unasked(subject: Subject, uid: int | None) -> Process:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, Any]
 
-OPTIONS = ("{machine}", "{supervisor_config}", "{supervisor_url}")  # fields that are options of ours, or nothing
+OPTIONS = (
+    "{machine}",
+    "{namespace}",
+    "{address}",
+    "{supervisor_config}",
+    "{supervisor_url}",
+)  # fields that are options of ours, or nothing
 SEVERAL = ("{triggers}",)  # fields that stand for any number of words
 EVERYBODY = ("all", "*")  # which supervisors take for all their programs
 
@@ -167,6 +173,9 @@ def _container_fields(process: Process) -> dict[str, object]:
         "contained": container(inside),
         "restarts": f" (killed, it would come back: restart policy {policy})" if policy else "",
         "pod": inside.pod,
+        "swarm_service": inside.swarm_service,
+        "namespace": f"--namespace={inside.namespace}" if inside.namespace else "",
+        "address": f"--address={inside.address}" if inside.address else "",
         "compose_project": inside.compose_project,
         "compose_service": inside.compose_service,
     }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
+COMPOSE = "docker compose"  # a plugin
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
 MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
@@ -74,8 +75,14 @@ def _is_of_a_foreign_engine(process: Process, uid: int | None) -> bool:
     return _is_contained(process) and engine_of(process, uid) is None and bool(engine_owner(process))
 
 
+def _is_of_containerd(process: Process) -> bool:
+    return _contained_by(process, "containerd") and bool(_container(process).id)
+
+
 def _is_of_compose(process: Process) -> bool:
-    return bool(_container(process).compose_project and _container(process).compose_service)
+    """Of a project that can be commanded: Debian's docker-compose 1.29 wants to read its files first."""
+    container = _container(process)
+    return bool(container.compose_project and container.compose_service) and COMPOSE not in process.absent
 
 
 def _is_known_to(process: Process, supervisor: Supervisor) -> bool:
@@ -171,9 +178,40 @@ KINDS: tuple[Kind, ...] = (
         (Remedy("it runs in the Kubernetes pod {pod}: scale its workload down, or it is started again"),),
     ),
     Kind(
+        "containerd-task",
+        lambda process, _: _is_of_containerd(process) and "nerdctl" in process.absent,
+        (
+            Remedy(
+                "end the container {container}",
+                ("ctr", "{address}", "{namespace}", "tasks", "kill", "--signal=SIGTERM", "{container}"),
+                "root",
+            ),
+            Remedy(
+                "or kill it, where it does not end by that",
+                ("ctr", "{address}", "{namespace}", "tasks", "kill", "--signal=SIGKILL", "{container}"),
+                "root",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
         "containerd",
-        lambda process, _: _contained_by(process, "containerd") and bool(_container(process).id),
-        (Remedy("stop the container {container}", ("nerdctl", "stop", "{container}"), "root"),),
+        lambda process, _: _is_of_containerd(process),
+        (
+            Remedy(
+                "stop the container {container}",
+                ("nerdctl", "{address}", "{namespace}", "stop", "{container}"),
+                "root",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "lxc",
+        lambda process, _: (
+            _contained_by(process, "lxc") and process.confirmed is True and "lxc-stop" not in process.absent
+        ),
+        (Remedy("stop the container {container}", ("lxc-stop", "-n", "{container}"), "engine"),),
         stopped_by="manager",
     ),
     Kind(
@@ -185,6 +223,18 @@ KINDS: tuple[Kind, ...] = (
         "foreign-container",
         _is_of_a_foreign_engine,
         (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    ),
+    Kind(
+        "swarm",
+        lambda process, _: _contained_by(process, "docker") and bool(_container(process).swarm_service),
+        (
+            Remedy(
+                "swarm starts it again when it ends: scale its service {swarm_service} down",
+                ("docker", "service", "scale", "{swarm_service}=0"),
+                "engine",
+            ),
+        ),
+        stopped_by="manager",
     ),
     Kind(
         "unnamed-container",
