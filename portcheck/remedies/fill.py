@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, Any]
 
+# What systemd-resolved listens for, and the setting by which it does not: resolved.conf(5).
+RESOLVER_PORTS: Mapping[int, tuple[str, str]] = {
+    53: ("this host's own programs look up names there", "DNSStubListener=no"),
+    5353: ("it finds names of the local network there", "MulticastDNS=no"),
+    5355: ("it finds names of the local network there", "LLMNR=no"),
+}
 OPTIONS = (
     "{machine}",
     "{namespace}",
@@ -144,6 +150,7 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "unanswered": process.unanswered,
         "claim": process.claim or briefly(process),
         "formula": (process.service or "").removeprefix(HOMEBREW) or None,
+        **_resolver_fields(finding),
         **_rule_fields(process),
         **_container_fields(process),
     }
@@ -179,6 +186,11 @@ def _container_fields(process: Process) -> dict[str, object]:
         "compose_project": inside.compose_project,
         "compose_service": inside.compose_service,
     }
+
+
+def _resolver_fields(finding: Diagnosis) -> dict[str, object]:
+    use, option = RESOLVER_PORTS.get(finding.port, (None, None))
+    return {"resolver_use": use, "resolver_option": option, "stub": "127.0.0.53" if finding.port == 53 else None}
 
 
 def _rule_fields(process: Process) -> dict[str, object]:

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
+RESOLVER = "systemd-resolved.service"
+SET_FOR_RESOLVER = (
+    "mkdir -p /etc/systemd/resolved.conf.d"
+    " && printf '[Resolve]\\n{resolver_option}\\n' >/etc/systemd/resolved.conf.d/{resolver_option}.conf"
+    " && systemctl restart {service}"
+)
 COMPOSE = "docker compose"  # a plugin
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
@@ -350,6 +356,28 @@ KINDS: tuple[Kind, ...] = (
             ),
         ),
         stopped_by="manager",
+    ),
+    # Stopped, it would take this host's names along; it can let go of the port instead.
+    Kind(
+        "resolver",
+        lambda process, _: process.service == RESOLVER and process.service_manager == "systemd",
+        (
+            Remedy(
+                "{resolver_use}: have the resolver leave the port alone, it goes on otherwise",
+                ("sh", "-c", SET_FOR_RESOLVER),
+                "root",
+            ),
+            Remedy(
+                "and where /etc/resolv.conf names {stub}, from then on without an answer, name its servers there",
+                ("ln", "-sf", "/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"),
+                "root",
+            ),
+            Remedy(
+                "or stop it as a whole: names may not be resolved here until it runs again",
+                ("systemctl", "stop", "{triggers}", "{service}"),
+                "root",
+            ),
+        ),
     ),
     Kind(
         "service",

@@ -124,6 +124,22 @@ def test_a_server_that_was_started_by_hand(host: SystemdHost, start: list[str], 
         wait_for(lambda: not listens(host, 80), "it has ended")
 
 
+def test_the_resolver_is_not_stopped_but_lets_go_of_the_port(host: SystemdHost) -> None:
+    resolver = "systemd-resolved.service"
+    host.run(["systemctl", "start", resolver])
+    refused = stopped(host, 53, "--yes", code=1)
+    said = "this host's own programs look up names there: have the resolver leave the port alone, it goes on otherwise"
+    assert refused["refusal"] == said
+    write, link, stop = commands(refused)
+    assert stop == ["systemctl", "stop", resolver]
+    host.run(write)
+    wait_for(lambda: is_active(host, resolver), "it runs again")
+    assert not listens(host, 53)
+    host.run(link)
+    assert "127.0.0.53" not in host.run(["cat", "/etc/resolv.conf"]).stdout
+    host.run(stop)
+
+
 # What systemd starts again
 
 

@@ -100,6 +100,11 @@ CASES = (
          "systemd itself listens for echo.service: stop the socket unit too, or it starts again; more.service will be"
          " stopped with it",
          ("systemctl stop echo.timer echo.socket echo.service", "systemctl disable --now echo.socket"), ROOT),
+    # on a port of which nothing is known but that it is the resolver's
+    Case("resolver", Process(90, "systemd-resolve", 101, "systemd-resolve", service="systemd-resolved.service",
+                             service_manager="systemd"),
+         "or stop it as a whole: names may not be resolved here until it runs again",
+         ("sudo systemctl stop systemd-resolved.service",)),
     Case("leftover", node(left_by="web.service"),
          "web.service has ended and left it running: to stop that does nothing, end it from here",
          ("portcheck stop 8000",)),
@@ -139,7 +144,7 @@ CASES = (
     Case("lxc", node(container=Container("lxc", name="c1"), confirmed=True),
          "stop the container c1", ("lxc-stop -n c1",), ROOT),
     Case("lxc", node(container=Container("lxc", name="c1"), confirmed=True, keeper=Hands(ANN, "ann")),
-         "stop the container c1", ("sudo -iu ann lxc-stop -n c1",), ROOT),
+         "stop the container c1", ("sudo -u ann lxc-stop -n c1",), ROOT),
     Case("other-container", node(container=Container("lxc", name="c1"), confirmed=True, absent=("lxc-stop",)),
          "it runs in lxc container c1: stop that with what manages it"),
     Case("swarm", published(swarm_service="web", restart_policy="always"),
@@ -289,6 +294,22 @@ def test_each_kind_of_holder(case: Case) -> None:
     assert kind_of(owner, case.asker).name == case.kind
     assert advice[0].text == case.says
     assert tuple(" ".join(one.command) for one in advice if one.command) == case.commands
+
+
+@pytest.mark.parametrize(
+    ("port", "option"), [(53, "DNSStubListener=no"), (5353, "MulticastDNS=no"), (5355, "LLMNR=no")]
+)
+def test_the_resolver_lets_go_of_a_port_and_goes_on(port: int, option: str) -> None:
+    resolver = Process(
+        90, "systemd-resolve", 101, service="systemd-resolved.service", service_manager="systemd", confirmed=True
+    )
+    seen = scene(listener(port=port, pids=(90,), uid=101), processes=(resolver,), uid=ROOT)
+    found = advise(diagnosis(seen, endpoint(port)), seen)
+    written, *others = [advice.command for advice in found.advice if advice.command]
+    assert written[:2] == ("sh", "-c")
+    assert f"printf '[Resolve]\\n{option}\\n'" in written[2]
+    assert others[-1] == ("systemctl", "stop", "systemd-resolved.service")
+    assert (len(others) == 2) == (port == 53)
 
 
 def test_no_units_name_is_taken_for_an_option() -> None:
