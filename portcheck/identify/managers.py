@@ -71,7 +71,7 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
     """
     container, owner = process.container, engine_owner(process)
     engine = container.engine if container else process.publisher
-    if engine in ("containerd", "systemd-nspawn", "lxc"):
+    if engine in ("containerd", "systemd-nspawn"):
         return engine if container and container.pod is None and is_named(container) else None
     if engine == "podman":
         return "podman" if uid in (0, owner) else None
@@ -190,9 +190,10 @@ def with_unit(subject: Subject, unit: Unit | None, manager: Manager, hands: Hand
         is_it = unit is not None and unit.main_pid == process.pid
         keeper = Hands(process.uid, process.user)
         return confirmed(process, keeper=keeper) if is_it else without_unit(process)
-    if unit is not None and not unit.runs and (subject.is_roots_word or manager.user_id is not None):
+    # newer versions of systemd forget the cgroup of a unit that has ended: then root's word for it counts
+    if unit is not None and not unit.runs and (subject.is_roots_word or unit.contains(process.cgroup)):
         return confirmed(process, service=None, service_manager=None, left_by=process.service)
-    if unit is None or not unit.runs or not unit.has(process.cgroup):
+    if unit is None or not unit.has(process.cgroup):
         return without_unit(process)
     return confirmed(process, keeper=hands if manager.user_id is not None else None)
 

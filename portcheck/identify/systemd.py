@@ -94,6 +94,10 @@ class Unit(NamedTuple):
     dependants: tuple[str, ...] = ()  # units that are stopped with it
 
     def has(self, cgroup: str | None) -> bool:
+        """Whether what is in a cgroup is the unit's, and stopped with it."""
+        return self.runs and self.contains(cgroup)
+
+    def contains(self, cgroup: str | None) -> bool:
         """Whether a cgroup is the unit's, or one that is inside of it."""
         return bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
 

@@ -13,7 +13,6 @@ from portcheck.identify.managers import (
     may_be_dockers,
     unasked,
     with_container,
-    without_container,
 )
 from portcheck.identify.names import names
 from portcheck.identify.who import is_named
@@ -36,7 +35,7 @@ DOCKER_SOCKET = "/var/run/docker.sock"
 
 def ask_engines(subjects: Sequence[Subject]) -> Asked:
     """With the containers that processes run in or publish, as their engines know them."""
-    everybody = [subject._replace(process=_unasked(subject)) for subject in subjects]
+    everybody = [subject._replace(process=unasked(subject, own_uid())) for subject in subjects]
     groups = _by_engine(everybody)
     if not groups:
         return Asked(tuple(everybody))
@@ -56,17 +55,6 @@ def ask_engines(subjects: Sequence[Subject]) -> Asked:
         for index, reply in zip(members, replies):
             everybody[index] = everybody[index]._replace(process=reply)
     return Asked(tuple(everybody), tuple(spots))
-
-
-def _unasked(subject: Subject) -> Process:
-    """As those whom nobody is asked about: those of LXC too, where its tools are not here (LXD brings its own)."""
-    from portcheck.observe.subprocesses import is_there
-
-    process = unasked(subject, own_uid())
-    container = process.container
-    if container is None or container.engine != "lxc" or subject.is_roots_word or is_there(TOOLS["lxc"]):
-        return process
-    return without_container(process)
 
 
 def _with_tools(process: Process, hands: Hands) -> Process:
@@ -90,8 +78,7 @@ def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[i
     groups: dict[tuple[Engine, Hands], list[int]] = {}
     for index, subject in enumerate(subjects):
         engine, container = _engine_of(subject.process), subject.process.container
-        # what LXC has named may be LXD's too
-        names_its_own = container is not None and container.engine == engine != "lxc" and is_named(container)
+        names_its_own = container is not None and container.engine == engine and is_named(container)
         is_strangers = engine_hands(subject.process, own_uid()).uid is not None
         if engine and (names_its_own or is_strangers or is_there(TOOLS[engine])):
             groups.setdefault((engine, named(engine_hands(subject.process, own_uid()))), []).append(index)
@@ -99,9 +86,18 @@ def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[i
 
 
 def _engine_of(process: Process) -> Engine | None:
-    """Also of a docker that is no service, and whose proxies show to root alone, where whoever asks may command it."""
-    engine = engine_of(process, own_uid())
-    return "docker" if engine is None and may_be_dockers(process) and os.access(DOCKER_SOCKET, os.W_OK) else engine
+    """Also LXC, where its tools are (LXD brings its own), and a docker that is no service, where one may command it.
+
+    That one's proxies are hidden from all but root.
+    """
+    from portcheck.observe.subprocesses import is_there
+
+    if may_be_dockers(process) and os.access(DOCKER_SOCKET, os.W_OK):
+        return "docker"
+    container = process.container
+    if container and container.engine == "lxc" and is_named(container) and is_there(TOOLS["lxc"]):
+        return "lxc"
+    return engine_of(process, own_uid())
 
 
 def _engine_silent(engine: Engine, error: Exception) -> BlindSpot:
