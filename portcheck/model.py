@@ -50,6 +50,8 @@ UNTOLD_OF_A_PROCESS = (
     "supervisor_config",
     "keeper",
     "unanswered",
+    "engine_uid",
+    "absent",
 )
 
 
@@ -144,6 +146,9 @@ class Container(NamedTuple):
     compose_service: str | None = None
     restart_policy: str | None = None
     pod: str | None = None
+    swarm_service: str | None = None  # of which it is a task; or what swarm itself listens for
+    namespace: str | None = None  # containerd's
+    address: str | None = None  # where that containerd answers, if not at the usual place
 
 
 class Hands(NamedTuple):
@@ -194,6 +199,9 @@ class Process(NamedTuple):
     service: str | None = None  # apache2.service, W3SVC, com.apple.httpd ...
     service_manager: ServiceManager | None = None
     activation: str | None = None  # the .socket unit that holds the port for the service
+    triggered_by: tuple[str, ...] = ()  # other units that would start the service again: web.path, web.timer
+    required_by: tuple[str, ...] = ()  # units that systemd stops with it
+    left_by: str | None = None  # the unit that has ended and left it running
     container: Container | None = None
     supervisor: Supervisor | None = None  # what brings it back
     started_by: str | None = None  # the program that it is a child of, where that is not known to bring it back
@@ -215,6 +223,8 @@ class Process(NamedTuple):
     claim: str | None = None  # what it says it is, where nobody who would know has confirmed it
     unanswered: str | None = None  # why the manager that would know could not be asked
     keeper: Hands | None = None  # as whom that manager is asked and commanded
+    engine_uid: int | None = None  # whose engine has its container, by the process that looks after that
+    absent: tuple[str, ...] = ()  # commands of its manager that this host does not have
     # What its program is, whatever it does here:
     publisher: Engine | None = None  # the engine that it belongs to: it may listen on behalf of a container
     supervises: Supervisor | None = None  # it brings other programs back

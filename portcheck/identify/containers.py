@@ -71,6 +71,7 @@ def _inspected(engine: Engine, entry: dict[str, Any]) -> Inspected:
         compose_service=_text(labels, "com.docker.compose.service"),
         restart_policy=policy if policy != "no" else None,
         pod=_text(entry, "Pod"),
+        swarm_service=_text(labels, "com.docker.swarm.service.name"),
     )
     state = _part(entry, "State")
     published = tuple(_published(_part(_part(entry, "NetworkSettings"), "Ports")))
@@ -85,6 +86,33 @@ def _published(ports: dict[str, Any]) -> Iterator[Publication]:
             port = number(_text(binding, "HostPort") or "") if isinstance(binding, dict) else None
             if port is not None:
                 yield Publication(protocol, _text(binding, "HostIp") or "", port)
+
+
+def read_services(text: str) -> tuple[Inspected, ...]:
+    """What `docker service ls` prints of each service: `web *:8080->80/tcp, *:9000-9001->9000-9001/udp`."""
+    services = []
+    for line in text.split("\n"):
+        name, _, ports = line.partition(" ")
+        published = tuple(one for text in ports.split(", ") for one in _of_service(text))
+        if published:
+            services.append(Inspected(Container("docker", swarm_service=name), published))
+    return tuple(services)
+
+
+def _of_service(text: str) -> Iterator[Publication]:
+    outside, _, inside = text.strip().partition("->")
+    start, _, end = outside.rpartition(":")[2].partition("-")
+    first, last = number(start), number(end or start)
+    if first is not None and last is not None:
+        protocol: Protocol = "udp" if inside.endswith("/udp") else "tcp"
+        for port in range(first, min(last, 65535) + 1):
+            yield Publication(protocol, "", port)
+
+
+def read_task(text: str, identifier: str | None) -> int | None:
+    """The first process of a container, from the table that `ctr tasks list` prints: TASK, PID, STATUS."""
+    rows = (line.split() for line in text.split("\n"))
+    return next((number(row[1]) for row in rows if len(row) > 1 and row[0] == identifier), None)
 
 
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:
@@ -147,19 +175,19 @@ def proxy(process: Process) -> Proxy | None:
     """The engine's proxy that this process is; None for any other program."""
     for name in sorted(names(process)):
         if name == "conmon":
-            return _conmon(process)
+            return Proxy(conmon(process), certain=True)
         if name in ENGINES:
             engine, certain = ENGINES[name]
             return Proxy(Container(engine), certain)
     return None
 
 
-def _conmon(process: Process) -> Proxy:
+def conmon(process: Process) -> Container:
     """podman has a container's monitor hold its ports; the arguments name the container (conmon(8))."""
     arguments = parse((process.command or ())[1:], "bceklLnopPrTu", _CONMON_WORDS)
     identifier = next(iter(arguments.values("-c", "--cid")), None)
     name = next(iter(arguments.values("-n", "--name")), None)
-    return Proxy(Container("podman", identifier, name), certain=True)
+    return Container("podman", identifier, name)
 
 
 _CONMON_WORDS = frozenset((

@@ -49,9 +49,13 @@ def who(process: Process, now: float) -> str:
 
 
 def briefly(process: Process) -> str:
-    """By the name that one would stop it by: `apache2.service`, `docker container web`, `node (PID 812)`."""
+    """By the name that one would stop it by: `apache2.service`, `pm2's web`, `node (PID 812)`."""
+    if process.container and process.container.swarm_service:
+        return f"{process.container.engine} service {process.container.swarm_service}"
     if process.container and (process.container.name or process.container.id):
         return container(process.container._replace(image=None, compose_project=None, compose_service=None))
+    if process.supervisor and process.supervised:  # a supervisor may be a service itself, which is not stopped
+        return f"{process.supervisor}'s {process.supervised}"
     if process.activation or process.service:
         return process.activation or process.service or ""
     if process.pid:
@@ -75,7 +79,9 @@ def _place(process: Process) -> str:
 
 
 def container(container: Container) -> str:
-    """`docker container web (shop/web, nginx:1.27)`"""
+    """`docker container web (shop/web, nginx:1.27)`, `docker service web` of a swarm."""
+    if container.swarm_service and not container.id:
+        return f"{container.engine} service {container.swarm_service}"
     name = container.name or (container.id or "")[:SHORT_ID]
     compose = "/".join(filter(None, (container.compose_project, container.compose_service)))
     remark = ", ".join(filter(None, (compose, container.image, container.pod and f"pod {container.pod}")))
@@ -114,6 +120,8 @@ def _origin(process: Process) -> Iterator[str]:
     directory = process.project_dir or process.cwd
     if directory and directory != "/" and directory[1:] != ":\\":
         yield f"in {_at_home(directory, process.user)}"
+    if process.left_by:
+        yield f"left behind by {process.left_by}"
     if process.task:
         yield f"by {process.task}"
     if process.session:

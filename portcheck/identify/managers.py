@@ -10,13 +10,13 @@ from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
 from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
-from portcheck.identify.systemd import is_host, is_manager, unit_of
+from portcheck.identify.systemd import is_host, is_manager, starting_again, stopped_with, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from portcheck.identify.containers import Inspected
@@ -57,8 +57,9 @@ def claiming(process: Process, claim: str | None, **known: Any) -> Process:
 TOOLS: Mapping[Engine, str] = {
     "docker": "docker",
     "podman": "podman",
-    "containerd": "nerdctl",
+    "containerd": "ctr",  # which comes with it; nerdctl may be there too
     "systemd-nspawn": "machinectl",
+    "lxc": "lxc-info",
 }
 
 
@@ -80,7 +81,7 @@ def engine_of(process: Process, uid: int | None) -> Engine | None:
 def engine_owner(process: Process) -> int | None:
     """The user whose engine it is: a rootless one lives below its user's manager, and its proxies are that user's."""
     if process.role != "proxy" and process.container:
-        return placement(process.cgroup).user_id or 0
+        return placement(process.cgroup).user_id or 0 if process.engine_uid is None else process.engine_uid
     return process.uid
 
 
@@ -91,8 +92,9 @@ def engine_hands(process: Process, uid: int | None) -> Hands:
         return Hands()
     # a rootless docker listens there; root's would answer at the usual place
     address = (("DOCKER_HOST", f"unix:///run/user/{owner}/docker.sock"),)
-    is_podmans = process.publisher == "podman" or (process.container and process.container.engine == "podman")
-    return Hands(owner, process.user if process.uid == owner else None, () if is_podmans else address)
+    engine = process.container.engine if process.container else process.publisher
+    is_dockers = engine in ("docker", "unknown")
+    return Hands(owner, process.user if process.uid == owner else None, address if is_dockers else ())
 
 
 def with_container(subject: Subject, inspected: Iterable[Inspected], hands: Hands) -> Process:
@@ -112,12 +114,17 @@ def with_container(subject: Subject, inspected: Iterable[Inspected], hands: Hand
 
 
 def _is_of(subject: Subject, own: Inspected) -> bool:
-    """Whether the process is in the cgroup of the container's first process, or holds what the container publishes."""
+    """Whether the process is in the cgroup of the container's first process, or holds what the container publishes.
+
+    Where its cgroup names no container, it is that first process or one that comes from it.
+    """
     process = subject.process
     if process.role == "proxy":
         return own.monitor == process.pid or any(own.publishes(socket) for socket in subject.sockets)
     inside = container_path(process.cgroup)
-    return inside is not None and inside == container_path(own.cgroup)
+    if inside is None:
+        return own.pid in (process.pid, *(ancestor.pid for ancestor in subject.ancestors))
+    return inside == container_path(own.cgroup)
 
 
 def _merged(by_cgroup: Container, by_engine: Container) -> Container:
@@ -144,6 +151,12 @@ def container_unknown(subject: Subject, reason: str, hands: Hands) -> Process:
     if named or hands.uid is not None:
         return without_container(process)._replace(unanswered=reason)
     return process
+
+
+def may_be_dockers(process: Process) -> bool:
+    """Whether it may be a proxy of an engine that is no service, which only shows as a process of root."""
+    named = process.container or process.service or process.activation or process.role or process.claim
+    return process.pid == 0 and process.uid == 0 and not named
 
 
 def unasked(subject: Subject, uid: int | None) -> Process:
@@ -177,9 +190,26 @@ def with_unit(subject: Subject, unit: Unit | None, manager: Manager, hands: Hand
         is_it = unit is not None and unit.main_pid == process.pid
         keeper = Hands(process.uid, process.user)
         return confirmed(process, keeper=keeper) if is_it else without_unit(process)
+    # newer versions of systemd forget the cgroup of a unit that has ended: then root's word for it counts
+    if unit is not None and not unit.runs and (subject.is_roots_word or unit.contains(process.cgroup)):
+        return confirmed(process, service=None, service_manager=None, left_by=process.service)
     if unit is None or not unit.has(process.cgroup):
         return without_unit(process)
     return confirmed(process, keeper=hands if manager.user_id is not None else None)
+
+
+def stopping(process: Process) -> tuple[Manager, tuple[str, ...]] | None:
+    """The units that are stopped to stop it, and whose they are; None where none has been confirmed."""
+    if process.container or process.service_manager not in (SYSTEM, USER) or process.confirmed is not True:
+        return None
+    user_id = None if process.service_manager == SYSTEM else (process.keeper or Hands(process.uid)).uid
+    return Manager(user_id), tuple(unit for unit in (process.activation, process.service) if unit)
+
+
+def with_surroundings(process: Process, names: Sequence[str], units: Mapping[str, Unit]) -> Process:
+    """With the units that would start it again, and those that are stopped with it."""
+    triggers = tuple(unit for unit in starting_again(names, units) if unit not in names)
+    return process._replace(triggered_by=triggers, required_by=stopped_with(names, units))
 
 
 def without_unit(process: Process) -> Process:
@@ -270,6 +300,8 @@ def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Ha
         keeper=hands,
         supervisor_config=question.configuration,
         supervisor_url=question.server_url,
+        triggered_by=(),  # the supervisor's own unit goes on
+        required_by=(),
     )
 
 

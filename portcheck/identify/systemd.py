@@ -61,7 +61,9 @@ def own_service(facts: Facts, place: Placement) -> str | None:
 # systemd 252 prints these in an order of its own, with blank lines between the units.
 PROPERTIES = ("Id", "Listen", "Triggers", "ActiveState")
 ENDED = ("inactive", "failed")
-UNIT_PROPERTIES = ("Id", "ControlGroup", "MainPID", "ActiveState")
+# Whom systemd stops when a unit is stopped (UNIT_ATOM_PROPAGATE_STOP); a version without one of these prints nothing.
+DEPENDANTS = ("RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf", "PropagatesStopTo")
+UNIT_PROPERTIES = ("Id", "ControlGroup", "MainPID", "ActiveState", "TriggeredBy", *DEPENDANTS)
 KINDS: Mapping[str, Protocol] = {"(Stream)": "tcp", "(Datagram)": "udp"}
 
 
@@ -88,10 +90,16 @@ class Unit(NamedTuple):
     control_group: str  # the path of its cgroup; empty where it has none
     main_pid: int | None = None
     runs: bool = True  # False: it has ended, and what is left in its cgroup no `systemctl stop` ends
+    triggered_by: tuple[str, ...] = ()  # .timer, .path and .socket units that start it, whether they run or not
+    dependants: tuple[str, ...] = ()  # units that are stopped with it
 
     def has(self, cgroup: str | None) -> bool:
+        """Whether what is in a cgroup is the unit's, and stopped with it."""
+        return self.runs and self.contains(cgroup)
+
+    def contains(self, cgroup: str | None) -> bool:
         """Whether a cgroup is the unit's, or one that is inside of it."""
-        return self.runs and bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
+        return bool(self.control_group) and f"{cgroup}/".startswith(f"{self.control_group}/")
 
 
 def read_control_groups(text: str) -> dict[str, Unit]:
@@ -101,8 +109,38 @@ def read_control_groups(text: str) -> dict[str, Unit]:
         values = dict(line.partition("=")[::2] for line in block.split("\n"))
         name, main_pid = values.get("Id", ""), number(values.get("MainPID", ""))
         runs = values.get("ActiveState") not in ENDED
-        units[name] = Unit(name, values.get("ControlGroup", ""), main_pid, runs)
+        triggered_by = tuple(values.get("TriggeredBy", "").split())
+        dependants = tuple(unit for key in DEPENDANTS for unit in values.get(key, "").split())
+        units[name] = Unit(name, values.get("ControlGroup", ""), main_pid, runs, triggered_by, dependants)
     return units
+
+
+def starting_again(names: Iterable[str], units: Mapping[str, Unit]) -> tuple[str, ...]:
+    """The units that would start these services again: those of their triggers that run."""
+    triggers = dict.fromkeys(trigger for name in names if name in units for trigger in units[name].triggered_by)
+    return tuple(trigger for trigger in triggers if trigger in units and units[trigger].runs)
+
+
+def stopped_with(names: Iterable[str], units: Mapping[str, Unit]) -> tuple[str, ...]:
+    """The running units that need these, or one that needs them: systemd stops them first."""
+    taken = dict.fromkeys(names)
+    first = len(taken)
+    waiting = list(taken)
+    while waiting:
+        unit = units.get(waiting.pop())
+        needing = [name for name in unit.dependants if name in units and units[name].runs] if unit else []
+        waiting += [name for name in needing if name not in taken]
+        taken.update(dict.fromkeys(needing))
+    return tuple(taken)[first:]
+
+
+def unheard_of(names: Iterable[str], units: Mapping[str, Unit]) -> tuple[str, ...]:
+    """The units around these that have not been asked about."""
+    reached = (*names, *stopped_with(names, units))
+    around = (
+        name for unit in reached if unit in units for name in (*units[unit].triggered_by, *units[unit].dependants)
+    )
+    return tuple(name for name in dict.fromkeys((*reached, *around)) if name not in units)
 
 
 def read_units(text: str) -> tuple[SocketUnit, ...]:

@@ -9,6 +9,7 @@ from portcheck.identify.interpreters import script
 from portcheck.identify.project import project
 from portcheck.identify.roles import condition, role
 from portcheck.identify.sessions import session
+from portcheck.identify.shims import shim_among
 from portcheck.identify.supervisors import supervision, supervisor
 from portcheck.identify.systemd import is_host, is_manager, own_service
 from portcheck.identify.tunnels import forward
@@ -32,6 +33,9 @@ def who_is(facts: Facts) -> Process:
     process = facts.process
     place, told = places(process.cgroup, facts.authorship, facts.own_container)
     claim = _claim(place, told)
+    shim = None if is_named(place.container) else shim_among(facts.ancestors)
+    if shim and shim.container != facts.own_container:
+        place = place._replace(container=shim.container)
     published_by = proxy(process)
     container = _container(place, published_by)
     published = container != place.container
@@ -63,6 +67,7 @@ def who_is(facts: Facts) -> Process:
         session_id=facts.session_id,
         confirmed=False if claim else None,
         claim=claim,
+        engine_uid=shim.uid if shim else None,
     )
 
 

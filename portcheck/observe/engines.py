@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from portcheck.identify.containers import Inspected, read_inspected
+import os
+
+from portcheck.identify.containers import Inspected, read_inspected, read_services, read_task
 from portcheck.identify.managers import (
     TOOLS,
     container_unknown,
     engine_hands,
     engine_of,
+    may_be_dockers,
     unasked,
     with_container,
 )
+from portcheck.identify.names import names
 from portcheck.identify.who import is_named
-from portcheck.model import BlindSpot, Container
+from portcheck.model import BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
 from portcheck.observe.system import process_now
 from portcheck.text import number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from portcheck.identify.managers import Subject
-    from portcheck.model import Engine, Hands
+    from portcheck.model import Container, Engine, Hands, Process
     from portcheck.observe.subprocesses import Patience
 
 PATIENCE = 1.0  # seconds, for all engines together
+DOCKER_SOCKET = "/var/run/docker.sock"
 
 
 def ask_engines(subjects: Sequence[Subject]) -> Asked:
@@ -46,10 +51,24 @@ def ask_engines(subjects: Sequence[Subject]) -> Asked:
             reason = f"{TOOLS[engine]} {error}"
             replies = [container_unknown(subject, reason, hands) for subject in asked]
         else:
-            replies = [with_container(subject, inspected, hands) for subject in asked]
+            replies = [_with_tools(with_container(subject, inspected, hands), hands) for subject in asked]
         for index, reply in zip(members, replies):
             everybody[index] = everybody[index]._replace(process=reply)
     return Asked(tuple(everybody), tuple(spots))
+
+
+def _with_tools(process: Process, hands: Hands) -> Process:
+    """With the commands that would stop its container and are not there."""
+    from portcheck.observe.subprocesses import has_docker_plugin, is_there
+
+    container = process.container
+    if container is None:
+        return process
+    wanted = {"containerd": "nerdctl", "lxc": "lxc-stop"}.get(container.engine)
+    absent = [wanted] if wanted and not is_there(wanted) else []
+    if container.engine == "docker" and container.compose_service and not has_docker_plugin("compose", hands):
+        absent.append("docker compose")
+    return process._replace(absent=tuple(absent))
 
 
 def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[int]]:
@@ -58,12 +77,27 @@ def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[i
 
     groups: dict[tuple[Engine, Hands], list[int]] = {}
     for index, subject in enumerate(subjects):
-        engine, container = engine_of(subject.process, own_uid()), subject.process.container
+        engine, container = _engine_of(subject.process), subject.process.container
         names_its_own = container is not None and container.engine == engine and is_named(container)
         is_strangers = engine_hands(subject.process, own_uid()).uid is not None
         if engine and (names_its_own or is_strangers or is_there(TOOLS[engine])):
             groups.setdefault((engine, named(engine_hands(subject.process, own_uid()))), []).append(index)
     return groups
+
+
+def _engine_of(process: Process) -> Engine | None:
+    """Also LXC, where its tools are (LXD brings its own), and a docker that is no service, where one may command it.
+
+    That one's proxies are hidden from all but root.
+    """
+    from portcheck.observe.subprocesses import is_there
+
+    if may_be_dockers(process) and os.access(DOCKER_SOCKET, os.W_OK):
+        return "docker"
+    container = process.container
+    if container and container.engine == "lxc" and is_named(container) and is_there(TOOLS["lxc"]):
+        return "lxc"
+    return engine_of(process, own_uid())
 
 
 def _engine_silent(engine: Engine, error: Exception) -> BlindSpot:
@@ -76,9 +110,9 @@ def _engine_silent(engine: Engine, error: Exception) -> BlindSpot:
 
 def containers(engine: Engine, subjects: Iterable[Subject], patience: Patience, hands: Hands) -> tuple[Inspected, ...]:
     """The containers that these are in, or whose ports they publish.  Raises NoAnswerError."""
-    if engine == "systemd-nspawn":
-        names = {subject.process.container.name: None for subject in subjects if subject.process.container}
-        return tuple(_machine(name, patience) for name in names if name)
+    if engine in ONE_BY_ONE:
+        named = dict.fromkeys(subject.process.container for subject in subjects if subject.process.container)
+        return tuple(ONE_BY_ONE[engine](container, patience, hands) for container in named)
     ids: dict[str, None] = {}
     ports: dict[str, None] = {}
     for process, sockets, *_ in subjects:
@@ -88,7 +122,9 @@ def containers(engine: Engine, subjects: Iterable[Subject], patience: Patience, 
             held = (socket for socket in sockets if socket.remote_port is None)
             ports.update((f"{socket.local_port}/{socket.protocol}", None) for socket in held)
     ids |= dict.fromkeys(_publishing(engine, ports, patience, hands))
-    return _inspected(engine, ids, patience, hands) if ids else ()
+    if not ids and engine == "docker" and any("dockerd" in names(subject.process) for subject in subjects):
+        return _services(patience, hands)
+    return _inspected(engine, [TOOLS[engine]], ids, patience, hands) if ids else ()
 
 
 def _publishing(engine: Engine, ports: Iterable[str], patience: Patience, hands: Hands) -> list[str]:
@@ -104,10 +140,12 @@ def _publishing(engine: Engine, ports: Iterable[str], patience: Patience, hands:
     return answer_of((TOOLS[engine], "ps", "--quiet", "--no-trunc", *filters), patience, hands).out.split()
 
 
-def _inspected(engine: Engine, ids: Iterable[str], patience: Patience, hands: Hands) -> tuple[Inspected, ...]:
+def _inspected(
+    engine: Engine, tool: Sequence[str], ids: Iterable[str], patience: Patience, hands: Hands
+) -> tuple[Inspected, ...]:
     from portcheck.observe.subprocesses import NoAnswerError, ask, first_line
 
-    answer = ask((TOOLS[engine], "container", "inspect", *ids), patience, hands)
+    answer = ask((*tool, "container", "inspect", *ids), patience, hands)
     inspected = read_inspected(engine, answer.out)
     # A container that has ended meanwhile is no failure: the others are told all the same.
     if not answer.ok and not inspected and "no such" not in answer.err.lower():
@@ -115,13 +153,53 @@ def _inspected(engine: Engine, ids: Iterable[str], patience: Patience, hands: Ha
     return tuple(one._replace(cgroup=_cgroup_of(one.pid)) for one in inspected)
 
 
-def _machine(name: str, patience: Patience) -> Inspected:
+def _services(patience: Patience, hands: Hands) -> tuple[Inspected, ...]:
+    """The services of a swarm: on every node, dockerd itself listens for those that it spreads (ingress)."""
+    from portcheck.observe.subprocesses import ask
+
+    # fails where there is no swarm, or only its managers know
+    return read_services(ask((TOOLS["docker"], "service", "ls", "--format={{.Name}} {{.Ports}}"), patience, hands).out)
+
+
+def _machine(container: Container, patience: Patience, hands: Hands) -> Inspected:
     """A container of systemd-nspawn, by its leader; without a cgroup where there is no such machine."""
     from portcheck.observe.subprocesses import ask
 
-    leader = ask(("machinectl", "show", "--property=Leader", "--value", "--", name), patience).out.strip()
-    container = Container("systemd-nspawn", name=name)
-    return Inspected(container, cgroup=_cgroup_of(number(leader)))
+    argv = ("machinectl", "show", "--property=Leader", "--value", "--", container.name or "")
+    return _by_first_process(container, number(ask(argv, patience, hands).out.strip()))
+
+
+def _lxc(container: Container, patience: Patience, hands: Hands) -> Inspected:
+    argv = (TOOLS["lxc"], "--pid", "--no-humanize", f"--name={container.name}")
+    return _by_first_process(container, number(answer_of(argv, patience, hands).out.strip()))
+
+
+def _task(container: Container, patience: Patience, hands: Hands) -> Inspected:
+    """A container of containerd: nerdctl knows its name, ctr comes with containerd."""
+    from portcheck.observe.subprocesses import is_there
+
+    namespace = [f"--namespace={container.namespace}"] if container.namespace else []
+    options = [f"--address={container.address}", *namespace] if container.address else namespace
+    if is_there("nerdctl"):
+        for one in _inspected("containerd", ("nerdctl", *options), [container.id or ""], patience, hands):
+            return one._replace(
+                container=one.container._replace(namespace=container.namespace, address=container.address)
+            )
+        return Inspected(container)
+    tasks = answer_of((TOOLS["containerd"], *options, "tasks", "list"), patience, hands).out
+    return _by_first_process(container, read_task(tasks, container.id))
+
+
+def _by_first_process(container: Container, pid: int | None) -> Inspected:
+    return Inspected(container, pid=pid, cgroup=_cgroup_of(pid))
+
+
+# Engines whose tools tell of one container at a time.
+ONE_BY_ONE: Mapping[Engine, Callable[[Container, Patience, Hands], Inspected]] = {
+    "containerd": _task,
+    "lxc": _lxc,
+    "systemd-nspawn": _machine,
+}
 
 
 def _cgroup_of(pid: int | None) -> str | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from portcheck.identify.managers import (
     activation_unknown,
     manager_of,
+    stopping,
     unit_unknown,
     units_of,
     with_activation,
+    with_surroundings,
     with_unit,
 )
-from portcheck.identify.systemd import PROPERTIES, UNIT_PROPERTIES, read_control_groups, read_units
+from portcheck.identify.systemd import PROPERTIES, UNIT_PROPERTIES, read_control_groups, read_units, unheard_of
 from portcheck.model import BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.0  # seconds, for all service managers together
 UNITS_AT_ONCE = 200  # on a command line
+ROUNDS = 5  # of questions about what needs what needs a unit
 
 
 def ask_managers(subjects: Sequence[Subject]) -> Asked:
@@ -52,6 +55,14 @@ def ask_managers(subjects: Sequence[Subject]) -> Asked:
             else:
                 process = with_unit(subject, answer.get(name), manager, hands)
             everybody[index] = subject._replace(process=process)
+    for manager, stopped in _by_stopping(everybody).items():
+        surroundings = _surroundings(manager, stopped.values(), patience.with_(_hands_of(manager)))
+        if isinstance(surroundings, BlindSpot):
+            spots[surroundings] = None
+            continue
+        for index, names in stopped.items():
+            process = with_surroundings(everybody[index].process, names, surroundings)
+            everybody[index] = everybody[index]._replace(process=process)
     return Asked(tuple(everybody), tuple(spots))
 
 
@@ -79,6 +90,15 @@ def _by_unit(subjects: Sequence[Subject]) -> dict[Manager, dict[int, str]]:
     return groups
 
 
+def _by_stopping(subjects: Sequence[Subject]) -> dict[Manager, dict[int, tuple[str, ...]]]:
+    groups: dict[Manager, dict[int, tuple[str, ...]]] = {}
+    for index, subject in enumerate(subjects):
+        stopped = stopping(subject.process)
+        if stopped:
+            groups.setdefault(stopped[0], {})[index] = stopped[1]
+    return groups
+
+
 def _manager_silent(error: Exception, what: str) -> BlindSpot:
     return BlindSpot(
         "service-manager-no-answer",
@@ -100,6 +120,22 @@ def _socket_units(manager: Manager, patience: Patience, hands: Hands) -> tuple[S
         return read_units(answer_of((*_systemctl(manager), "show", properties, "*.socket"), patience, hands).out)
     except NoAnswerError as error:
         return _manager_silent(error, "which .socket unit holds the port")
+
+
+def _surroundings(
+    manager: Manager, stopped: Collection[tuple[str, ...]], patience: Patience
+) -> dict[str, Unit] | BlindSpot:
+    """These units, what starts them, and what is stopped with them."""
+    names, units = [name for one in stopped for name in one], dict[str, "Unit"]()
+    for _ in range(ROUNDS):
+        asked = unheard_of(names, units)
+        if not asked:
+            break
+        answer = _units(manager, asked, patience, _hands_of(manager))
+        if isinstance(answer, BlindSpot):
+            return answer
+        units.update(answer)
+    return units
 
 
 def _units(manager: Manager, names: Collection[str], patience: Patience, hands: Hands) -> dict[str, Unit] | BlindSpot:

@@ -68,6 +68,25 @@ def is_there(program: str) -> bool:
     return path_of(program) is not None
 
 
+# Where docker looks for its plugins, after the user's own directory.
+PLUGINS = (
+    "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins", "/usr/share/docker/cli-plugins",
+)  # fmt: skip
+
+
+def has_docker_plugin(name: str, hands: Hands = OWN) -> bool:
+    """Whether this command of docker is there for them: `docker compose`."""
+    if _uid() is None:
+        return True  # Docker Desktop brings it
+    if hands.uid is None:
+        own = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    else:
+        own = os.path.join(_entry(hands.uid)[2], ".docker")
+    folders = (os.path.join(own, "cli-plugins"), *PLUGINS)
+    return any(os.access(os.path.join(folder, f"docker-{name}"), os.X_OK) for folder in folders)
+
+
 def may_use(hands: Hands) -> bool:
     """Whether whoever runs portcheck can do something as this user."""
     return hands.uid is None or _uid() in (0, hands.uid)

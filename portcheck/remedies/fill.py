@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.identify.describe import briefly, container
+from portcheck.identify.describe import briefly, container, listed
 from portcheck.identify.managers import engine_of
 from portcheck.identify.names import called
 from portcheck.model import Advice, Hands
@@ -11,13 +11,27 @@ from portcheck.remedies.kinds import HOMEBREW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
 
     from portcheck.model import Diagnosis, Owner, Process
     from portcheck.remedies.catalogue import Remedy
 
-    Fields = Mapping[str, object]
+    Fields = Mapping[str, Any]
 
-OPTIONS = ("{machine}", "{supervisor_config}", "{supervisor_url}")  # fields that are options of ours, or nothing
+# What systemd-resolved listens for, and the setting by which it does not: resolved.conf(5).
+RESOLVER_PORTS: Mapping[int, tuple[str, str]] = {
+    53: ("this host's own programs look up names there", "DNSStubListener=no"),
+    5353: ("it finds names of the local network there", "MulticastDNS=no"),
+    5355: ("it finds names of the local network there", "LLMNR=no"),
+}
+OPTIONS = (
+    "{machine}",
+    "{namespace}",
+    "{address}",
+    "{supervisor_config}",
+    "{supervisor_url}",
+)  # fields that are options of ours, or nothing
+SEVERAL = ("{triggers}",)  # fields that stand for any number of words
 EVERYBODY = ("all", "*")  # which supervisors take for all their programs
 
 
@@ -70,11 +84,11 @@ def fill_all(remedies: Iterable[Remedy], owner: Owner, finding: Diagnosis, uid: 
 def _words(remedy: Remedy, fields: Fields) -> Iterator[str]:
     """The command's words without empty ones.  Raises KeyError where a stranger's name would be read as an option."""
     for template in remedy.command:
-        word = template.format_map(fields)
-        if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
-            raise KeyError(template)
-        if word:
-            yield word
+        for word in fields[template[1:-1]] if template in SEVERAL else (template.format_map(fields),):
+            if word.startswith("-") and template.startswith("{") and template not in OPTIONS:
+                raise KeyError(template)
+            if word:
+                yield word
 
 
 def _as_whom(remedy: Remedy, owner: Owner | None, uid: int | None) -> tuple[str, ...]:
@@ -119,6 +133,10 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "service": process.service or process.activation,
         "activation": process.activation,
         "activated": process.service or "",
+        "triggers": process.triggered_by,
+        "again": f" ({listed(process.triggered_by)} would)" if process.triggered_by else "",
+        "along": f"; {listed(process.required_by)} will be stopped with it" if process.required_by else "",
+        "left_by": process.left_by,
         "machine": "" if keeper.uid == uid else f"--machine={keeper.user or keeper.uid}@",
         "manager": keeper.user,
         "where": f"with Ctrl-C ({process.session}), or " if process.terminal and process.session else "",
@@ -132,6 +150,7 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "unanswered": process.unanswered,
         "claim": process.claim or briefly(process),
         "formula": (process.service or "").removeprefix(HOMEBREW) or None,
+        **_resolver_fields(finding),
         **_rule_fields(process),
         **_container_fields(process),
     }
@@ -161,9 +180,17 @@ def _container_fields(process: Process) -> dict[str, object]:
         "contained": container(inside),
         "restarts": f" (killed, it would come back: restart policy {policy})" if policy else "",
         "pod": inside.pod,
+        "swarm_service": inside.swarm_service,
+        "namespace": f"--namespace={inside.namespace}" if inside.namespace else "",
+        "address": f"--address={inside.address}" if inside.address else "",
         "compose_project": inside.compose_project,
         "compose_service": inside.compose_service,
     }
+
+
+def _resolver_fields(finding: Diagnosis) -> dict[str, object]:
+    use, option = RESOLVER_PORTS.get(finding.port, (None, None))
+    return {"resolver_use": use, "resolver_option": option, "stub": "127.0.0.53" if finding.port == 53 else None}
 
 
 def _rule_fields(process: Process) -> dict[str, object]:

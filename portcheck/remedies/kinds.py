@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
+RESOLVER = "systemd-resolved.service"
+SET_FOR_RESOLVER = (
+    "mkdir -p /etc/systemd/resolved.conf.d"
+    " && printf '[Resolve]\\n{resolver_option}\\n' >/etc/systemd/resolved.conf.d/{resolver_option}.conf"
+    " && systemctl restart {service}"
+)
+COMPOSE = "docker compose"  # a plugin
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
 MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
@@ -74,8 +81,14 @@ def _is_of_a_foreign_engine(process: Process, uid: int | None) -> bool:
     return _is_contained(process) and engine_of(process, uid) is None and bool(engine_owner(process))
 
 
+def _is_of_containerd(process: Process) -> bool:
+    return _contained_by(process, "containerd") and bool(_container(process).id)
+
+
 def _is_of_compose(process: Process) -> bool:
-    return bool(_container(process).compose_project and _container(process).compose_service)
+    """Of a project that can be commanded: Debian's docker-compose 1.29 wants to read its files first."""
+    container = _container(process)
+    return bool(container.compose_project and container.compose_service) and COMPOSE not in process.absent
 
 
 def _is_known_to(process: Process, supervisor: Supervisor) -> bool:
@@ -171,9 +184,40 @@ KINDS: tuple[Kind, ...] = (
         (Remedy("it runs in the Kubernetes pod {pod}: scale its workload down, or it is started again"),),
     ),
     Kind(
+        "containerd-task",
+        lambda process, _: _is_of_containerd(process) and "nerdctl" in process.absent,
+        (
+            Remedy(
+                "end the container {container}",
+                ("ctr", "{address}", "{namespace}", "tasks", "kill", "--signal=SIGTERM", "{container}"),
+                "root",
+            ),
+            Remedy(
+                "or kill it, where it does not end by that",
+                ("ctr", "{address}", "{namespace}", "tasks", "kill", "--signal=SIGKILL", "{container}"),
+                "root",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
         "containerd",
-        lambda process, _: _contained_by(process, "containerd") and bool(_container(process).id),
-        (Remedy("stop the container {container}", ("nerdctl", "stop", "{container}"), "root"),),
+        lambda process, _: _is_of_containerd(process),
+        (
+            Remedy(
+                "stop the container {container}",
+                ("nerdctl", "{address}", "{namespace}", "stop", "{container}"),
+                "root",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "lxc",
+        lambda process, _: (
+            _contained_by(process, "lxc") and process.confirmed is True and "lxc-stop" not in process.absent
+        ),
+        (Remedy("stop the container {container}", ("lxc-stop", "-n", "{container}"), "engine"),),
         stopped_by="manager",
     ),
     Kind(
@@ -185,6 +229,18 @@ KINDS: tuple[Kind, ...] = (
         "foreign-container",
         _is_of_a_foreign_engine,
         (Remedy("it is {contained} of another user's {engine}: only that user can stop it"),),
+    ),
+    Kind(
+        "swarm",
+        lambda process, _: _contained_by(process, "docker") and bool(_container(process).swarm_service),
+        (
+            Remedy(
+                "swarm starts it again when it ends: scale its service {swarm_service} down",
+                ("docker", "service", "scale", "{swarm_service}=0"),
+                "engine",
+            ),
+        ),
+        stopped_by="manager",
     ),
     Kind(
         "unnamed-container",
@@ -267,8 +323,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again",
-                ("systemctl", "--user", "{machine}", "stop", "{activation}", "{activated}"),
+                "{manager}'s systemd listens for {service}: stop the socket unit too, or it starts again{along}",
+                ("systemctl", "--user", "{machine}", "stop", "{triggers}", "{activation}", "{activated}"),
                 "machine",
             ),
         ),
@@ -280,8 +336,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.activation is not None,
         (
             Remedy(
-                "systemd itself listens for {service}: stop the socket unit too, or it starts again",
-                ("systemctl", "stop", "{activation}", "{activated}"),
+                "systemd itself listens for {service}: stop the socket unit too, or it starts again{along}",
+                ("systemctl", "stop", "{triggers}", "{activation}", "{activated}"),
                 "root",
             ),
             Remedy("and keep it from coming back at boot", ("systemctl", "disable", "--now", "{activation}"), "root"),
@@ -294,20 +350,42 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.service is not None and process.service_manager == "systemd --user",
         (
             Remedy(
-                "stop the service, not its process: {manager}'s systemd may start it again",
-                ("systemctl", "--user", "{machine}", "stop", "{service}"),
+                "stop the service, not its process: {manager}'s systemd may start it again{again}{along}",
+                ("systemctl", "--user", "{machine}", "stop", "{triggers}", "{service}"),
                 "machine",
             ),
         ),
         stopped_by="manager",
+    ),
+    # Stopped, it would take this host's names along; it can let go of the port instead.
+    Kind(
+        "resolver",
+        lambda process, _: process.service == RESOLVER and process.service_manager == "systemd",
+        (
+            Remedy(
+                "{resolver_use}: have the resolver leave the port alone, it goes on otherwise",
+                ("sh", "-c", SET_FOR_RESOLVER),
+                "root",
+            ),
+            Remedy(
+                "and where /etc/resolv.conf names {stub}, from then on without an answer, name its servers there",
+                ("ln", "-sf", "/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"),
+                "root",
+            ),
+            Remedy(
+                "or stop it as a whole: names may not be resolved here until it runs again",
+                ("systemctl", "stop", "{triggers}", "{service}"),
+                "root",
+            ),
+        ),
     ),
     Kind(
         "service",
         lambda process, _: process.service is not None,
         (
             Remedy(
-                "stop the service, not its process: systemd may start it again",
-                ("systemctl", "stop", "{service}"),
+                "stop the service, not its process: systemd may start it again{again}{along}",
+                ("systemctl", "stop", "{triggers}", "{service}"),
                 "root",
             ),
         ),
@@ -404,6 +482,16 @@ KINDS: tuple[Kind, ...] = (
         "nginx",
         lambda process, _: _serves_its_usual_files(process, ("nginx",), ("-c", "-p")),
         (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "leftover",
+        lambda process, _: process.left_by is not None,
+        (
+            Remedy(
+                "{left_by} has ended and left it running: to stop that does nothing, end it from here", STOP, "owner"
+            ),
+        ),
         stopped_by="signal",
     ),
     Kind(

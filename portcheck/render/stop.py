@@ -40,7 +40,8 @@ def _steps(plan: Plan, *, force: bool) -> Iterator[str]:
 
 def _step(step: Step, *, force: bool) -> str:
     if step.command:
-        return quoted(step.command)
+        with_it = [unit for root in step.roots for unit in root.process.required_by]
+        return quoted(step.command) + (visible(f", which stops {' and '.join(with_it)} too") if with_it else "")
     then = [root.process for root in step.roots if root.process not in step.signalled]
     after = f", which would start it again, then {_signals(then).removeprefix('SIGTERM ')}" if then else ""
     return visible(f"{_signals(step.signalled, ', if need be SIGKILL,' if force else '')}{after}")

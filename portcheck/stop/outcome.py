@@ -156,7 +156,9 @@ def _ended(step: Step, living: Collection[Process]) -> str:
     stopped = to_end(step)
     left = listed(by_pid(process) for process in stopped if process in living)
     if step.command:
-        return f"{_by_its_name(step)} is stopped{f', but {left} still runs' if left else ''}"
+        required = step.roots[0].process.required_by
+        with_it = f" (with {listed(required)})" if required else ""
+        return f"{_by_its_name(step)}{with_it} is stopped{f', but {left} still runs' if left else ''}"
     ended = [briefly(process) for process in stopped if process not in living]
     has_ended = [f"{listed(ended)} {'has' if len(ended) == 1 else 'have'} ended"] if ended else []
     has_let_go = [f"{left} let go of it and still runs"] if left else []

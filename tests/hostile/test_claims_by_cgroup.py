@@ -154,5 +154,5 @@ def test_what_is_left_of_a_unit_that_has_ended_is_ended_itself(systemd: SystemdH
     systemd.run(["systemctl", "stop", "left.service"])
     found = stopped(systemd, 7005)
     (owner,) = found["before"]["owners"]
-    assert (owner["service"], owner["claim"], owner["confirmed"]) == (None, "left.service", False)
+    assert (owner["service"], owner["left_by"], owner["confirmed"]) == (None, "left.service", True)
     assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]

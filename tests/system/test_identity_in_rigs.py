@@ -113,6 +113,7 @@ def test_a_published_port_is_traced_to_its_container(docker_engine: DockerEngine
         assert owner["container"] == {
             "engine": "docker", "id": identifier, "name": "web", "image": "portcheck-rig:1", "compose_project": "shop",
             "compose_service": "web", "restart_policy": "always", "pod": None,
+            "swarm_service": None, "namespace": None, "address": None,
         }  # fmt: skip
 
 

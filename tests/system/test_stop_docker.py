@@ -168,6 +168,58 @@ def test_what_is_advised_for_a_service_of_compose_frees_its_port(engine: DockerE
     assert not listens(engine, 8088)
 
 
+def test_without_compose_its_container_is_stopped(engine: DockerEngine) -> None:
+    """Debian has docker-compose 1.29, and no plugin."""
+    engine.run(["rm", "-f", "/run/.docker/cli-plugins/docker-compose"])
+    engine.start("shop_web_1", "--publish=8088:80", *SHOP)
+    assert commands(checked(engine, 8088)) == [["docker", "stop", "shop_web_1"]]
+
+
+# Swarm
+
+
+def test_a_service_of_a_swarm_is_scaled_down(swarm: DockerEngine) -> None:
+    """`docker stop` of its task's container frees the port for as long as swarm needs to start another one."""
+    publish = "--publish=mode=host,published=8088,target=80"
+    swarm.docker("service", "create", "--detach", "--name=web", "--stop-signal=SIGKILL", publish, IMAGE)
+    wait_for(lambda: listens(swarm, 8088), "it listens")
+    found = checked(swarm, 8088)
+    assert {owner["container"]["swarm_service"] for owner in found["owners"]} == {"web"}
+    assert commands(found) == [["docker", "service", "scale", "web=0"]]
+    freed = stopped(swarm, 8088, *AT_ONCE, code=0)
+    assert freed["message"] == "Port 8088 is free now: docker service web is stopped."
+
+
+@pytest.fixture
+def swarm(engine: DockerEngine) -> Iterator[DockerEngine]:
+    engine.docker("swarm", "init", "--advertise-addr=127.0.0.1")
+    yield engine
+    engine.docker("swarm", "leave", "--force")
+
+
+# containerd without an engine around it
+
+CTR = ("ctr", "--address=/run/docker/containerd/containerd.sock")
+
+
+def test_a_container_that_only_its_shim_tells_of(engine: DockerEngine) -> None:
+    """`ctr run --net-host`: its cgroup is /default/box1, which may be anything."""
+    engine.run(["sh", "-c", f"docker save {IMAGE} | {' '.join(CTR)} images import -"])
+    options = ["--detach", "--net-host", f"docker.io/library/{IMAGE}", "box1"]
+    engine.run([*CTR, "run", *options, "/bin/busybox", "httpd", "-f", "-p", "8070"])
+    wait_for(lambda: listens(engine, 8070), "it listens")
+    found = checked(engine, 8070)
+    owner = found["owners"][0]
+    assert (owner["container"]["engine"], owner["container"]["id"], owner["confirmed"]) == ("containerd", "box1", True)
+    end, kill = commands(found)
+    prefix = ["ctr", "--address=/var/run/docker/containerd/containerd.sock", "--namespace=default", "tasks", "kill"]
+    assert (end, kill) == ([*prefix, "--signal=SIGTERM", "box1"], [*prefix, "--signal=SIGKILL", "box1"])
+    engine.run(kill)
+    wait_for(lambda: not listens(engine, 8070), "it has ended")
+    engine.run([*CTR, "tasks", "rm", "box1"], check=False)
+    engine.run([*CTR, "containers", "rm", "box1"])
+
+
 # What comes back
 
 
@@ -236,6 +288,17 @@ def test_an_ordinary_user_is_told_where_to_look(engine: DockerEngine) -> None:
     assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"
     assert commands(found) == [["sudo", "docker", "ps"]]
     assert is_running(engine, "web")
+
+
+def test_who_may_command_a_docker_that_is_no_service_is_told_its_containers() -> None:
+    """Its proxies are hidden, and no unit tells of an engine."""
+    with skip_if_unavailable("docker engine"), start_engine("") as engine:
+        engine.start("web", "--publish=8088:80")
+        engine.run(["chmod", "666", "/var/run/docker.sock"])
+        with TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as portcheck:
+            become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+            found = told(engine.run([*become, *portcheck, "stop", "8088", *AT_ONCE, "--json"], check=False), 0)
+        assert found["plan"] == [{"command": ["docker", "stop", "web"], "signalled": []}]
 
 
 def test_the_engines_own_port_is_left_to_it(engine: DockerEngine) -> None:

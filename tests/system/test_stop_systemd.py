@@ -138,6 +138,22 @@ def test_all_that_runs_in_a_unit_ends_with_it(host: SystemdHost) -> None:
     assert not listens(host, 7012)
 
 
+def test_the_resolver_is_not_stopped_but_lets_go_of_the_port(host: SystemdHost) -> None:
+    resolver = "systemd-resolved.service"
+    host.run(["systemctl", "start", resolver])
+    refused = stopped(host, 53, "--yes", code=1)
+    said = "this host's own programs look up names there: have the resolver leave the port alone, it goes on otherwise"
+    assert refused["refusal"] == said
+    write, link, stop = commands(refused)
+    assert stop == ["systemctl", "stop", resolver]
+    host.run(write)
+    wait_for(lambda: is_active(host, resolver), "it runs again")
+    assert not listens(host, 53)
+    host.run(link)
+    assert "127.0.0.53" not in host.run(["cat", "/etc/resolv.conf"]).stdout
+    host.run(stop)
+
+
 # What systemd starts again
 
 
@@ -198,6 +214,66 @@ def test_a_stop_that_takes_longer_than_the_time_allowed(host: SystemdHost) -> No
     assert found["outcome"] == "held"
     assert "'systemctl stop slow.service' was not done after 0.5 s" in found["message"]
     host.run(["systemctl", "kill", "--signal=SIGKILL", "slow.service"])
+
+
+@pytest.mark.parametrize(("port", "trigger"), [(7041, "path"), (7042, "timer")])
+def test_what_would_start_it_again_is_stopped_too(host: SystemdHost, port: int, trigger: str) -> None:
+    again = {"path": "[Path]\nPathExists=/srv/echo.py\n", "timer": "[Timer]\nOnUnitInactiveSec=1s\nAccuracySec=10ms\n"}
+    units(host, f"t{port}.service", **{f"t{port}_service": SERVICE.format(port), f"t{port}_{trigger}": again[trigger]})
+    host.run(["systemctl", "start", f"t{port}.{trigger}"])
+    (command,) = commands(checked(host, port))
+    assert command == ["systemctl", "stop", f"t{port}.{trigger}", f"t{port}.service"]
+    found = stopped(host, port, "--yes", code=0)
+    assert found["plan"][0]["command"] == command
+    assert not is_active(host, f"t{port}.{trigger}")
+
+
+def test_a_trigger_that_does_not_run_is_left_alone(host: SystemdHost) -> None:
+    units(host, "idle.service", idle_service=SERVICE.format(7043), idle_path="[Path]\nPathExists=/srv/echo.py\n")
+    host.run(["systemctl", "start", "idle.path"])
+    host.run(["systemctl", "stop", "idle.path"])
+    assert commands(checked(host, 7043)) == [["systemctl", "stop", "idle.service"]]
+    stopped(host, 7043, *AT_ONCE, code=0)
+
+
+def test_what_is_stopped_with_it_is_said_before_and_after(host: SystemdHost) -> None:
+    """A unit that requires it, and one that is bound to that; a third one that does not run is none."""
+    needs = "[Unit]\n{0}={1}.service\nAfter={1}.service\n[Service]\nExecStart=/bin/sleep infinity\n"
+    units(host, "last.service", base_service=SERVICE.format(7044), next_service=needs.format("Requires", "base"),
+          last_service=needs.format("BindsTo", "next"), other_service=needs.format("Requires", "base"))  # fmt: skip
+    found = checked(host, 7044)
+    assert found["owners"][0]["required_by"] == ["next.service", "last.service"]
+    assert found["advice"][0]["text"].endswith("; next.service and last.service will be stopped with it")
+    _, plan, last = host.portcheck("stop", "7044", *AT_ONCE).stdout.splitlines()
+    assert plan == "  plan: systemctl stop base.service, which stops next.service and last.service too"
+    assert last == "Port 7044 is free now: base.service (with next.service and last.service) is stopped."
+    assert not is_active(host, "last.service")
+
+
+# What a unit has left behind
+
+DAEMON = "/bin/sh -c '/usr/bin/python3 /srv/echo.py {} </dev/null >/dev/null 2>&1 &{}'"
+
+
+def test_what_a_oneshot_has_left_behind_is_ended_itself(host: SystemdHost) -> None:
+    text = f"[Service]\nType=oneshot\nKillMode=process\nExecStart={DAEMON.format(7045, '')}\n"
+    units(host, "once.service", once_service=text)
+    found = stopped(host, 7045, *AT_ONCE, code=0)
+    (owner,) = found["before"]["owners"]
+    assert (owner["service"], owner["left_by"], owner["confirmed"]) == (None, "once.service", True)
+    assert "left behind by once.service" in found["before"]["message"]
+    assert found["plan"][0] == {"command": None, "signalled": [owner["pid"]]}
+
+
+def test_a_unit_that_leaves_its_processes_is_stopped_and_then_they_are_ended(host: SystemdHost) -> None:
+    text = f"[Service]\nKillMode=process\nExecStart={DAEMON.format(7046, ' exec sleep infinity')}\n"
+    units(host, "leaves.service", leaves_service=text)
+    found = stopped(host, 7046, "--yes", "--timeout", "1s", code=1)
+    assert (found["outcome"], found["plan"][0]["command"]) == ("held", ["systemctl", "stop", "leaves.service"])
+    assert "left behind by leaves.service" in found["message"]
+    (command,) = commands(found)
+    assert command == ["portcheck", "stop", "7046"]
+    assert stopped(host, 7046, *AT_ONCE, code=0)["outcome"] == "free"
 
 
 # Socket activation

@@ -91,6 +91,23 @@ CASES = (
          USER_SYSTEMD._replace(service="my.service", activation="my.socket", service_manager="systemd --user"),
          "bo's systemd listens for my.service: stop the socket unit too, or it starts again",
          ("systemctl --user stop my.socket my.service",)),
+    Case("service", apache(service="web.service", service_manager="systemd", triggered_by=("web.path", "web.timer"),
+                           required_by=("worker.service",)),
+         "stop the service, not its process: systemd may start it again (web.path and web.timer would); worker.service"
+         " will be stopped with it", ("sudo systemctl stop web.path web.timer web.service",)),
+    Case("socket-unit", SYSTEMD._replace(service="echo.service", activation="echo.socket", service_manager="systemd",
+                                         triggered_by=("echo.timer",), required_by=("more.service",)),
+         "systemd itself listens for echo.service: stop the socket unit too, or it starts again; more.service will be"
+         " stopped with it",
+         ("systemctl stop echo.timer echo.socket echo.service", "systemctl disable --now echo.socket"), ROOT),
+    # on a port of which nothing is known but that it is the resolver's
+    Case("resolver", Process(90, "systemd-resolve", 101, "systemd-resolve", service="systemd-resolved.service",
+                             service_manager="systemd"),
+         "or stop it as a whole: names may not be resolved here until it runs again",
+         ("sudo systemctl stop systemd-resolved.service",)),
+    Case("leftover", node(left_by="web.service"),
+         "web.service has ended and left it running: to stop that does nothing, end it from here",
+         ("portcheck stop 8000",)),
     Case("compose", published(compose_project="shop", compose_service="web"),
          "stop service web of the compose project shop",
          ("docker compose -p shop stop web", "docker stop web")),
@@ -118,6 +135,24 @@ CASES = (
          "stop the container web", ("sudo -u ann podman stop web",), ROOT),
     Case("containerd", hidden(container=Container("containerd", WEB)),
          f"stop the container {WEB}", (f"sudo nerdctl stop {WEB}",)),
+    Case("containerd", node(container=Container("containerd", "box1", namespace="lab", address="/srv/c.sock")),
+         "stop the container box1", ("nerdctl --address=/srv/c.sock --namespace=lab stop box1",), ROOT),
+    Case("containerd-task", node(container=Container("containerd", "box1", namespace="default"), absent=("nerdctl",)),
+         "end the container box1",
+         ("sudo ctr --namespace=default tasks kill --signal=SIGTERM box1",
+          "sudo ctr --namespace=default tasks kill --signal=SIGKILL box1")),
+    Case("lxc", node(container=Container("lxc", name="c1"), confirmed=True),
+         "stop the container c1", ("lxc-stop -n c1",), ROOT),
+    Case("lxc", node(container=Container("lxc", name="c1"), confirmed=True, keeper=Hands(ANN, "ann")),
+         "stop the container c1", ("sudo -u ann lxc-stop -n c1",), ROOT),
+    Case("other-container", node(container=Container("lxc", name="c1"), confirmed=True, absent=("lxc-stop",)),
+         "it runs in lxc container c1: stop that with what manages it"),
+    Case("swarm", published(swarm_service="web", restart_policy="always"),
+         "swarm starts it again when it ends: scale its service web down", ("docker service scale web=0",)),
+    Case("swarm", node(role="proxy", uid=ROOT, container=Container("docker", swarm_service="web")),
+         "swarm starts it again when it ends: scale its service web down", ("docker service scale web=0",), ROOT),
+    Case("container", published(compose_project="shop", compose_service="web")._replace(absent=("docker compose",)),
+         "stop the container web", ("docker stop web",)),
     Case("nspawn", hidden(container=Container("systemd-nspawn", name="deb12")),
          "stop the container deb12", ("sudo machinectl poweroff deb12",)),
     Case("pod", node(container=Container("containerd", WEB, pod="0f1e2d3c-aaaa-bbbb-cccc-1234567890ab")),
@@ -259,6 +294,27 @@ def test_each_kind_of_holder(case: Case) -> None:
     assert kind_of(owner, case.asker).name == case.kind
     assert advice[0].text == case.says
     assert tuple(" ".join(one.command) for one in advice if one.command) == case.commands
+
+
+@pytest.mark.parametrize(
+    ("port", "option"), [(53, "DNSStubListener=no"), (5353, "MulticastDNS=no"), (5355, "LLMNR=no")]
+)
+def test_the_resolver_lets_go_of_a_port_and_goes_on(port: int, option: str) -> None:
+    resolver = Process(
+        90, "systemd-resolve", 101, service="systemd-resolved.service", service_manager="systemd", confirmed=True
+    )
+    seen = scene(listener(port=port, pids=(90,), uid=101), processes=(resolver,), uid=ROOT)
+    found = advise(diagnosis(seen, endpoint(port)), seen)
+    written, *others = [advice.command for advice in found.advice if advice.command]
+    assert written[:2] == ("sh", "-c")
+    assert f"printf '[Resolve]\\n{option}\\n'" in written[2]
+    assert others[-1] == ("systemctl", "stop", "systemd-resolved.service")
+    assert (len(others) == 2) == (port == 53)
+
+
+def test_no_units_name_is_taken_for_an_option() -> None:
+    web = apache(service="web.service", service_manager="systemd", triggered_by=("-H.path",))
+    assert held_by(web, ROOT)[1] == ()
 
 
 def test_every_kind_is_shown_above_and_has_its_remedy() -> None:

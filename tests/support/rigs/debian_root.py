@@ -20,6 +20,7 @@ PACKAGES = (
     "nginx-light",
     "python3",
     "systemd",
+    "systemd-resolved",
     "systemd-sysv",
 )
 USER, UID = "dev", 1000
@@ -28,7 +29,7 @@ PACKAGE, LIBRARIES = "/opt/portcheck/source/portcheck", "/opt/portcheck/site-pac
 # Runs in the new root. Servers wait to be started by a test; portcheck is the checkout's, mounted at boot.
 CUSTOMISE = f"""
 set -e
-systemctl disable apache2.service nginx.service
+systemctl disable apache2.service nginx.service systemd-resolved.service
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 useradd --create-home --shell /bin/bash --uid {UID} {USER}
 echo "ServerName localhost" >/etc/apache2/conf-enabled/name.conf

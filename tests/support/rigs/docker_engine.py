@@ -93,10 +93,10 @@ class DockerEngine:
 
 
 @contextmanager
-def start_engine() -> Iterator[DockerEngine]:
-    """A fresh engine; leaving the context ends it and its containers. Raises RigUnavailableError."""
+def start_engine(unit: str = UNIT) -> Iterator[DockerEngine]:
+    """A fresh engine in a unit's cgroup; leaving the context ends all of it. Raises RigUnavailableError."""
     need_root_and(["iptables", "/usr/bin/docker", "/usr/sbin/dockerd", "/bin/busybox"])
-    with Sandbox(["sh", "-c", ENGINE], ENVIRONMENT, UNIT) as sandbox:
+    with Sandbox(["sh", "-c", ENGINE], ENVIRONMENT, unit) as sandbox:
         yield DockerEngine(sandbox)
 
 

@@ -7,9 +7,39 @@ import json
 import pytest
 from support.acquaintances import ID, INIT, OTHER_ID, POD, listener, process
 
-from portcheck.identify.containers import Publication, by_id, publishers, read_inspected
-from portcheck.identify.managers import Manager, Subject, engine_of, manager_of, with_activation, with_container
-from portcheck.identify.systemd import Listening, SocketUnit, read_units, unit_of
+from portcheck.identify.containers import (
+    Inspected,
+    Publication,
+    by_id,
+    publishers,
+    read_inspected,
+    read_services,
+    read_task,
+)
+from portcheck.identify.describe import briefly
+from portcheck.identify.keepers import Inquiry
+from portcheck.identify.managers import (
+    Manager,
+    Subject,
+    engine_of,
+    manager_of,
+    with_activation,
+    with_container,
+    with_keeper,
+    with_unit,
+)
+from portcheck.identify.shims import Shim, shim_among
+from portcheck.identify.systemd import (
+    Listening,
+    SocketUnit,
+    Unit,
+    read_control_groups,
+    read_units,
+    starting_again,
+    stopped_with,
+    unheard_of,
+    unit_of,
+)
 from portcheck.model import Container, Hands, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
@@ -91,6 +121,10 @@ USER_SCOPE = f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{
         (process("nginx", container=Container("containerd", ID)), 0, "containerd"),
         (process("nginx", container=Container("containerd", ID, pod=POD)), 0, None),
         (process("nginx", container=Container("lxc", name="web")), 0, None),
+        (process("nginx", container=Container("cri-o", ID)), 0, None),
+        # whoever looks after it has started it, wherever that is
+        (process("nginx", container=Container("podman", ID), engine_uid=1000), 1000, "podman"),
+        (process("nginx", container=Container("podman", ID), engine_uid=1000), 1001, None),
         (process("docker-proxy", role="proxy", container=Container("docker"), uid=0), 1000, "docker"),
         (process("dockerd", publisher="docker", uid=0), 0, "docker"),
         # a rootless engine answers its own user, as whom root may ask
@@ -163,6 +197,51 @@ def test_a_proxy_in_a_unit_of_its_own_keeps_it() -> None:
     assert with_container(Subject(port, (listener(5432),)), found, Hands()).service == "db.service"
 
 
+# Where no cgroup tells: recorded from containerd 1.6 and podman 4.3
+
+SHIM = "/usr/bin/containerd-shim-runc-v2 -namespace {} -id {} -address {}"
+CONMON = (
+    f"/usr/bin/conmon --api-version 1 -c {ID} -u {ID} -r /usr/bin/crun -b /run/user/1000/b -p /run/user/1000/p "
+    "-n web --exit-dir /run/user/1000/exits --full-attach -s -l journald --log-level warning --runtime-arg --log-format"
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (SHIM.format("default", "box1", "/run/containerd/containerd.sock"),
+         Container("containerd", "box1", namespace="default")),
+        (SHIM.format("default", "box1", "/srv/containerd.sock"),
+         Container("containerd", "box1", namespace="default", address="/srv/containerd.sock")),
+        (SHIM.format("moby", ID, "/run/containerd/containerd.sock"), Container("docker", ID)),
+        (SHIM.format("k8s.io", ID, "/run/containerd/containerd.sock"), Container("kubernetes", ID)),
+        (CONMON, Container("podman", ID, "web")),
+        ("containerd-shim-runc-v2 -namespace moby", None),
+        ("nginx", None),
+    ],
+)  # fmt: skip
+def test_what_looks_after_a_container_names_it(command: str, expected: Container | None) -> None:
+    shim = shim_among([process("/bin/sh", 5, uid=0), process(command, 4, uid=1000), INIT])
+    assert shim == (Shim(expected, 1000) if expected else None)
+
+
+@pytest.mark.parametrize(("pid", "is_its"), [(812, True), (5, True), (813, False), (None, False)])
+def test_where_no_cgroup_tells_the_container_is_that_of_its_first_process(pid: int | None, is_its: bool) -> None:
+    claimed = process("httpd", 812, container=Container("containerd", "box1"), cgroup="/default/box1", uid=0)
+    subject = Subject(claimed, (), ancestors=(process("/bin/sh", 5), INIT))
+    found = with_container(subject, [Inspected(Container("containerd", "box1"), pid=pid)], Hands())
+    assert (found.container is not None, found.confirmed) == (is_its, is_its)
+
+
+def test_what_ctr_and_swarm_print() -> None:
+    tasks = "TASK    PID     STATUS    \nbox1    568     RUNNING\nbox     569     STOPPED\n"
+    assert [read_task(tasks, name) for name in ("box1", "box", "TASK", "no", None)] == [568, 569, None, None, None]
+    web, dns = read_services("hostweb \nweb *:8091->80/tcp, *:9000-9001->9000-9001/tcp\ndns *:53->53/udp\n\n")
+    assert web.container == Container("docker", swarm_service="web")
+    assert [(one.protocol, one.port) for one in web.published] == [("tcp", 8091), ("tcp", 9000), ("tcp", 9001)]
+    assert dns.published == (Publication("udp", "", 53),)
+
+
 # Socket activation: recorded from systemd 252
 
 SHOWN = """\
@@ -212,6 +291,67 @@ def test_a_unit_is_matched_by_protocol_address_and_port() -> None:
     assert unit_of(Socket("udp", "ipv6", "::", 8083), units) == FOO
     assert unit_of(Socket("udp", "ipv6", "::", 8081), units) is None
     assert unit_of(listener(8084, "::"), units) == ACC
+
+
+SURROUNDED = """\
+MainPID=92
+ControlGroup=/system.slice/web.service
+Id=web.service
+RequiredBy=worker.service idle.service
+BoundBy=
+TriggeredBy=web.path web.timer
+ActiveState=active
+
+Id=worker.service
+BoundBy=web.service last.service
+ActiveState=active
+
+Id=last.service
+ActiveState=deactivating
+
+Id=idle.service
+RequiredBy=never.service
+ActiveState=failed
+
+Id=web.path
+ActiveState=active
+
+Id=web.timer
+ActiveState=inactive
+"""
+
+
+def test_what_starts_a_unit_again_and_what_is_stopped_with_it() -> None:
+    """Circles end, and a unit that does not run is neither stopped nor asked about further."""
+    units = read_control_groups(SURROUNDED)
+    assert starting_again(["web.service"], units) == ("web.path",)
+    assert stopped_with(["web.service"], units) == ("worker.service", "last.service")
+    assert unheard_of(["web.service"], units) == ()
+    assert unheard_of(["web.service"], {"web.service": units["web.service"]}) == (
+        "web.path", "web.timer", "worker.service", "idle.service",
+    )  # fmt: skip
+    assert unheard_of(["web.service"], {}) == ("web.service",)
+
+
+@pytest.mark.parametrize(
+    ("is_roots_word", "control_group", "left_by"),
+    [(True, "", "web.service"), (False, "/system.slice/web.service", "web.service"), (False, "", None)],
+)
+def test_what_a_unit_has_left_behind_is_its_no_more(
+    is_roots_word: bool, control_group: str, left_by: str | None
+) -> None:
+    """A stranger may call a cgroup of his own like any unit that does not run."""
+    left = process("web", service="web.service", service_manager="systemd", cgroup="/system.slice/web.service")
+    subject = Subject(left, (), is_roots_word=is_roots_word)
+    found = with_unit(subject, Unit("web.service", control_group, runs=False), Manager(), Hands())
+    assert (found.service, found.left_by, found.confirmed) == (None, left_by, bool(left_by))
+
+
+def test_what_a_supervisor_keeps_is_not_stopped_with_the_supervisors_unit() -> None:
+    web = process("web", service="web.service", required_by=("worker.service",), triggered_by=("web.path",))
+    kept = with_keeper(web._replace(supervisor="supervisord"), "web", Inquiry(("supervisorctl",)), Hands(0))
+    assert (kept.required_by, kept.triggered_by) == ((), ())
+    assert briefly(kept) == "supervisord's web"
 
 
 USER_SYSTEMD = process("/lib/systemd/systemd --user", 92, uid=1000)
