@@ -262,7 +262,7 @@ def test_what_a_oneshot_has_left_behind_is_ended_itself(host: SystemdHost) -> No
     (owner,) = found["before"]["owners"]
     assert (owner["service"], owner["left_by"], owner["confirmed"]) == (None, "once.service", True)
     assert "left behind by once.service" in found["before"]["message"]
-    assert found["plan"][0] == {"command": None, "signalled": [owner["pid"]]}
+    assert steps(found) == [{"command": None, "signalled": [owner["pid"]]}]
 
 
 def test_a_unit_that_leaves_its_processes_is_stopped_and_then_they_are_ended(host: SystemdHost) -> None:
