@@ -182,9 +182,8 @@ def test_a_service_of_a_swarm_is_scaled_down(swarm: DockerEngine) -> None:
     """`docker stop` of its task's container frees the port for as long as swarm needs to start another one."""
     publish = "--publish=mode=host,published=8088,target=80"
     swarm.docker("service", "create", "--detach", "--name=web", "--stop-signal=SIGKILL", publish, IMAGE)
-    wait_for(
-        lambda: services(swarm, 8088) == {"web"}, "the engine says that the container runs"
-    )  # its proxies are earlier
+    wait_for(lambda: listens(swarm, 8088), "its proxies listen")
+    wait_for(lambda: services(swarm, 8088) == {"web"}, "the engine says that the container runs")
     found = checked(swarm, 8088)
     assert commands(found) == [["docker", "service", "scale", "web=0"]]
     freed = stopped(swarm, 8088, *AT_ONCE, code=0)
