@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import called
+from portcheck.identify.names import KERNELS_LENGTH, base, called
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def briefly(process: Process) -> str:
     """By the name that one would stop it by: `apache2.service`, `docker container web`, `node (PID 812)`."""
     if process.container and (process.container.name or process.container.id):
         return container(process.container._replace(image=None, compose_project=None, compose_service=None))
+    if process.supervisor and process.supervised and process.confirmed:
+        return f"{process.supervisor}'s {process.supervised}"  # its supervisor may be a service as a whole
     if process.activation or process.service:
         return process.activation or process.service or ""
     if process.pid:
@@ -87,7 +89,12 @@ def _program(process: Process) -> str:
 def _name(process: Process) -> str:
     """`python3 -m http.server`; a script that is started by its own name has given that to its process."""
     name = called(process) or "a process"
-    return f"{name} {process.script}" if process.script and process.script not in (*INLINE, name) else name
+    if not process.script or process.script in INLINE:
+        return name
+    program, _, subject = process.script.partition(" ")
+    if base(program)[:KERNELS_LENGTH] == name:
+        return f"{base(program)} {subject}".rstrip()
+    return f"{name} {process.script}"
 
 
 def _details(process: Process, now: float) -> Iterator[str]:

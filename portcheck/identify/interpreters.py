@@ -32,7 +32,7 @@ def interpreter(process: Process) -> str | None:
 
 def arguments(process: Process) -> Arguments | None:
     """The command line as its interpreter reads it; None where it has no interpreter, or overwrote its arguments."""
-    kind, command = interpreter(process), process.command or ()
+    kind, command = interpreter(process), _command(process)
     if kind is None or len(command) < 2:
         return None
     grammar = GRAMMARS[kind]
@@ -41,6 +41,12 @@ def arguments(process: Process) -> Arguments | None:
         after = parse(before.rest[1:], grammar.short, grammar.long, grammar.end)
         return Arguments(before.options + after.options, after.rest)
     return before
+
+
+def _command(process: Process) -> Sequence[str]:
+    """Its arguments; pm2 has its programs overwrite them by a title that reads like them: `node /srv/web.js`."""
+    command = process.command or ()
+    return command[0].split(" ", 1) if len(command) == 1 else command
 
 
 def script(process: Process) -> str | None:

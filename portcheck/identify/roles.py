@@ -83,7 +83,7 @@ def condition(facts: Facts, *, managed: bool = False) -> tuple[Condition, ...]:
 
 def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
     process = facts.process
-    if not managed and is_orphaned(facts):
+    if not managed and is_orphaned(facts) and not _is_a_daemon(process):
         yield "orphaned"
     if process.state == "T":
         yield "stopped"
@@ -92,6 +92,11 @@ def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
     executable = process.executable or ""
     if executable.endswith(DELETED) and not executable.startswith(IN_MEMORY):
         yield "deleted-executable"
+
+
+def _is_a_daemon(process: Process) -> bool:
+    """daemon(3) goes to the root directory: dnsmasq and epmd are children of nobody by choice."""
+    return process.cwd == "/"
 
 
 def is_orphaned(facts: Facts) -> bool:

@@ -66,7 +66,7 @@ class Asking:
 
 def _answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands) -> str | BlindSpot:
     from portcheck.observe.ownership import is_owned_by
-    from portcheck.observe.subprocesses import NoAnswerError, ask, first_line
+    from portcheck.observe.subprocesses import NoAnswerError, ask, reason
 
     tool = question.argv[0]
     if question.pid_file and not _names(question.pid_file, keeper.pid):
@@ -81,7 +81,7 @@ def _answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands
         return _silent(tool, str(error))
     # supervisorctl fails where any of its programs does not run, and tells of them all the same
     if answer.is_cut or not answer.out.strip():
-        return _silent(tool, f"gave no answer ({first_line(answer.err)})")
+        return _silent(tool, f"gave no answer ({reason(answer.err)})")
     return with_pids(answer.out, names, pids)
 
 

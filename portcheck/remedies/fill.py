@@ -115,6 +115,7 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
     fields = {
         **port_fields(finding),
         "name": called(process),
+        "briefly": briefly(process),
         "pid": owner.pid,
         "user": process.user,
         "service": process.service or process.activation,

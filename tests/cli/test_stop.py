@@ -311,6 +311,13 @@ def test_force_is_no_more_than_sigterm_where_that_suffices(host: Host) -> None:
     assert held.wait(PATIENCE) == -signal.SIGTERM
 
 
+def test_a_plan_names_a_supervisor_as_the_advice_does(host: Host, tmp_path: Path) -> None:
+    nodemon = tmp_path / "nodemon"
+    nodemon.write_text(STARTS_IT_AGAIN)
+    held = host.start([SYSTEM_PYTHON, str(nodemon), PLAIN], ready=b"ready")
+    assert f"plan: SIGTERM to python3 {nodemon} (PID {held.pid}), which" in host.portcheck("stop", PORT, "-n").stdout
+
+
 # What supervisors with commands of their own bring back
 
 

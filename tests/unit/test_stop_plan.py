@@ -175,7 +175,7 @@ def test_a_refusal_advises_what_does_help() -> None:
     (advice,) = plan(held(APACHE, uid=1000), BO).advice
     assert advice.command == ("sudo", "systemctl", "stop", "apache2.service")
     (choice, _) = plan(held(node(5), node(6)), BO).advice
-    assert (choice.text, choice.command) == ("stop only node", ("portcheck", "stop", "8000", "--pid", "5"))
+    assert (choice.text, choice.command) == ("stop only node (PID 5)", ("portcheck", "stop", "8000", "--pid", "5"))
 
 
 def test_what_refuses_one_refuses_all() -> None:

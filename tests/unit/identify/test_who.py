@@ -372,6 +372,14 @@ def test_an_orphan_is_in_the_session_of_neither_itself_nor_its_parent(
     assert condition(orphan, managed=True) == ()
 
 
+def test_a_daemon_is_nobodys_child_by_choice() -> None:
+    """dnsmasq and `epmd -daemon` as daemon(3) has them, and a server that was left behind by its shell."""
+    dnsmasq = facts(process("dnsmasq -k", cwd="/"), INIT, session=700, parent_session=1)
+    assert condition(dnsmasq) == ()
+    assert condition(dnsmasq._replace(process=process("vite", cwd="/srv/shop"))) == ("orphaned",)
+    assert supervision(dnsmasq) == Supervision()
+
+
 # Everything else that is filled in
 
 
