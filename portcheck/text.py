@@ -29,3 +29,11 @@ def utf8(text: str) -> str:
     if text.isascii():
         return text
     return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+
+
+MOST_DIGITS = 18  # of what fits into 64 bits; int() takes a time that grows with the square, and refuses 4,301
+
+
+def number(text: str) -> int | None:
+    """A number as strangers write it; None for anything else, however long."""
+    return int(text) if len(text) <= MOST_DIGITS and text.isdecimal() else None

@@ -6,6 +6,7 @@ from portcheck.identify.argv import parse
 from portcheck.identify.names import names
 from portcheck.model import Container
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ def read_inspected(engine: Engine, text: str) -> tuple[Inspected, ...]:
 
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     entries = document if isinstance(document, list) else []
     return tuple(_inspected(engine, entry) for entry in entries if isinstance(entry, dict))
@@ -80,10 +81,10 @@ def _published(ports: dict[str, Any]) -> Iterator[Publication]:
     """`{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8088"}]}`; null for a port that is only exposed."""
     for name, bindings in ports.items():
         protocol: Protocol = "udp" if name.endswith("/udp") else "tcp"
-        for binding in bindings or ():
-            port = _text(binding, "HostPort") or ""
-            if port.isdecimal():
-                yield Publication(protocol, _text(binding, "HostIp") or "", int(port))
+        for binding in bindings if isinstance(bindings, list) else ():
+            port = number(_text(binding, "HostPort") or "") if isinstance(binding, dict) else None
+            if port is not None:
+                yield Publication(protocol, _text(binding, "HostIp") or "", port)
 
 
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from portcheck.identify.argv import parse
 from portcheck.identify.interpreters import arguments
 from portcheck.identify.names import title
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -25,6 +26,7 @@ STATUS: Mapping[str, tuple[str, ...]] = {
 }
 LISTENING = ("supervisord", "pm2")  # they may do so on behalf of the programs that they run
 ASKABLE = (*STATUS, *LISTENING)
+NOT_ASKED = ("circus", "dinit", "OpenRC")  # they have commands of their own; portcheck does not know their answers
 _SUPERVISORD_VALUES = "cdejlqiumyza"  # its letters that take a value
 _SUPERVISORD_WORDS = frozenset((
     "--configuration", "--user", "--umask", "--directory", "--logfile", "--logfile_maxbytes", "--logfile_backups",
@@ -43,23 +45,29 @@ class Inquiry(NamedTuple):
     server_url: str | None = None
 
 
-def inquiry(keeper: Process, process: Process) -> Inquiry | None:
-    """What to ask the supervisor `keeper` about this process of it; None where that is not known."""
+def inquiries(keeper: Process, process: Process) -> tuple[Inquiry, ...]:
+    """What to ask the supervisor `keeper` about this process of it, the best first; () where that is not known."""
     word = process.supervisor or process.supervises
     if word == "supervisord":
         question = "pid" if process.pid == keeper.pid else "status"
         file, url = configuration(keeper), server_url(keeper, process)
-        options = (f"--configuration={file}" if file else None, f"--serverurl={url}" if url else None)
-        argv = ("supervisorctl", *[option for option in options if option], question)
-        return Inquiry(argv, (file,) if file else (), configuration=file, server_url=url)
+        best = _supervisorctl(file, url, question)
+        # a file without a section for the tool stops it, even where it is told the address
+        return (best, _supervisorctl(None, url, question)) if file and url else (best,)
     if word == "pm2":
         home = pm2_home(keeper)
         files = (home,) if home else ()
-        return Inquiry(("pm2", "jlist"), files, (("PM2_HOME", home),), f"{home}/pm2.pid") if home else None
+        return (Inquiry(("pm2", "jlist"), files, (("PM2_HOME", home),), f"{home}/pm2.pid"),) if home else ()
     status = STATUS.get(word or "")
     if status is None or not keeper.cwd:
-        return None
-    return Inquiry((*status, keeper.cwd), (keeper.cwd, f"{keeper.cwd}/supervise"))
+        return ()
+    return (Inquiry((*status, keeper.cwd), (keeper.cwd, f"{keeper.cwd}/supervise")),)
+
+
+def _supervisorctl(file: str | None, url: str | None, question: str) -> Inquiry:
+    options = (f"--configuration={file}" if file else None, f"--serverurl={url}" if url else None)
+    argv = ("supervisorctl", *[option for option in options if option], question)
+    return Inquiry(argv, (file,) if file else (), configuration=file, server_url=url)
 
 
 def starting(answer: str) -> tuple[str, ...]:
@@ -125,9 +133,9 @@ def _of_supervisord(answer: str) -> Iterator[tuple[str, int]]:
     """`shop:web_00      RUNNING   pid 812, uptime 0:00:05`"""
     for line in answer.split("\n"):
         head, _, rest = line.rpartition(" pid ")
-        pid, words = rest.partition(",")[0], head.split()
-        if pid.isdecimal() and len(words) > 1:
-            yield words[0], int(pid)
+        pid, words = number(rest.partition(",")[0]), head.split()
+        if pid is not None and len(words) > 1:
+            yield words[0], pid
 
 
 def _of_pm2(answer: str) -> Iterator[tuple[str, int]]:

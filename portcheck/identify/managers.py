@@ -9,7 +9,7 @@ from __future__ import annotations
 from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
-from portcheck.identify.keepers import ASKABLE, LISTENING, in_cluster, is_itself
+from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
 from portcheck.identify.systemd import is_host, is_manager, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
@@ -163,10 +163,8 @@ def unasked(subject: Subject, uid: int | None) -> Process:
 def units_of(subject: Subject) -> tuple[Manager, str] | None:
     """The unit that its manager has to confirm: its service's, or for a user's manager the one that this runs in."""
     process = subject.process
-    if process.container:
-        return None
     if is_manager(process) and process.pid > 1:
-        return Manager(), f"user@{process.uid}.service"
+        return None if process.container else (Manager(), f"user@{process.uid}.service")
     if process.service is None or process.service_manager not in (SYSTEM, USER) or process.role == "service manager":
         return None  # a manager that holds a socket unit's socket is not the service that it would start
     return Manager(None if process.service_manager == SYSTEM else placement(process.cgroup).user_id), process.service
@@ -188,7 +186,9 @@ def without_unit(process: Process) -> Process:
     """As far as it is known without a service manager: what its cgroup says of a unit is a claim."""
     if is_manager(process):
         return claiming(process, f"the systemd of {process.user or f'uid {process.uid}'}", role=None)
-    return claiming(process, process.service, service=None, service_manager=None)
+    # whose socket unit it is, is known all the same: the system's may have one of that name too
+    manager = process.service_manager if process.activation else None
+    return claiming(process, process.service, service=None, service_manager=manager)
 
 
 def unit_unknown(subject: Subject, reason: str) -> Process:
@@ -228,6 +228,12 @@ def with_activation(subject: Subject, units: Iterable[SocketUnit], manager: Mana
     )
 
 
+def activation_unknown(subject: Subject, reason: str) -> Process:
+    """As a service manager leaves it by giving no answer: the socket unit of its cgroup, if any, is not acted upon."""
+    process = subject.process
+    return process._replace(confirmed=False, unanswered=reason) if process.activation else process
+
+
 # Supervisors
 
 
@@ -239,6 +245,13 @@ def keeper_of(subject: Subject) -> Process | None:
     if process.supervisor in ASKABLE and process.supervisor_pid != process.pid:
         return next((one for one in subject.ancestors if one.pid == process.supervisor_pid), None)
     return process if process.supervises in LISTENING else None
+
+
+def unkept(subject: Subject) -> Process:
+    """As whoever has no supervisor to be asked: one that cannot be is believed by nobody."""
+    process = subject.process
+    is_claimed = process.supervisor in NOT_ASKED or process.supervises in NOT_ASKED
+    return process._replace(confirmed=False) if is_claimed and not process.container else process
 
 
 def below(subject: Subject, keeper: Process) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from portcheck.addresses import is_wildcard, parse_address, unmapped
 from portcheck.identify.names import names
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,8 +99,8 @@ def read_control_groups(text: str) -> dict[str, Unit]:
     units = {}
     for block in text.split("\n\n"):
         values = dict(line.partition("=")[::2] for line in block.split("\n"))
-        name, pid = values.get("Id", ""), values.get("MainPID", "")
-        main_pid, runs = int(pid) if pid.isdecimal() else None, values.get("ActiveState") not in ENDED
+        name, main_pid = values.get("Id", ""), number(values.get("MainPID", ""))
+        runs = values.get("ActiveState") not in ENDED
         units[name] = Unit(name, values.get("ControlGroup", ""), main_pid, runs)
     return units
 
@@ -120,11 +121,12 @@ def read_units(text: str) -> tuple[SocketUnit, ...]:
 def _listening(value: str) -> Listening | None:
     """`[::]:8081 (Stream)`; None for a path, a FIFO, netlink."""
     where, _, kind = value.rpartition(" ")
-    host, _, port = where.rpartition(":")
+    host, _, text = where.rpartition(":")
+    port = number(text)
     address = parse_address(host.removeprefix("[").removesuffix("]"))
-    if kind not in KINDS or address is None or not port.isdecimal():
+    if kind not in KINDS or address is None or port is None:
         return None
-    return Listening(KINDS[kind], address.text, int(port))
+    return Listening(KINDS[kind], address.text, port)
 
 
 def unit_of(socket: Socket, units: Iterable[SocketUnit]) -> SocketUnit | None:

@@ -1,7 +1,7 @@
 """What is the same for everybody who is asked whether a process is really theirs.
 
 Each is asked as the user to whom it belongs, and within a time limit: those of root and of whoever asks share one, and
-every other user's has one of its own, so that a stranger's takes no time from theirs.
+every other user's has one of its own (a few of them at most), so that a stranger's takes no time from theirs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from portcheck.model import BlindSpot
     from portcheck.observe.subprocesses import Answer, Patience
 
-WITH_STRANGERS = 1.0  # seconds, for each of their managers
+STRANGERS = 3  # so many of other users' managers may use up their whole time
 
 
 class Asked(NamedTuple):
@@ -29,20 +29,22 @@ class Asked(NamedTuple):
 
 
 class Patiences:
-    """How long each manager is waited for, by whose it is."""
+    """How long managers are waited for, in seconds: by whose they are."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._shared: Patience | None = None
+        self._strangers: Patience | None = None
 
     def with_(self, hands: Hands) -> Patience:
         """What is left of the time for the manager that answers these."""
         from portcheck.observe.subprocesses import Patience
 
-        if hands.uid not in (None, 0, own_uid()):
-            return Patience(WITH_STRANGERS)
-        self._shared = self._shared or Patience(self._seconds)
-        return self._shared
+        if hands.uid in (None, 0, own_uid()):
+            self._shared = self._shared or Patience(self._seconds)
+            return self._shared
+        self._strangers = self._strangers or Patience(self._seconds * STRANGERS)
+        return Patience(min(self._seconds, self._strangers.left()))
 
 
 def own_uid() -> int | None:

@@ -16,6 +16,7 @@ from portcheck.model import BlindSpot, Container
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
 from portcheck.observe.system import process_now
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +60,8 @@ def _by_engine(subjects: Sequence[Subject]) -> dict[tuple[Engine, Hands], list[i
     for index, subject in enumerate(subjects):
         engine, container = engine_of(subject.process, own_uid()), subject.process.container
         names_its_own = container is not None and container.engine == engine and is_named(container)
-        if engine and (names_its_own or is_there(TOOLS[engine])):
+        is_strangers = engine_hands(subject.process, own_uid()).uid is not None
+        if engine and (names_its_own or is_strangers or is_there(TOOLS[engine])):
             groups.setdefault((engine, named(engine_hands(subject.process, own_uid()))), []).append(index)
     return groups
 
@@ -119,7 +121,7 @@ def _machine(name: str, patience: Patience) -> Inspected:
 
     leader = ask(("machinectl", "show", "--property=Leader", "--value", "--", name), patience).out.strip()
     container = Container("systemd-nspawn", name=name)
-    return Inspected(container, cgroup=_cgroup_of(int(leader)) if leader.isdecimal() else None)
+    return Inspected(container, cgroup=_cgroup_of(number(leader)))
 
 
 def _cgroup_of(pid: int | None) -> str | None:

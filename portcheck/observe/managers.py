@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from portcheck.identify.managers import manager_of, unit_unknown, units_of, with_activation, with_unit
+from portcheck.identify.managers import (
+    activation_unknown,
+    manager_of,
+    unit_unknown,
+    units_of,
+    with_activation,
+    with_unit,
+)
 from portcheck.identify.systemd import PROPERTIES, UNIT_PROPERTIES, read_control_groups, read_units
 from portcheck.model import BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
@@ -26,12 +33,14 @@ def ask_managers(subjects: Sequence[Subject]) -> Asked:
     for manager, members in _by_activation(everybody).items():
         hands = _hands_of(manager)
         reply = _socket_units(manager, patience.with_(hands), hands)
-        if isinstance(reply, BlindSpot):
-            spots[reply] = None
-            continue
         for index in members:
-            process = with_activation(everybody[index], reply, manager, hands)
-            everybody[index] = everybody[index]._replace(process=process)
+            subject = everybody[index]
+            if isinstance(reply, BlindSpot):
+                spots[reply] = None
+                process = activation_unknown(subject, reply.message.partition(":")[0])
+            else:
+                process = with_activation(subject, reply, manager, hands)
+            everybody[index] = subject._replace(process=process)
     for manager, units in _by_unit(everybody).items():
         hands = _hands_of(manager)
         answer = _units(manager, units.values(), patience.with_(hands), hands)
@@ -54,8 +63,9 @@ def _by_activation(subjects: Sequence[Subject]) -> dict[Manager, list[int]]:
     groups: dict[Manager, list[int]] = {}
     for index, subject in enumerate(subjects):
         manager = manager_of(subject)
-        # Root may ask anybody's, everybody else the system's and their own.
-        if manager and (own_uid() == 0 or manager.user_id in (None, own_uid())):
+        # Root may ask anybody's, everybody else the system's and their own; others are named, and do not answer.
+        may_ask = manager and (own_uid() == 0 or manager.user_id in (None, own_uid()))
+        if manager and (may_ask or subject.process.activation):
             groups.setdefault(manager, []).append(index)
     return groups
 

@@ -142,6 +142,8 @@ def ask(argv: Sequence[str], patience: Patience, hands: Hands = OWN) -> Answer:
                 _end(process)
     except OSError as error:
         raise NoAnswerError(f"cannot be run: {error.strerror}") from None
+    except ValueError as error:  # a zero byte in a name that a manager's user has chosen
+        raise NoAnswerError(f"cannot be run: {error}") from None
     return answer
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from portcheck.identify.keepers import inquiry, named_back, starting, with_pids
-from portcheck.identify.managers import as_keeper, below, keeper_of, keeper_unknown, with_keeper
+import os
+
+from portcheck.identify.keepers import inquiries, named_back, starting, with_pids
+from portcheck.identify.managers import as_keeper, below, keeper_of, keeper_unknown, unkept, with_keeper
 from portcheck.model import AS_ROOT, BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.asking import Asked, Patiences, own_uid
@@ -26,7 +28,7 @@ def ask_supervisors(subjects: Sequence[Subject]) -> Asked:
     everybody = []
     for subject in subjects:
         keeper = keeper_of(subject)
-        everybody.append(subject._replace(process=asked.about(subject, keeper)) if keeper else subject)
+        everybody.append(subject._replace(process=asked.about(subject, keeper) if keeper else unkept(subject)))
     return Asked(tuple(everybody), tuple(asked.blind_spots))
 
 
@@ -42,26 +44,27 @@ class Asking:
         """The process as its supervisor knows it."""
         from portcheck.observe.subprocesses import folder_off_path
 
-        process = subject.process
-        question = inquiry(keeper, process)
-        if question is None:
-            word = str(process.supervisor or process.supervises)
-            return self._unknown(process, _silent(word, "does not say where it takes commands"))
-        hands = Hands(keeper.uid, keeper.user, question.variables, _files_of(keeper))
+        process, spot = subject.process, None
+        for question in inquiries(keeper, process):
+            hands = Hands(keeper.uid, keeper.user, question.variables, _files_of(keeper))
+            answer = self._answer_to(question, keeper, hands)
+            if isinstance(answer, BlindSpot):
+                spot = spot or answer
+                continue
+            hands = hands._replace(folder=folder_off_path(question.argv[0], hands))
+            if keeper.pid == process.pid:
+                return as_keeper(process, answer, hands)
+            return with_keeper(process, named_back(process, keeper, answer, below(subject, keeper)), question, hands)
+        word = str(process.supervisor or process.supervises)
+        spot = spot or _silent(word, "does not say where it takes commands")
+        self.blind_spots[spot] = None
+        return keeper_unknown(process, spot.message.partition(":")[0])
+
+    def _answer_to(self, question: Inquiry, keeper: Process, hands: Hands) -> str | BlindSpot:
         if (keeper.pid, question) not in self._answers:
             answer = _answer(keeper, question, self._patience.with_(hands), hands)
             self._answers[keeper.pid, question] = answer
-        answer = self._answers[keeper.pid, question]
-        if isinstance(answer, BlindSpot):
-            return self._unknown(process, answer)
-        if keeper.pid == process.pid:
-            return as_keeper(process, answer, hands)
-        name = named_back(process, keeper, answer, below(subject, keeper))
-        return with_keeper(process, name, question, hands._replace(folder=folder_off_path(question.argv[0], hands)))
-
-    def _unknown(self, process: Process, spot: BlindSpot) -> Process:
-        self.blind_spots[spot] = None
-        return keeper_unknown(process, spot.message.partition(":")[0])
+        return self._answers[keeper.pid, question]
 
 
 def _answer(keeper: Process, question: Inquiry, patience: Patience, hands: Hands) -> str | BlindSpot:
@@ -91,10 +94,13 @@ def _silent(tool: str, reason: str) -> BlindSpot:
 
 
 def _files_of(keeper: Process) -> tuple[str, ...]:
-    """Its program, its script, and the command with which it was started: beside one of them are its tools."""
-    script = next((word for word in (keeper.command or ())[1:2] if word.startswith("/")), None)
-    started = BACK_END.environment(keeper.pid).get("_")
-    return tuple(file for file in (keeper.executable, script, started) if file and file.startswith("/"))
+    """Its program, its script, and the command with which a shell has started it: beside one of them are its tools.
+
+    pm2's daemon has overwritten its arguments, and runs a node that may be far from pm2.
+    """
+    script, started = (keeper.command or ())[1:2], BACK_END.environment(keeper.pid).get("_")
+    files = (keeper.executable, *script, started)
+    return tuple(os.path.join(keeper.cwd or "", file) for file in files if file)
 
 
 def _names(file: str, pid: int) -> bool:

@@ -100,8 +100,7 @@ def _as_keeper(keeper: Hands, uid: int) -> tuple[str, ...]:
         return environment
     if not keeper.uid:
         return ("sudo", *environment)
-    user = keeper.user or f"#{keeper.uid}"
-    return ("sudo", "-u", user, *environment) if environment else ("sudo", "-iu", user)
+    return ("sudo", "-u", keeper.user or f"#{keeper.uid}", *environment)
 
 
 def _talks_to_engine(process: Process, uid: int) -> bool:

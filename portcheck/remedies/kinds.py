@@ -6,6 +6,7 @@ A manager comes before the process that it manages: the first record that matche
 
 from __future__ import annotations
 
+from portcheck.identify.keepers import ASKABLE, NOT_ASKED
 from portcheck.identify.managers import engine_of, engine_owner
 from portcheck.identify.names import title
 from portcheck.identify.who import is_named
@@ -26,9 +27,7 @@ IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
-MANAGERS: frozenset[Supervisor | None] = frozenset((
-    "supervisord", "pm2", "runit", "s6", "circus", "daemontools", "dinit", "OpenRC",
-))  # fmt: skip
+MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
 # Those that may listen on behalf of the programs that they run.
 LISTENING: frozenset[Supervisor | None] = frozenset(("supervisord", "pm2", "circus"))
 

@@ -118,11 +118,13 @@ def test_a_listener_that_nobody_serves_says_so(host: Host) -> None:
 def test_without_netlink_it_says_what_it_cannot_see(host: Host, tmp_path: Path) -> None:
     """A container's seccomp profile may refuse it: then psutil reads /proc."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import socket\n_real = socket.socket.__init__\n"
-        "def refuse(self, family=-1, *rest, **more):\n"
-        "    if family == 16: raise PermissionError(1, 'Operation not permitted')\n"
-        "    _real(self, family, *rest, **more)\n"
-        "socket.socket.__init__ = refuse\n"
+        "import _socket\n"
+        "class Refused(_socket.socket):\n"
+        "    __slots__ = ()\n"
+        "    def __init__(self, family=-1, *rest, **more):\n"
+        "        if family == 16: raise PermissionError(1, 'Operation not permitted')\n"
+        "        super().__init__(family, *rest, **more)\n"
+        "_socket.socket = Refused\n"
     )
     held = host.hold("0.0.0.0", 8000)
     done = host.portcheck("8000", "--json", env={"PYTHONPATH": str(tmp_path)})

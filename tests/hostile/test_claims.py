@@ -20,6 +20,7 @@ from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
 from support.processes import NOBODY, SYSTEM_PYTHON, is_gone
+from support.rigs.debian_root import cache
 
 AT_ONCE = ("--yes", "--settle", "0")
 SERVER = """\
@@ -182,7 +183,7 @@ def test_a_users_own_supervisord(host: Host, place: Path, for_everyone: list[str
     wait_for(lambda: listens(host, 8000), "it listens")
     options = [f"--configuration={folder}/supervisord.conf", f"--serverurl=unix://{folder}/socket"]
     (command,) = [advice["command"] for advice in host.result("8000")["advice"]]
-    assert command == ["sudo", "-iu", "nobody", "supervisorctl", *options, "stop", "web"]
+    assert command == ["sudo", "-u", "nobody", "supervisorctl", *options, "stop", "web"]
     found = told(host.run([*for_everyone, "stop", "8000", *AT_ONCE, "--json"], uid=NOBODY, check=False), 0)
     assert found["plan"][0]["command"] == ["supervisorctl", *options, "stop", "web"]
     host.run(["supervisorctl", *options, "start", "web"], uid=NOBODY)
@@ -218,16 +219,111 @@ def test_a_parent_that_calls_itself_runsv_in_a_victims_directory(host: Host, pla
     assert listens(host, 8000)
 
 
-def test_roots_runsv_with_a_program_that_becomes_a_user(host: Host, place: Path, for_everyone: list[str]) -> None:
-    need("runsv", "sv")
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [(["runsv"], ["sv", "down"]), (["s6-supervise"], ["s6-svc", "-d"]), (["supervise"], ["svc", "-d"])],
+    ids=["runit", "s6", "daemontools"],
+)
+def test_a_service_directory_of_root_with_a_program_that_becomes_a_user(
+    host: Host, place: Path, for_everyone: list[str], start: list[str], stop: list[str]
+) -> None:
+    need(start[0], stop[0])
     directory = service(place / "web", 8000, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    host.start(["runsv", str(directory)])
+    host.start([*start, str(directory)])
     wait_for(lambda: listens(host, 8000), "it listens")
     seen = json.loads(host.run([*for_everyone, "8000", "--json"], uid=NOBODY, check=False).stdout)["results"][0]
     assert [advice["command"] for advice in seen["advice"]] == [["sudo", "portcheck", "stop", "8000"]]
     found = stopped(host, 8000)
-    assert found["plan"] == [{"command": ["sv", "down", str(directory)], "signalled": []}]
+    assert found["plan"] == [{"command": [*stop, str(directory)], "signalled": []}]
     assert (holder(found)["user"], holder(found)["confirmed"]) == ("nobody", True)
+
+
+def test_a_service_directory_that_leads_to_a_victims_is_not_written_to(host: Host, place: Path) -> None:
+    """Root's supervisor in a directory of a user, who has put a victim's status and control files there."""
+    need("runsv", "sv")
+    victim, mine = service(place / "payments", 8000), place / "mine"
+    host.start(["runsv", str(victim)])
+    wait_for(lambda: listens(host, 8000), "the innocent listens")
+    mine.mkdir()
+    (mine / "supervise").symlink_to(victim / "supervise")
+    os.chown(mine, NOBODY, NOBODY)
+    fake = f"import subprocess; subprocess.run([{SYSTEM_PYTHON!r}, '{place}/server.py', '8001'])"
+    argv = [SYSTEM_PYTHON, str(place / "disguised.py"), "--", "runsv", "-c", fake]
+    host.start(argv, ready=b"ready", cwd=mine)
+    refused = stopped(host, 8001, code=1)
+    assert refused["refusal"].startswith("sv is not asked about files of others")
+    assert listens(host, 8000)
+
+
+# pm2
+
+
+@pytest.fixture(scope="session")
+def pm2_modules() -> Path:
+    """npm's pm2, as it is installed into a project."""
+    need("npm", "node", "bash")
+    folder = cache() / "pm2-5"
+    if not (folder / "node_modules/.bin/pm2").exists():
+        done = subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", f"--prefix={folder}", "pm2@5"], check=False
+        )
+        if done.returncode:
+            pytest.skip("needs pm2, which npm does not install here")
+    return folder / "node_modules"
+
+
+class Pm2:
+    """Daemons of an ordinary user, each with a PM2_HOME, and off the PATH."""
+
+    def __init__(self, host: Host, modules: Path, folder: Path) -> None:
+        self._host, self.folder = host, folder
+        shutil.copytree(modules, folder / "node_modules", symlinks=True)
+        (folder / "s.js").write_text('require("http").createServer().listen(+process.env.PORT, "127.0.0.1")\n')
+        subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", str(folder)], check=True)
+        self.tool = folder / "node_modules/.bin/pm2"
+        self._homes: list[Path] = []
+
+    def run(self, home: Path, *arguments: str, port: int = 0) -> None:
+        """As a shell starts it, which tells the daemon by $_ what it has run."""
+        variables = {"PM2_HOME": str(home), "HOME": str(self.folder), "PORT": str(port)}
+        self._host.run(
+            ["bash", "-c", 'cd "$1"; shift; node_modules/.bin/pm2 "$@"', "bash", str(self.folder), *arguments],
+            uid=NOBODY, env=variables,
+        )  # fmt: skip
+
+    def start(self, home: str, name: str, port: int, *options: str) -> Path:
+        self._homes.append(self.folder / home)
+        self.run(self._homes[-1], "start", "s.js", f"--name={name}", *options, port=port)
+        wait_for(lambda: listens(self._host, port), f"{name} listens")
+        return self._homes[-1]
+
+    def end(self) -> None:
+        for home in dict.fromkeys(self._homes):
+            self.run(home, "kill")
+
+
+@pytest.fixture
+def pm2(host: Host, place: Path, pm2_modules: Path) -> Iterator[Pm2]:
+    made = Pm2(host, pm2_modules, below(place))
+    yield made
+    made.end()
+
+
+def test_pm2_is_told_in_its_own_home_as_its_own_user(host: Host, pm2: Pm2) -> None:
+    """Another daemon of the same user has a program of that name, and root none at all."""
+    first, _ = pm2.start("first", "web", 8000), pm2.start("second", "web", 8001)
+    found = stopped(host, 8000)
+    assert (holder(found)["supervised"], holder(found)["confirmed"]) == ("web", True)
+    command = ["sudo", "-u", "nobody", "env", f"PM2_HOME={first}", str(pm2.tool), "stop", "web"]
+    assert found["plan"] == [{"command": command, "signalled": []}]
+    assert listens(host, 8001)
+
+
+def test_pm2_that_listens_itself_for_its_cluster(host: Host, pm2: Pm2) -> None:
+    pm2.start("first", "other", 8001)
+    pm2.start("first", "shop", 8000, "-i2")
+    assert stopped(host, 8000)["plan"][0]["command"][-2:] == ["stop", "shop"]
+    assert listens(host, 8001)
 
 
 # Titles

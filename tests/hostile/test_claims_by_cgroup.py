@@ -117,6 +117,21 @@ def test_a_service_that_names_anothers_socket_unit(systemd: SystemdHost) -> None
     assert found["plan"][0]["command"][-2:] == ["mine.socket", "mine.service"]
 
 
+def test_a_users_socket_unit_with_the_name_of_the_systems(systemd: SystemdHost) -> None:
+    """Held by a process that has left the cgroup of its service."""
+    leave = ATTACK.replace('held = socket.create_server(("127.0.0.1", int(port)))', "held = socket.socket(fileno=3)")
+    systemd.write("/srv/leave.py", leave)
+    systemd.write("/etc/systemd/user/innocent.socket", "[Socket]\nListenStream=127.0.0.1:7006\n")
+    systemd.write(
+        "/etc/systemd/user/innocent.service",
+        "[Service]\nDelegate=yes\nExecStart=/usr/bin/python3 /srv/leave.py own postgresql.service 7006\n",
+    )
+    systemd.run(["systemctl", "--user", "daemon-reload"], USER)
+    systemd.run(["systemctl", "--user", "start", "innocent.socket", "innocent.service"], USER)
+    found = stopped(systemd, 7006)
+    assert found["plan"][0]["command"][:3] == ["systemctl", "--user", f"--machine={USER}@"]
+
+
 def test_a_process_that_calls_itself_a_users_systemd(systemd: SystemdHost) -> None:
     name = "import os; os.execv('/usr/bin/python3', ['systemd', '/srv/listen.py', '--user'])"
     systemd.write("/srv/listen.py", "import socket, time; s = socket.create_server(('', 7004)); time.sleep(1000)")

@@ -62,6 +62,9 @@ def test_full_name(name: str, paths: tuple[str, ...], full: str) -> None:
         # version 1 alone: systemd's own hierarchy knows the unit
         (b"12:cpu:/batch\n3:name=systemd:/system.slice/cron.service\n", "/system.slice/cron.service"),
         (b"0::/odd:name\n", "/odd:name"),
+        # whoever makes cgroups chooses their names, and only \n is none of their letters
+        (b"0::/a\rb\x0b\x0c\x1c\x85c.service\n", "/a\rb\x0b\x0c\x1c\udc85c.service"),
+        ("0::/a\u2028b\n".encode(), "/a\u2028b"),
     ],
 )
 def test_cgroup(text: bytes | None, path: str | None) -> None:

@@ -11,8 +11,9 @@ from support.examples import diagnosis as blank
 from support.generated import vocabulary
 from support.scenes import NOON, diagnosis, endpoint, listener, scene
 
-from portcheck.model import Container, Diagnosis, Process, Socket
+from portcheck.model import Container, Diagnosis, Hands, Process, Socket
 from portcheck.remedies.advise import advise
+from portcheck.remedies.fill import Order
 from portcheck.render.stop import conclusion, intention, wrapped
 from portcheck.stop import outcome
 from portcheck.stop.outcome import Doing, Report, is_held, report, untouched
@@ -182,6 +183,45 @@ def test_what_refuses_one_refuses_all() -> None:
     assert plan(held(node(5), node(500)), ROOT, everything=True).steps == ()
 
 
+def unanswered(**known: Any) -> Process:
+    return node(**{"supervisor": "supervisord", "supervisor_pid": 70, "claim": "supervisord's web", "confirmed": False,
+                   "unanswered": "supervisorctl did not answer within 3 s", **known})  # fmt: skip
+
+
+def test_what_nobody_has_confirmed_is_ended_by_whoever_names_it_and_nothing_else_with_it() -> None:
+    keeper = node(70, start_ticks=1)
+    asking = ROOT._replace(supervisors={70: keeper})
+    refused = plan(held(unanswered()), asking)
+    assert refused.refusal == "supervisorctl did not answer within 3 s: whether it is supervisord's web is not known"
+    (step,) = plan(held(unanswered()), asking, pid=812).steps
+    assert (step.command, [process.pid for process in step.signalled]) == (None, [812])
+
+
+def test_an_ordinary_user_is_sent_to_root_with_what_only_root_can_ask() -> None:
+    finding = held(unanswered(), uid=1000)
+    made = plan(finding, BO)
+    assert made.refusal == "supervisorctl did not answer within 3 s: ask as root whether it is supervisord's web"
+    assert [advice.command for advice in finding.advice] == [("sudo", "portcheck", "stop", "8000")]
+
+
+def test_what_is_confirmed_is_left_to_its_manager_even_where_it_is_named() -> None:
+    (step,) = plan(held(APACHE._replace(confirmed=True)), ROOT, pid=104).steps
+    assert step.command == ("systemctl", "stop", "apache2.service")
+
+
+def test_a_managers_command_is_given_with_its_own_hands() -> None:
+    web = node(supervisor="pm2", supervisor_pid=70, supervised="web", keeper=Hands(1000, "bo"))
+    (step,) = plan(held(web), ROOT).steps
+    assert step.command == ("sudo", "-u", "bo", "pm2", "stop", "web")
+    assert step.order == Order(("pm2", "stop", "web"), Hands(1000, "bo"))
+    mine = node(service="my.service", service_manager="systemd --user", keeper=Hands(1000, "bo"))
+    (step,) = plan(held(mine), ROOT).steps
+    assert step.command == ("systemctl", "--user", "--machine=bo@", "stop", "my.service")
+    assert step.order == Order(("systemctl", "--user", "stop", "my.service"), Hands(1000, "bo"))
+    (step,) = plan(held(APACHE), ROOT).steps
+    assert step.order == Order(("systemctl", "stop", "apache2.service"), Hands())
+
+
 # What is true afterwards
 
 
@@ -240,7 +280,7 @@ def test_a_process_that_stays_can_be_killed_unless_it_was() -> None:
          [("kill", "77"), ("portcheck", "stop", "8000")]),
         (node(900, supervisor="nodemon", supervisor_pid=77), "nodemon (PID 77)", [("portcheck", "stop", "8000")]),
         (node(900, supervisor="pm2", supervisor_pid=77, supervised="shop", service="pm2.service"), "pm2 (PID 77)",
-         [("sudo", "-iu", "bo", "pm2", "stop", "shop")]),
+         [("sudo", "-u", "bo", "pm2", "stop", "shop")]),
     ],
 )  # fmt: skip
 def test_respawned_by(process: Process, by: str, commands: list[tuple[str, ...]]) -> None:

@@ -77,13 +77,15 @@ def _author(path: str, mount: str, root: str) -> Authorship | None:
         return None
     names = [name for name in path[len(root.rstrip("/")) :].split("/") if name]
     directory, trusted = mount, root.rstrip("/")
+    if ".." in names:  # outside of our cgroup namespace
+        return None
     for depth, name in enumerate(names):
         directory, trusted = f"{directory}/{name}", f"{trusted}/{name}"
         try:
             owner = os.stat(directory, follow_symlinks=False).st_uid
         except OSError:
             return None
-        if name in ("..", ".") or depth == MOST_NAMES:
+        if depth == MOST_NAMES:
             return Authorship(trusted)
         if owner:
             return Authorship(trusted, owner)

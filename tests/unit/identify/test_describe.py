@@ -27,6 +27,10 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 WEB = Container("docker", ID, "web", "nginx:1.27", "shop", "web")
 LINES = [
     (
+        process("node", user="ann", claim="docker container victim", confirmed=False, started_at=NINE),
+        "node (PID 812, ann, says it is docker container victim, since 09:00)",
+    ),
+    (
         process("httpd -k start", 66226, user="root", started_at=NINE, cwd="/"),
         "httpd (PID 66226, root, since 09:00)",
     ),
