@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     # What brings a program back when it ends, without being the system's service manager.
     Supervisor = Literal[
         "a shell loop", "air", "autossh", "cargo watch", "circus", "daemontools", "dinit", "entr", "forever",
+        "monit",
         "node --watch", "node-dev", "nodemon", "OpenRC", "pm2", "reflex", "runit", "s6", "supervisord", "ts-node-dev",
         "watchexec", "watchmedo",
     ]  # fmt: skip

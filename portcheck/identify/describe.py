@@ -120,7 +120,9 @@ def _origin(process: Process) -> Iterator[str]:
         yield f"by {process.task}"
     if process.session:
         yield process.session
-    if process.supervisor:
+    if process.supervisor and process.supervisor_pid == process.pid:
+        yield f"for its {process.supervised}"
+    elif process.supervisor:
         yield f"kept running by {process.supervisor}"
     elif process.started_by:
         yield f"child of {process.started_by}"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     Fields = Mapping[str, object]
 
-OPTIONS = ("{machine}", "{supervisor_config}", "{supervisor_url}")  # fields that are options of ours, or nothing
+# Fields that are options of ours, or nothing.
+OPTIONS = ("{machine}", "{monit_file}", "{supervisor_config}", "{supervisor_url}")
 EVERYBODY = ("all", "*")  # which supervisors take for all their programs
 
 
@@ -129,6 +130,8 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "started_by": process.started_by,
         "forwards": process.forwards,
         "supervisor_config": f"--configuration={process.supervisor_config}" if process.supervisor_config else "",
+        "endpoint": process.supervisor_url,
+        "monit_file": f"-c{process.supervisor_config}" if process.supervisor_config else "",
         "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
         "unanswered": process.unanswered,
         "claim": process.claim or briefly(process),

@@ -217,6 +217,18 @@ KINDS: tuple[Kind, ...] = (
     ),
     # What restarts it; a supervisor may be a service itself, with all its programs in one unit.
     Kind(
+        "circus-socket",
+        lambda process, _: process.supervises == "circus",
+        (
+            Remedy(
+                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: take it out "
+                "of its configuration, and have that read again",
+                ("circusctl", "--endpoint={endpoint}", "reloadconfig"),
+                "keeper",
+            ),
+        ),
+    ),
+    Kind(
         "supervising",
         lambda process, _: process.supervises in LISTENING,
         (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
@@ -255,6 +267,46 @@ KINDS: tuple[Kind, ...] = (
         "daemontools",
         lambda process, _: _is_known_to(process, "daemontools"),
         (Remedy("daemontools starts it again when it ends: take it down", ("svc", "-d", "{supervised}"), "keeper"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "circus",
+        lambda process, _: _is_known_to(process, "circus"),
+        (
+            Remedy(
+                "circus starts it again when it ends: stop it there",
+                ("circusctl", "--endpoint={endpoint}", "stop", "{supervised}"),
+                "keeper",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "dinit",
+        lambda process, _: _is_known_to(process, "dinit"),
+        (Remedy("dinit starts it again when it ends: stop it there", ("dinitctl", "stop", "{supervised}"), "keeper"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "OpenRC",
+        lambda process, _: _is_known_to(process, "OpenRC") and process.confirmed is True,
+        (
+            Remedy(
+                "OpenRC starts it again when it ends: stop it there", ("rc-service", "{supervised}", "stop"), "keeper"
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "monit",
+        lambda process, _: _is_known_to(process, "monit"),
+        (
+            Remedy(
+                "monit starts it again when it ends: stop it there",
+                ("monit", "{monit_file}", "stop", "{supervised}"),
+                "keeper",
+            ),
+        ),
         stopped_by="manager",
     ),
     Kind(

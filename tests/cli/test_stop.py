@@ -315,7 +315,8 @@ def test_a_plan_names_a_supervisor_as_the_advice_does(host: Host, tmp_path: Path
     nodemon = tmp_path / "nodemon"
     nodemon.write_text(STARTS_IT_AGAIN)
     held = host.start([SYSTEM_PYTHON, str(nodemon), PLAIN], ready=b"ready")
-    assert f"plan: SIGTERM to python3 {nodemon} (PID {held.pid}), which" in host.portcheck("stop", PORT, "--dry-run").stdout
+    shown = host.portcheck("stop", PORT, "--dry-run").stdout
+    assert f"plan: SIGTERM to python3 {nodemon} (PID {held.pid}), which" in shown
 
 
 # What supervisors with commands of their own bring back
