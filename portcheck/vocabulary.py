@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         "proxy",  # a container engine's: it listens on behalf of a container
         "forwarder",  # a tunnel: what it forwards to is elsewhere
         "ide",  # an editor, for a forwarded port or an extension
+        "super-server",  # inetd: it listens for several programs, and starts them for each connection
         "service manager",  # holds the socket of a service until that is started
         "kernel",  # Windows' "System": http.sys listens for others
     ]

@@ -27,7 +27,7 @@ INLINE = (
     "-p",
     "-",
 )  # the option says nothing about a program that is given on the command line or by stdin
-ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
+ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker ", "super-server": "super-server "}
 
 
 def port_named(protocol: Protocol, first: int, last: int | None = None) -> str:

@@ -22,12 +22,13 @@ PROGRAM_FOLDERS = frozenset(("bin", "sbin", ".bin", "Scripts", "shims"))
 
 def interpreter(process: Process) -> str | None:
     """python, node, sh ... without a version (`python3.11`); None for any other program."""
-    for name in sorted(names(process)):
-        plain = name.rstrip("0123456789.-")
-        kind = ALIASES.get(plain, plain)
-        if kind in GRAMMARS:
-            return kind
-    return None
+    return next((kind for name in sorted(names(process)) if (kind := _kind(name))), None)
+
+
+def _kind(name: str) -> str | None:
+    plain = name.rstrip("0123456789.-")
+    kind = ALIASES.get(plain, plain)
+    return kind if kind in GRAMMARS else None
 
 
 def arguments(process: Process) -> Arguments | None:
@@ -46,7 +47,8 @@ def arguments(process: Process) -> Arguments | None:
 def _command(process: Process) -> Sequence[str]:
     """Its arguments; pm2 has its programs overwrite them by a title that reads like them: `node /srv/web.js`."""
     command = process.command or ()
-    return command[0].split(" ", 1) if len(command) == 1 else command
+    program, _, rest = command[0].partition(" ") if len(command) == 1 else ("", "", "")
+    return (program, rest) if rest and _kind(base(program)) else command
 
 
 def script(process: Process) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.names import DELETED, title
+from portcheck.identify.super_servers import super_server
 from portcheck.identify.systemd import is_manager
 from portcheck.namedtuple import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ WORKER_WORDS = frozenset(("worker", "pool", "Worker"))
 
 
 def role(facts: Facts) -> Role | None:
-    """main, worker or service manager; None for a process that holds its sockets alone."""
+    """main, worker, super-server or service manager; None for a process that holds its sockets alone."""
     if is_manager(facts.process):
         return "service manager"
+    if super_server(facts.process):
+        return "super-server"
     titled = by_title(facts.process)
     if titled:
         return titled

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 IIS = "W3SVC"  # whose sites are stopped one by one
 HOMEBREW = "homebrew.mxcl."  # jobs of launchd that `brew services` makes
+# Of what a Procfile names: they end everything else when one of their programs ends.
+RUNNERS = frozenset(("foreman", "hivemind", "honcho"))
+RELOAD = ("kill", "-HUP", "{pid}")
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
 MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
@@ -314,6 +317,25 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.supervisor in MANAGERS,
         (Remedy("{supervisor} starts it again when it ends: stop it there"),),
     ),
+    # A super-server: whoever ends it ends everything else that it listens for.
+    Kind(
+        "super-server-unit",
+        lambda process, _: process.role == "super-server" and process.service_manager == "systemd",
+        (
+            Remedy("stop the service, and all that it listens for", ("systemctl", "stop", "{service}"), "root"),
+            Remedy("or only take its line out of {services_file}, and have that read again", RELOAD, "owner"),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "super-server",
+        lambda process, _: process.role == "super-server" and process.service is None,
+        (
+            Remedy("end {name} from here, and all that it listens for", STOP, "owner"),
+            Remedy("or only take its line out of {services_file}, and have that read again", RELOAD, "owner"),
+        ),
+        stopped_by="signal",
+    ),
     Kind(
         "user-socket-unit",
         lambda process, _: process.activation is not None and process.service_manager == "systemd --user",
@@ -456,6 +478,12 @@ KINDS: tuple[Kind, ...] = (
         "nginx",
         lambda process, _: _serves_its_usual_files(process, ("nginx",), ("-c", "-p")),
         (Remedy("let nginx finish its requests and end", ("nginx", "-s", "quit"), "owner"),),
+        stopped_by="signal",
+    ),
+    Kind(
+        "with-others",
+        lambda process, _: process.started_by in RUNNERS,
+        (Remedy("end it from here; {started_by} (PID {supervisor_pid}) then ends what else it runs", STOP, "owner"),),
         stopped_by="signal",
     ),
     Kind(

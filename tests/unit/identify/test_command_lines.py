@@ -58,6 +58,7 @@ SCRIPTS = {
 
 def test_a_title_that_reads_like_a_command_line() -> None:
     assert script(process(("node /srv/my shop/web.js",), executable="/usr/bin/node")) == "/srv/my shop/web.js"
+    assert script(process(("gunicorn: master [shop:app]",), executable="/usr/bin/python3.11")) is None
 
 
 @pytest.mark.parametrize(("command", "expected"), SCRIPTS.items())
