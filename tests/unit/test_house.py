@@ -44,7 +44,7 @@ IMPORTS = {
     "_socket": {"lean_socket"},
     "_functools": {"lean_functools"},
     "_collections": {"namedtuple"},
-    "subprocess": {"observe", "run", "stop", "preflight"},
+    "subprocess": {"observe", "run", "preflight"},
     "rich": {"render"},
     "typer": {"cli"},
 }
