@@ -323,7 +323,7 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.role == "super-server" and process.service_manager == "systemd",
         (
             Remedy("stop the service, and all that it listens for", ("systemctl", "stop", "{service}"), "root"),
-            Remedy("or only take its line out of {services_file}, and have that read again", RELOAD, "owner"),
+            Remedy("or only take its service out of {services_file}, and have that read again", RELOAD, "owner"),
         ),
         stopped_by="manager",
     ),
@@ -332,7 +332,7 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.role == "super-server" and process.service is None,
         (
             Remedy("end {name} from here, and all that it listens for", STOP, "owner"),
-            Remedy("or only take its line out of {services_file}, and have that read again", RELOAD, "owner"),
+            Remedy("or only take its service out of {services_file}, and have that read again", RELOAD, "owner"),
         ),
         stopped_by="signal",
     ),

@@ -94,6 +94,11 @@ def test_both_proxies_of_a_container_are_one_step() -> None:
     assert step.inodes == {1, 2}
 
 
+def test_containers_on_two_addresses_are_told_apart_by_name() -> None:
+    choices = plan(held(proxy(157), proxy(162, "db")), ROOT).advice
+    assert [choice.text for choice in choices] == ["stop only docker container web", "stop only docker container db"]
+
+
 def test_a_compose_service_is_stopped_without_the_compose_plugin() -> None:
     (step,) = plan(held(proxy(157, compose_project="shop", compose_service="web")), ROOT).steps
     assert step.command == ("docker", "stop", "web")
