@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         "proxy",  # a container engine's: it listens on behalf of a container
         "forwarder",  # a tunnel: what it forwards to is elsewhere
         "ide",  # an editor, for a forwarded port or an extension
+        "super-server",  # inetd: it listens for several programs, and starts them for each connection
         "service manager",  # holds the socket of a service until that is started
         "kernel",  # Windows' "System": http.sys listens for others
     ]
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     # What brings a program back when it ends, without being the system's service manager.
     Supervisor = Literal[
         "a shell loop", "air", "autossh", "cargo watch", "circus", "daemontools", "dinit", "entr", "forever",
+        "monit",
         "node --watch", "node-dev", "nodemon", "OpenRC", "pm2", "reflex", "runit", "s6", "supervisord", "ts-node-dev",
         "watchexec", "watchmedo",
     ]  # fmt: skip

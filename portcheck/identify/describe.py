@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import called
+from portcheck.identify.names import KERNELS_LENGTH, base, called
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ INLINE = (
     "-p",
     "-",
 )  # the option says nothing about a program that is given on the command line or by stdin
-ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker "}
+ROLES: dict[Role | None, str] = {"main": "main process ", "worker": "worker ", "super-server": "super-server "}
 
 
 def port_named(protocol: Protocol, first: int, last: int | None = None) -> str:
@@ -54,8 +54,8 @@ def briefly(process: Process) -> str:
         return f"{process.container.engine} service {process.container.swarm_service}"
     if process.container and (process.container.name or process.container.id):
         return container(process.container._replace(image=None, compose_project=None, compose_service=None))
-    if process.supervisor and process.supervised:  # a supervisor may be a service itself, which is not stopped
-        return f"{process.supervisor}'s {process.supervised}"
+    if process.supervisor and process.supervised and process.confirmed:
+        return f"{process.supervisor}'s {process.supervised}"  # its supervisor may be a service as a whole
     if process.activation or process.service:
         return process.activation or process.service or ""
     if process.pid:
@@ -98,7 +98,12 @@ def _program(process: Process) -> str:
 def _name(process: Process) -> str:
     """`python3 -m http.server`; a script that is started by its own name has given that to its process."""
     name = called(process) or "a process"
-    return f"{name} {process.script}" if process.script and process.script not in (*INLINE, name) else name
+    if not process.script or process.script in INLINE:
+        return name
+    program, _, subject = process.script.partition(" ")
+    if base(program)[:KERNELS_LENGTH] == name:
+        return f"{base(program)} {subject}".rstrip()
+    return f"{name} {process.script}"
 
 
 def _details(process: Process, now: float) -> Iterator[str]:
@@ -126,7 +131,9 @@ def _origin(process: Process) -> Iterator[str]:
         yield f"by {process.task}"
     if process.session:
         yield process.session
-    if process.supervisor:
+    if process.supervisor and process.supervisor_pid == process.pid:
+        yield f"for its {process.supervised}"
+    elif process.supervisor:
         yield f"kept running by {process.supervisor}"
     elif process.started_by:
         yield f"child of {process.started_by}"

@@ -22,17 +22,18 @@ PROGRAM_FOLDERS = frozenset(("bin", "sbin", ".bin", "Scripts", "shims"))
 
 def interpreter(process: Process) -> str | None:
     """python, node, sh ... without a version (`python3.11`); None for any other program."""
-    for name in sorted(names(process)):
-        plain = name.rstrip("0123456789.-")
-        kind = ALIASES.get(plain, plain)
-        if kind in GRAMMARS:
-            return kind
-    return None
+    return next((kind for name in sorted(names(process)) if (kind := _kind(name))), None)
+
+
+def _kind(name: str) -> str | None:
+    plain = name.rstrip("0123456789.-")
+    kind = ALIASES.get(plain, plain)
+    return kind if kind in GRAMMARS else None
 
 
 def arguments(process: Process) -> Arguments | None:
     """The command line as its interpreter reads it; None where it has no interpreter, or overwrote its arguments."""
-    kind, command = interpreter(process), process.command or ()
+    kind, command = interpreter(process), _command(process)
     if kind is None or len(command) < 2:
         return None
     grammar = GRAMMARS[kind]
@@ -41,6 +42,13 @@ def arguments(process: Process) -> Arguments | None:
         after = parse(before.rest[1:], grammar.short, grammar.long, grammar.end)
         return Arguments(before.options + after.options, after.rest)
     return before
+
+
+def _command(process: Process) -> Sequence[str]:
+    """Its arguments; pm2 has its programs overwrite them by a title that reads like them: `node /srv/web.js`."""
+    command = process.command or ()
+    program, _, rest = command[0].partition(" ") if len(command) == 1 else ("", "", "")
+    return (program, rest) if rest and _kind(base(program)) else command
 
 
 def script(process: Process) -> str | None:

@@ -13,7 +13,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import number
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Any
 
     from portcheck.model import Process
@@ -24,14 +24,16 @@ STATUS: Mapping[str, tuple[str, ...]] = {
     "s6": ("s6-svstat",),
     "daemontools": ("svstat",),
 }
-LISTENING = ("supervisord", "pm2")  # they may do so on behalf of the programs that they run
-ASKABLE = (*STATUS, *LISTENING)
-NOT_ASKED = ("circus", "dinit", "OpenRC")  # they have commands of their own; portcheck does not know their answers
+LISTENING = ("supervisord", "pm2", "circus")  # they may do so on behalf of the programs that they run
+ASKABLE = (*STATUS, *LISTENING, "dinit")
+NOT_ASKED = ("OpenRC",)  # has a command of its own, but no answer that names a process
 _SUPERVISORD_VALUES = "cdejlqiumyza"  # its letters that take a value
 _SUPERVISORD_WORDS = frozenset((
     "--configuration", "--user", "--umask", "--directory", "--logfile", "--logfile_maxbytes", "--logfile_backups",
     "--loglevel", "--pidfile", "--identifier", "--childlogdir", "--minfds", "--minprocs",
 ))  # fmt: skip
+_CIRCUSD_WORDS = frozenset(("--log-level", "--log-output", "--logger-config", "--pidfile"))
+CIRCUS_ENDPOINT = "tcp://127.0.0.1:5555"  # where it takes commands if its file does not say
 
 
 class Inquiry(NamedTuple):
@@ -45,8 +47,16 @@ class Inquiry(NamedTuple):
     server_url: str | None = None
 
 
-def inquiries(keeper: Process, process: Process) -> tuple[Inquiry, ...]:
-    """What to ask the supervisor `keeper` about this process of it, the best first; () where that is not known."""
+def no_text(_: str) -> str:
+    """Of files that nobody reads."""
+    return ""
+
+
+def inquiries(keeper: Process, process: Process, text_of: Callable[[str], str] = no_text) -> tuple[Inquiry, ...]:
+    """What to ask the supervisor `keeper` about this process of it, the best first; () where that is not known.
+
+    `text_of` reads a file that is the supervisor's own.
+    """
     word = process.supervisor or process.supervises
     if word == "supervisord":
         question = "pid" if process.pid == keeper.pid else "status"
@@ -58,6 +68,12 @@ def inquiries(keeper: Process, process: Process) -> tuple[Inquiry, ...]:
         home = pm2_home(keeper)
         files = (home,) if home else ()
         return (Inquiry(("pm2", "jlist"), files, (("PM2_HOME", home),), f"{home}/pm2.pid"),) if home else ()
+    if word == "circus":
+        endpoint = circus_endpoint(text_of(circus_file(keeper) or ""))
+        question = "dstats" if process.pid == keeper.pid else "stats"
+        return (Inquiry(("circusctl", f"--endpoint={endpoint}", "--json", question), server_url=endpoint),)
+    if word == "dinit":
+        return (Inquiry(("dinitctl", "list")),)
     status = STATUS.get(word or "")
     if status is None or not keeper.cwd:
         return ()
@@ -87,9 +103,7 @@ def configuration(supervisord: Process) -> str | None:
     given = arguments(supervisord)
     words = given.rest[1:] if given else (supervisord.command or ())[1:]
     values = parse(words, _SUPERVISORD_VALUES, _SUPERVISORD_WORDS).values("-c", "--configuration")
-    if not values or not (values[-1].startswith("/") or supervisord.cwd):
-        return None
-    return values[-1] if values[-1].startswith("/") else f"{supervisord.cwd}/{values[-1]}"
+    return _absolute(values[-1], supervisord) if values else None
 
 
 def server_url(supervisord: Process, process: Process) -> str | None:
@@ -100,6 +114,30 @@ def server_url(supervisord: Process, process: Process) -> str | None:
     return process.supervisor_url if process.uid is not None and process.uid == supervisord.uid else None
 
 
+def circus_file(circusd: Process) -> str | None:
+    """Its configuration: `circusd --daemon circus.ini`."""
+    given = arguments(circusd)
+    words = given.rest[1:] if given else (circusd.command or ())[1:]
+    operands = parse(words, long=_CIRCUSD_WORDS).rest
+    return _absolute(operands[0], circusd) if operands else None
+
+
+def circus_endpoint(text: str) -> str:
+    """Where circus takes commands by its configuration, an INI file."""
+    section = ""
+    for line in map(str.strip, text.split("\n")):
+        section = line if line.startswith("[") else section
+        name, _, value = line.partition("=")
+        if section == "[circus]" and name.strip() == "endpoint" and value.strip():
+            return value.strip()
+    return CIRCUS_ENDPOINT
+
+
+def _absolute(path: str, process: Process) -> str | None:
+    """A path as that process reads it."""
+    return path if path.startswith("/") else f"{process.cwd}/{path}" if process.cwd else None
+
+
 def pm2_home(daemon: Process) -> str | None:
     """It has overwritten its arguments: `PM2 v5.4.2: God Daemon (/home/ann/.pm2)`."""
     home = title(daemon).partition("God Daemon (")[2].rpartition(")")[0]
@@ -108,11 +146,9 @@ def pm2_home(daemon: Process) -> str | None:
 
 def named_back(process: Process, keeper: Process, answer: str, pids: Collection[int]) -> str | None:
     """What the supervisor's own commands call the program that has one of these PIDs; None where it has none."""
-    word = process.supervisor
-    if word == "supervisord":
-        return next((name for name, pid in _of_supervisord(answer) if pid in pids), None)
-    if word == "pm2":
-        return next((name for name, pid in _of_pm2(answer) if pid in pids), None)
+    listed = _LISTS.get(process.supervisor or "")
+    if listed is not None:
+        return next((name for name, pid in listed(answer) if pid in pids), None)
     about_itself = answer.partition(";")[0]  # sv goes on about its log service
     is_named = any(f"(pid {pid})" in about_itself or f"(pid {pid} " in about_itself for pid in pids)
     return keeper.cwd if is_named else None
@@ -120,7 +156,25 @@ def named_back(process: Process, keeper: Process, answer: str, pids: Collection[
 
 def is_itself(process: Process, answer: str) -> bool:
     """Whether the supervisor that has answered is this process, which holds the port itself."""
-    return answer.strip() == str(process.pid) if process.supervises == "supervisord" else bool(answer)
+    if process.supervises == "supervisord":
+        return number(answer.partition("\n")[0].strip()) == process.pid
+    if process.supervises == "circus":
+        return _part(_document(answer), "info").get("pid") == process.pid
+    return bool(answer)
+
+
+def for_whom(process: Process, answer: str, sharing: Collection[int]) -> str | None:
+    """What the supervisor that holds a port itself calls the program that it does so for.
+
+    supervisord gives the socket of a [fcgi-program:] to each of its processes, and closes it with the last of them.
+    """
+    if process.supervises == "pm2":
+        return in_cluster(answer)
+    names = [name for name, pid in _of_supervisord(answer) if pid in sharing]
+    if process.supervises != "supervisord" or len(names) < 2:
+        return names[0] if names and process.supervises == "supervisord" else None
+    groups = {name.partition(":")[0] for name in names}
+    return f"{groups.pop()}:*" if len(groups) == 1 else None
 
 
 def in_cluster(answer: str) -> str | None:
@@ -140,6 +194,64 @@ def _of_supervisord(answer: str) -> Iterator[tuple[str, int]]:
 
 def _of_pm2(answer: str) -> Iterator[tuple[str, int]]:
     return ((app["name"], app["pid"]) for app in _apps(answer) if isinstance(app.get("pid"), int))
+
+
+def _of_circus(answer: str) -> Iterator[tuple[str, int]]:
+    """`{"status": "ok", "infos": {"web": {"812": {...}}}}`"""
+    for name, processes in _part(_document(answer), "infos").items():
+        pids = map(number, processes) if isinstance(processes, dict) else ()
+        yield from ((name, pid) for pid in pids if pid is not None)
+
+
+def _of_dinit(answer: str) -> Iterator[tuple[str, int]]:
+    """`[{+}     ] web (pid: 812)`"""
+    for line in answer.split("\n"):
+        name, _, rest = line.partition("] ")[2].partition(" (pid: ")
+        pid = number(rest.partition(")")[0])
+        if pid is not None:
+            yield name, pid
+
+
+_LISTS: Mapping[str, Callable[[str], Iterator[tuple[str, int]]]] = {
+    "supervisord": _of_supervisord,
+    "pm2": _of_pm2,
+    "circus": _of_circus,
+    "dinit": _of_dinit,
+}
+
+
+def monit_file(monit: Process) -> str | None:
+    """The configuration that it was given."""
+    files = parse((monit.command or ())[1:], "cdglps").values("-c")
+    return _absolute(files[-1], monit) if files else None
+
+
+def of_monit(answer: str) -> dict[int, str]:
+    """The processes that monit starts again, by PID: `monit status` has a block for each that it checks."""
+    names = {}
+    for block in answer.split("\nProcess '")[1:]:
+        name, _, rest = block.partition("'\n")
+        values = {line[:30].strip(): line[30:].strip() for line in rest.partition("\n\n")[0].split("\n")}
+        pid = number(values.get("pid", ""))
+        if pid and values.get("monitoring status") == "Monitored" and values.get("monitoring mode") == "active":
+            names[pid] = name
+    return names
+
+
+def _document(answer: str) -> dict[str, Any]:
+    """JSON on the last line."""
+    import json
+
+    try:
+        document = json.loads(answer.strip().rpartition("\n")[2])
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _part(of: dict[str, Any], name: str) -> dict[str, Any]:
+    part = of.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _apps(answer: str) -> Iterator[dict[str, Any]]:

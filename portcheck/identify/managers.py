@@ -9,7 +9,8 @@ from __future__ import annotations
 from portcheck.identify.cgroup import SYSTEM, USER, container_path, placement
 from portcheck.identify.containers import by_id, publishers
 from portcheck.identify.describe import container as called_container
-from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, in_cluster, is_itself
+from portcheck.identify.keepers import ASKABLE, LISTENING, NOT_ASKED, for_whom, is_itself, monit_file
+from portcheck.identify.names import base
 from portcheck.identify.systemd import is_host, is_manager, starting_again, stopped_with, unit_of
 from portcheck.identify.who import is_named
 from portcheck.model import Hands
@@ -280,8 +281,26 @@ def keeper_of(subject: Subject) -> Process | None:
 def unkept(subject: Subject) -> Process:
     """As whoever has no supervisor to be asked: one that cannot be is believed by nobody."""
     process = subject.process
+    if any(_is_roots_openrc(ancestor) for ancestor in subject.ancestors if ancestor.pid == process.supervisor_pid):
+        return confirmed(process, keeper=Hands(0, "root"))
     is_claimed = process.supervisor in NOT_ASKED or process.supervises in NOT_ASKED
     return process._replace(confirmed=False) if is_claimed and not process.container else process
+
+
+def _is_roots_openrc(keeper: Process) -> bool:
+    """Root has started it, with the service's name as an argument: `supervise-daemon web --start ...`."""
+    return keeper.uid == 0 and base(keeper.executable or "") == "supervise-daemon"
+
+
+def with_monit(subject: Subject, monit: Process, names: Mapping[int, str], hands: Hands) -> Process:
+    """With the name that monit has for it, or for what it came from: that is no child of monit's."""
+    process = subject.process
+    pids = (process.pid, *(ancestor.pid for ancestor in subject.ancestors if ancestor.pid != 1))
+    name = next((names[pid] for pid in pids if pid in names), None)
+    if name is None or process.container or process.supervisor:
+        return process
+    keeping: dict[str, Any] = {"supervisor": "monit", "supervisor_pid": monit.pid, "started_by": None}
+    return confirmed(process, supervised=name, supervisor_config=monit_file(monit), keeper=hands, **keeping)
 
 
 def below(subject: Subject, keeper: Process) -> tuple[int, ...]:
@@ -305,14 +324,17 @@ def with_keeper(process: Process, name: str | None, question: Inquiry, hands: Ha
     )
 
 
-def as_keeper(process: Process, answer: str, hands: Hands) -> Process:
+def as_keeper(subject: Subject, answer: str, question: Inquiry, hands: Hands) -> Process:
     """A supervisor that holds the port itself: for whom, if that can be told."""
+    process = subject.process
     if not is_itself(process, answer):
         return without_keeper(process)
-    name = in_cluster(answer) if process.supervises == "pm2" else None
+    sharing = {pid for socket in subject.sockets for pid in socket.pids or ()}
+    name = for_whom(process, answer, sharing)
     if name is None:
-        return confirmed(process, keeper=hands)
-    return confirmed(process, keeper=hands, supervised=name, supervises=None)
+        return confirmed(process, keeper=hands, supervisor_url=question.server_url)
+    itself = process._replace(supervisor=process.supervises, supervisor_pid=process.pid, supervises=None)
+    return with_keeper(itself, name, question, hands)
 
 
 def without_keeper(process: Process) -> Process:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from portcheck.model import Process
 
 DELETED = " (deleted)"  # what the kernel appends to the path of a removed file
+KERNELS_LENGTH = 15  # bytes that the kernel keeps of a name
 
 # What Node calls its main thread since version 20, and the kernel therefore the process.
 THREAD_NAMES = frozenset(("MainThread", "node-MainThread"))
@@ -34,6 +35,18 @@ def title(process: Process) -> str:
 
 def called(process: Process) -> str | None:
     """Its name as lsof and netstat print it: the kernel's, unless that is only its main thread's."""
+    if _is_cut_title(process):
+        return base(title(process).partition(" ")[0])
     first = base(process.command[0]).removeprefix("-") if process.command else ""
     named_its_thread = process.name is None or process.name in THREAD_NAMES
     return first if named_its_thread and first and " " not in first and ":" not in first else process.name
+
+
+def _is_cut_title(process: Process) -> bool:
+    """Node gives the kernel its whole title, which keeps the beginning: `node /srv/web.j`."""
+    name = process.name or ""
+    return (
+        " " in name
+        and len(name.encode("utf-8", "surrogateescape")) == KERNELS_LENGTH
+        and title(process).startswith(name)
+    )

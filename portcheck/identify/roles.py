@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.names import DELETED, title
+from portcheck.identify.super_servers import super_server
 from portcheck.identify.systemd import is_manager
 from portcheck.namedtuple import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ WORKER_WORDS = frozenset(("worker", "pool", "Worker"))
 
 
 def role(facts: Facts) -> Role | None:
-    """main, worker or service manager; None for a process that holds its sockets alone."""
+    """main, worker, super-server or service manager; None for a process that holds its sockets alone."""
     if is_manager(facts.process):
         return "service manager"
+    if super_server(facts.process):
+        return "super-server"
     titled = by_title(facts.process)
     if titled:
         return titled
@@ -83,7 +86,7 @@ def condition(facts: Facts, *, managed: bool = False) -> tuple[Condition, ...]:
 
 def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
     process = facts.process
-    if not managed and is_orphaned(facts):
+    if not managed and is_orphaned(facts) and not _is_a_daemon(process):
         yield "orphaned"
     if process.state == "T":
         yield "stopped"
@@ -92,6 +95,11 @@ def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
     executable = process.executable or ""
     if executable.endswith(DELETED) and not executable.startswith(IN_MEMORY):
         yield "deleted-executable"
+
+
+def _is_a_daemon(process: Process) -> bool:
+    """daemon(3) goes to the root directory: dnsmasq and epmd are children of nobody by choice."""
+    return process.cwd == "/"
 
 
 def is_orphaned(facts: Facts) -> bool:

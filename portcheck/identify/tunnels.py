@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from portcheck.identify.facts import Facts
-    from portcheck.model import Role
+    from portcheck.model import Process, Role
 
     Reader = Callable[[Sequence[str], Collection[int]], str | None]
 
@@ -32,9 +32,17 @@ def forward(facts: Facts) -> Forward | None:
         if name in READERS:
             target = READERS[name](command, ports)
             return Forward("forwarder", target) if target else None
-    if title(process).startswith("sshd") and "@" in title(process):
-        return Forward("forwarder", f"the ssh client of {title(process).partition(':')[2].strip()}")
+    user = _ssh_user(process)
+    if user:
+        return Forward("forwarder", f"the ssh client of {user}")
     return Forward("ide", "a remote port, or a server of an extension") if ports and ide(process) else None
+
+
+def _ssh_user(process: Process) -> str | None:
+    """`sshd: ann@pts/0`, without a shell (ssh -N) `sshd: ann`; its listener and its helpers are no session."""
+    program, _, user = title(process).partition(": ")
+    is_session = program in ("sshd", "sshd-session") and user and not user.startswith("/") and not user.endswith("]")
+    return user if is_session else None
 
 
 def _ssh(command: Sequence[str], ports: Collection[int]) -> str | None:

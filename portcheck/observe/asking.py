@@ -66,11 +66,11 @@ def named(hands: Hands) -> Hands:
 
 def answer_of(argv: Sequence[str], patience: Patience, hands: Hands) -> Answer:
     """An answer that is one.  Raises NoAnswerError."""
-    from portcheck.observe.subprocesses import NoAnswerError, ask, first_line
+    from portcheck.observe.subprocesses import NoAnswerError, ask, reason
 
     answer = ask(argv, patience, hands)
     if not answer.ok:
-        raise NoAnswerError(f"gave no answer ({first_line(answer.err)})")
+        raise NoAnswerError(f"gave no answer ({reason(answer.err)})")
     if answer.is_cut:
         raise NoAnswerError("gave an answer that is too long")
     return answer

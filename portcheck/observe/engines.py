@@ -143,13 +143,13 @@ def _publishing(engine: Engine, ports: Iterable[str], patience: Patience, hands:
 def _inspected(
     engine: Engine, tool: Sequence[str], ids: Iterable[str], patience: Patience, hands: Hands
 ) -> tuple[Inspected, ...]:
-    from portcheck.observe.subprocesses import NoAnswerError, ask, first_line
+    from portcheck.observe.subprocesses import NoAnswerError, ask, reason
 
     answer = ask((*tool, "container", "inspect", *ids), patience, hands)
     inspected = read_inspected(engine, answer.out)
     # A container that has ended meanwhile is no failure: the others are told all the same.
     if not answer.ok and not inspected and "no such" not in answer.err.lower():
-        raise NoAnswerError(f"gave no answer ({first_line(answer.err)})")
+        raise NoAnswerError(f"gave no answer ({reason(answer.err)})")
     return tuple(one._replace(cgroup=_cgroup_of(one.pid)) for one in inspected)
 
 

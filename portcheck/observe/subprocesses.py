@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OWN = Hands()
 MOST_BYTES = 1 << 22  # of each of a program's two outputs
 CHUNK = 1 << 16
+LONGEST_REASON = 160  # characters
 # What people set so that their own container engine or systemd is found; nobody else's is asked with it.
 KEPT = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "CONTAINER_HOST",
@@ -261,9 +262,19 @@ def _text(written: bytes) -> str:
     return written.decode("utf-8", "surrogateescape")
 
 
-def first_line(message: str) -> str:
-    """A program's own words, as the reason why something failed: no more than one line of them, and no long one."""
-    return message.strip().partition("\n")[0].rstrip()[:160] or "no reason given"
+# Words of lines that come before the reason: sudo's, Node's.
+BESIDE_THE_POINT = ("unable to resolve host", "warning")
+OF_FAILURES = ("error", "fail", "denied", "refused", "required", "cannot", "unable", "not ", "no such")
+
+
+def reason(message: str) -> str:
+    """A program's own words on why something failed: the one line of them that tells it, and no long one."""
+    lines = [line.strip() for line in message.split("\n") if line.strip()]
+    if lines and lines[0].startswith("Traceback"):
+        return lines[-1][:LONGEST_REASON]
+    to_the_point = [line for line in lines if not any(word in line.lower() for word in BESIDE_THE_POINT)] or lines
+    telling = [line for line in to_the_point if any(word in line.lower() for word in OF_FAILURES)]
+    return next(iter(telling or to_the_point), "no reason given")[:LONGEST_REASON]
 
 
 def _end(process: Popen[bytes]) -> None:

@@ -101,7 +101,7 @@ BY_CAUSE_WHILE_FREE: dict[Cause, tuple[Remedy, ...]] = {
 
 # What is left to do after `stop`.
 UNENDED = Remedy("it has not ended by itself: kill it (what it has not saved is lost)", (*STOP, "--force"), "owner")
-ONE_OF_SEVERAL = Remedy("stop only {name}", (*STOP, "--pid", "{pid}"), "owner")
+ONE_OF_SEVERAL = Remedy("stop only {briefly}", (*STOP, "--pid", "{pid}"), "owner")
 # A program that was not known to restart what ends.
 RESTARTED = (
     Remedy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.identify.describe import briefly, container, listed
 from portcheck.identify.managers import engine_of
 from portcheck.identify.names import called
+from portcheck.identify.super_servers import services_file
 from portcheck.model import Advice, Hands
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.remedies.kinds import HOMEBREW
@@ -26,6 +27,7 @@ RESOLVER_PORTS: Mapping[int, tuple[str, str]] = {
 }
 OPTIONS = (
     "{machine}",
+    "{monit_file}",
     "{namespace}",
     "{address}",
     "{supervisor_config}",
@@ -128,6 +130,7 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
     fields = {
         **port_fields(finding),
         "name": called(process),
+        "briefly": briefly(process),
         "pid": owner.pid,
         "user": process.user,
         "service": process.service or process.activation,
@@ -146,7 +149,10 @@ def owner_fields(owner: Owner, finding: Diagnosis, uid: int | None) -> Fields:
         "started_by": process.started_by,
         "forwards": process.forwards,
         "supervisor_config": f"--configuration={process.supervisor_config}" if process.supervisor_config else "",
+        "endpoint": process.supervisor_url,
+        "monit_file": f"-c{process.supervisor_config}" if process.supervisor_config else "",
         "supervisor_url": f"--serverurl={process.supervisor_url}" if process.supervisor_url else "",
+        "services_file": services_file(process),
         "unanswered": process.unanswered,
         "claim": process.claim or briefly(process),
         "formula": (process.service or "").removeprefix(HOMEBREW) or None,

@@ -32,6 +32,9 @@ SET_FOR_RESOLVER = (
     " && systemctl restart {service}"
 )
 COMPOSE = "docker compose"  # a plugin
+# Of what a Procfile names: they end everything else when one of their programs ends.
+RUNNERS = frozenset(("foreman", "hivemind", "honcho"))
+RELOAD = ("kill", "-HUP", "{pid}")
 WSL = ("wslhost.exe", "wslrelay.exe")
 # Supervisors that stop a program by a command of their own; every other one starts a single program, and ends with it.
 MANAGERS: frozenset[str | None] = frozenset((*ASKABLE, *NOT_ASKED))
@@ -273,6 +276,18 @@ KINDS: tuple[Kind, ...] = (
     ),
     # What restarts it; a supervisor may be a service itself, with all its programs in one unit.
     Kind(
+        "circus-socket",
+        lambda process, _: process.supervises == "circus",
+        (
+            Remedy(
+                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: take it out "
+                "of its configuration, and have that read again",
+                ("circusctl", "--endpoint={endpoint}", "reloadconfig"),
+                "keeper",
+            ),
+        ),
+    ),
+    Kind(
         "supervising",
         lambda process, _: process.supervises in LISTENING,
         (Remedy("{name} runs other programs as well: stop the one that has the port there, not {name}"),),
@@ -314,9 +329,68 @@ KINDS: tuple[Kind, ...] = (
         stopped_by="manager",
     ),
     Kind(
+        "circus",
+        lambda process, _: _is_known_to(process, "circus"),
+        (
+            Remedy(
+                "circus starts it again when it ends: stop it there",
+                ("circusctl", "--endpoint={endpoint}", "stop", "{supervised}"),
+                "keeper",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "dinit",
+        lambda process, _: _is_known_to(process, "dinit"),
+        (Remedy("dinit starts it again when it ends: stop it there", ("dinitctl", "stop", "{supervised}"), "keeper"),),
+        stopped_by="manager",
+    ),
+    Kind(
+        "OpenRC",
+        lambda process, _: _is_known_to(process, "OpenRC") and process.confirmed is True,
+        (
+            Remedy(
+                "OpenRC starts it again when it ends: stop it there", ("rc-service", "{supervised}", "stop"), "keeper"
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "monit",
+        lambda process, _: _is_known_to(process, "monit"),
+        (
+            Remedy(
+                "monit starts it again when it ends: stop it there",
+                ("monit", "{monit_file}", "stop", "{supervised}"),
+                "keeper",
+            ),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
         "managed",
         lambda process, _: process.supervisor in MANAGERS,
         (Remedy("{supervisor} starts it again when it ends: stop it there"),),
+    ),
+    # A super-server: whoever ends it ends everything else that it listens for.
+    Kind(
+        "super-server-unit",
+        lambda process, _: process.role == "super-server" and process.service_manager == "systemd",
+        (
+            Remedy("stop the service, and all that it listens for", ("systemctl", "stop", "{service}"), "root"),
+            Remedy("or only take its service out of {services_file}, and have that read again", RELOAD, "owner"),
+        ),
+        stopped_by="manager",
+    ),
+    Kind(
+        "super-server",
+        lambda process, _: process.role == "super-server" and process.service is None,
+        (
+            Remedy("end {name} from here, and all that it listens for", STOP, "owner"),
+            Remedy("or only take its service out of {services_file}, and have that read again", RELOAD, "owner"),
+        ),
+        stopped_by="signal",
     ),
     Kind(
         "user-socket-unit",
@@ -492,6 +566,12 @@ KINDS: tuple[Kind, ...] = (
                 "{left_by} has ended and left it running: to stop that does nothing, end it from here", STOP, "owner"
             ),
         ),
+        stopped_by="signal",
+    ),
+    Kind(
+        "with-others",
+        lambda process, _: process.started_by in RUNNERS,
+        (Remedy("end it from here; {started_by} (PID {supervisor_pid}) then ends what else it runs", STOP, "owner"),),
         stopped_by="signal",
     ),
     Kind(

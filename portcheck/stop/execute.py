@@ -8,6 +8,7 @@ import time
 
 from portcheck.errors import PortcheckError
 from portcheck.identify.holders import groups
+from portcheck.identify.interpreters import script
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import process_now
 from portcheck.stop.outcome import Doing, is_held, left_of, to_end
@@ -35,13 +36,18 @@ def asker(finding: Diagnosis) -> Asker:
     """This process as the one that wants to stop the holders of a port."""
     own = process_now(os.getpid())
     named = {owner.process.supervisor_pid for owner in finding.owners if owner.process.supervisor}
-    supervisors = {pid: process for pid in named if pid and (process := process_now(pid))}
+    supervisors = {pid: _named(process) for pid in named if pid and (process := process_now(pid))}
     return Asker(own_uid(), _self_and_ancestors(), own.cgroup if own else None, supervisors)
 
 
 def own_uid() -> int | None:
     """None where there are no user ids."""
     return os.getuid() if hasattr(os, "getuid") else None
+
+
+def _named(process: Process) -> Process:
+    """As a person knows it: `node nodemon`."""
+    return process._replace(script=script(process))
 
 
 def _self_and_ancestors() -> frozenset[int]:
@@ -106,7 +112,7 @@ def _run(orders: Iterable[Order], timeout: float | None) -> tuple[str, ...]:
 
 def _command(order: Order, timeout: float | None) -> str | None:
     """With the hands of the manager's own user, and without a terminal at which something could ask for a password."""
-    from portcheck.observe.subprocesses import NoAnswerError, Patience, TooSlowError, ask, first_line
+    from portcheck.observe.subprocesses import NoAnswerError, Patience, TooSlowError, ask, reason
 
     text = " ".join(order.argv)
     patience = PATIENCE_WITH_MANAGERS if timeout is None else timeout
@@ -119,7 +125,7 @@ def _command(order: Order, timeout: float | None) -> str | None:
     if answer.ok:
         return None
     words = answer.err.strip() or answer.out.strip()
-    return f"'{text}' failed with status {answer.status}" + (f": {first_line(words).rstrip('.')}" if words else "")
+    return f"'{text}' failed with status {answer.status}" + (f": {reason(words).rstrip('.')}" if words else "")
 
 
 def _end(plan: Plan, watch: Watch, patience: float, *, kill: bool = False) -> tuple[str, ...]:

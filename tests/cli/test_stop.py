@@ -312,6 +312,14 @@ def test_force_is_no_more_than_sigterm_where_that_suffices(host: Host) -> None:
     assert held.wait(PATIENCE) == -signal.SIGTERM
 
 
+def test_a_plan_names_a_supervisor_as_the_advice_does(host: Host, tmp_path: Path) -> None:
+    nodemon = tmp_path / "nodemon"
+    nodemon.write_text(STARTS_IT_AGAIN)
+    held = host.start([SYSTEM_PYTHON, str(nodemon), PLAIN], ready=b"ready")
+    shown = host.portcheck("stop", PORT, "--dry-run").stdout
+    assert f"plan: SIGTERM to python3 {nodemon} (PID {held.pid}), which" in shown
+
+
 # What supervisors with commands of their own bring back
 
 
@@ -343,6 +351,48 @@ def test_s6_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> Non
     supervise = host.start(["s6-supervise", str(service_directory(tmp_path))])
     is_stopped_by(host, ["s6-svc", "-d", str(tmp_path / "web")])
     assert lives(supervise)
+
+
+def test_daemontools_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
+    need("supervise", "svc")
+    supervise = host.start(["supervise", str(service_directory(tmp_path))])
+    is_stopped_by(host, ["svc", "-d", str(tmp_path / "web")])
+    assert lives(supervise)
+
+
+def test_supervisord_that_holds_a_programs_socket_is_asked_to_stop_that_program(host: Host, tmp_path: Path) -> None:
+    need("supervisord", "supervisorctl")
+    file = tmp_path / "supervisord.conf"
+    file.write_text(
+        f"[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={tmp_path}/pid\n"
+        f"childlogdir={tmp_path}\n[unix_http_server]\nfile={tmp_path}/socket\n"
+        "[rpcinterface:supervisor]\n"
+        "supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface\n"
+        f"[supervisorctl]\nserverurl=unix://{tmp_path}/socket\n"
+        f"[fcgi-program:web]\nsocket=tcp://127.0.0.1:{PORT}\ncommand=sleep 1000\n"
+        "numprocs=2\nprocess_name=%(process_num)s\n"
+    )
+    supervisord = host.start(["supervisord", "-c", str(file)])
+    is_stopped_by(host, ["supervisorctl", f"--configuration={file}", "stop", "web:*"])
+    assert lives(supervisord)
+
+
+def test_inetd_is_named_with_the_file_that_makes_it_listen(host: Host, tmp_path: Path) -> None:
+    """The advice that spares its other services frees the port."""
+    need("inetd")
+    file = tmp_path / "inetd.conf"
+    lines = f"127.0.0.1:{PORT} stream tcp nowait root /bin/cat cat", "127.0.0.1:9000 dgram udp wait root /bin/cat"
+    file.write_text("".join(f"{line}\n" for line in lines))
+    inetd = host.start(["inetd", "-i", str(file)])
+    assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
+    found = host.result(PORT)
+    assert found["owners"][0]["role"] == "super-server"
+    (_, reload) = found["advice"]
+    assert str(file) in reload["text"]
+    file.write_text(f"{lines[1]}\n")
+    host.run(reload["command"])
+    assert host.portcheck("wait", PORT, "--free", "--timeout", str(PATIENCE)).returncode == 0
+    assert lives(inetd)
 
 
 def service_directory(parent: Path) -> Path:

@@ -26,7 +26,7 @@ from portcheck.model import (
 )
 from portcheck.remedies.advise import advise
 from portcheck.remedies.catalogue import BY_CAUSE, BY_CAUSE_WHILE_FREE
-from portcheck.remedies.kinds import KINDS, kind_of
+from portcheck.remedies.kinds import KINDS, RELOAD, kind_of
 
 ROOT, BO, ANN = 0, 1000, 1001
 WEB = "4c01db0b339ceba6a9c2e8e4f8d1d9f2a3b4c5d6e7f80910a1b2c3d4e5f60718"
@@ -41,6 +41,11 @@ INSIDE = f"/docker/{WEB}"
 
 def node(**known: Any) -> Process:
     return Process(812, **{"name": "node", "uid": BO, "user": "bo", "command": ("node", "s.js"), **known})
+
+
+def inetd(command: str, **known: Any) -> Process:
+    argv = tuple(command.split())
+    return Process(70, argv[0], ROOT, "root", argv, role="super-server")._replace(**known)
 
 
 def apache(**known: Any) -> Process:
@@ -208,6 +213,30 @@ CASES = (
          "runit starts it again when it ends: take it down", ("sv down /etc/service/web",)),
     Case("s6", node(supervisor="s6", supervisor_pid=70, supervised="/run/service/web"),
          "s6 starts it again when it ends: take it down", ("s6-svc -d /run/service/web",)),
+    Case("circus", node(supervisor="circus", supervisor_pid=70, supervised="web", supervisor_url="tcp://127.0.0.1:5555",
+                        keeper=Hands(BO, "bo", folder="/srv/bin")),
+         "circus starts it again when it ends: stop it there",
+         ("/srv/bin/circusctl --endpoint=tcp://127.0.0.1:5555 stop web",)),
+    Case("circus-socket", Process(70, "circusd", BO, "bo", supervises="circus", supervisor_url="tcp://127.0.0.1:5555"),
+         "circusd holds it for itself, or as a socket of its programs, which stays when these stop: take it out of its "
+         "configuration, and have that read again", ("circusctl --endpoint=tcp://127.0.0.1:5555 reloadconfig",)),
+    Case("dinit", node(supervisor="dinit", supervisor_pid=70, supervised="web", keeper=Hands(BO)),
+         "dinit starts it again when it ends: stop it there", ("dinitctl stop web",)),
+    Case("OpenRC", node(supervisor="OpenRC", supervisor_pid=70, supervised="web", keeper=Hands(ROOT), confirmed=True),
+         "OpenRC starts it again when it ends: stop it there", ("sudo rc-service web stop",)),
+    Case("managed", node(supervisor="OpenRC", supervisor_pid=70, supervised="web", confirmed=False),
+         "OpenRC starts it again when it ends: stop it there"),
+    Case("monit", node(supervisor="monit", supervisor_pid=70, supervised="web", keeper=Hands(ROOT)),
+         "monit starts it again when it ends: stop it there", ("sudo monit stop web",)),
+    Case("monit", node(supervisor="monit", supervisor_pid=70, supervised="web", supervisor_config="/etc/m.conf",
+                       keeper=Hands(ROOT), service="web.service"),
+         "monit starts it again when it ends: stop it there", ("monit -c/etc/m.conf stop web",), ROOT),
+    Case("super-server", inetd("inetd -i /srv/inetd.conf"), "end inetd from here, and all that it listens for",
+         ("portcheck stop 8000", "kill -HUP 70"), ROOT),
+    Case("super-server-unit", inetd("xinetd", service="xinetd.service", service_manager="systemd"),
+         "stop the service, and all that it listens for", ("sudo systemctl stop xinetd.service", "sudo kill -HUP 70")),
+    Case("with-others", node(started_by="honcho", supervisor_pid=70),
+         "end it from here; honcho (PID 70) then ends what else it runs", ("portcheck stop 8000",)),
     Case("managed", node(supervisor="circus", supervisor_pid=70),
          "circus starts it again when it ends: stop it there"),
     Case("managed", node(supervisor="supervisord", supervisor_pid=70),
@@ -335,7 +364,7 @@ ROOT_FINDS_OUT = ("hidden", "unanswered-to-user")  # root's `stop` names it firs
 def test_what_would_come_back_is_never_ended_by_a_signal() -> None:
     for kind in (kind for kind in KINDS if kind.stopped_by != "signal"):
         for remedy in kind.remedies:
-            assert remedy.command[:1] != ("kill",)
+            assert remedy.command[:1] != ("kill",) or remedy.command == RELOAD  # which ends nothing
             assert remedy.command[:2] != ("portcheck", "stop") or kind.name in ROOT_FINDS_OUT
 
 

@@ -94,6 +94,11 @@ def test_both_proxies_of_a_container_are_one_step() -> None:
     assert step.inodes == {1, 2}
 
 
+def test_containers_on_two_addresses_are_told_apart_by_name() -> None:
+    choices = plan(held(proxy(157), proxy(162, "db")), ROOT).advice
+    assert [choice.text for choice in choices] == ["stop only docker container web", "stop only docker container db"]
+
+
 def test_a_compose_service_is_stopped_without_the_compose_plugin() -> None:
     (step,) = plan(held(proxy(157, compose_project="shop", compose_service="web")), ROOT).steps
     assert step.command == ("docker", "stop", "web")
@@ -176,7 +181,7 @@ def test_a_refusal_advises_what_does_help() -> None:
     (advice,) = plan(held(APACHE, uid=1000), BO).advice
     assert advice.command == ("sudo", "systemctl", "stop", "apache2.service")
     (choice, _) = plan(held(node(5), node(6)), BO).advice
-    assert (choice.text, choice.command) == ("stop only node", ("portcheck", "stop", "8000", "--pid", "5"))
+    assert (choice.text, choice.command) == ("stop only node (PID 5)", ("portcheck", "stop", "8000", "--pid", "5"))
 
 
 def test_what_refuses_one_refuses_all() -> None:

@@ -56,6 +56,11 @@ SCRIPTS = {
 }
 
 
+def test_a_title_that_reads_like_a_command_line() -> None:
+    assert script(process(("node /srv/my shop/web.js",), executable="/usr/bin/node")) == "/srv/my shop/web.js"
+    assert script(process(("gunicorn: master [shop:app]",), executable="/usr/bin/python3.11")) is None
+
+
 @pytest.mark.parametrize(("command", "expected"), SCRIPTS.items())
 def test_what_an_interpreter_runs(command: str, expected: str | None) -> None:
     assert script(process(command)) == expected
@@ -150,6 +155,9 @@ def test_a_shared_ssh_connection_has_overwritten_its_arguments() -> None:
 def test_the_server_side_of_ssh_listens_for_its_client() -> None:
     session = process(("sshd: ann@pts/0",), executable="/usr/sbin/sshd")
     assert forward(facts(session)) == Forward("forwarder", "the ssh client of ann@pts/0")
+    without_a_shell = process(("sshd: ann",), executable="/usr/sbin/sshd")  # ssh -NR
+    assert forward(facts(without_a_shell)) == Forward("forwarder", "the ssh client of ann")
+    assert forward(facts(process(("sshd: ann [priv]",)))) is None
     assert forward(facts(process(("sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups",)))) is None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.acquaintances import ID, process
 
-from portcheck.identify.describe import since, who
+from portcheck.identify.describe import briefly, since, who
 from portcheck.model import Container, Process
 
 NINE = 1_763_715_600.0  # 2025-11-21 09:00 UTC
@@ -83,6 +83,21 @@ LINES = [
         process("app", condition=("orphaned", "stopped", "deleted-executable")),
         "app (PID 812, its parent is gone, stopped, its program file was replaced or deleted)",
     ),
+    # a server that is started by its own name has given that to its process, as far as the kernel keeps it
+    (
+        process(("python3", "/srv/bin/gunicorn", "app:app"), name="gunicorn", script="gunicorn app:app"),
+        "gunicorn app:app (PID 812)",
+    ),
+    (
+        process(("python3", "./my-long-server.py"), name="my-long-server.", script="./my-long-server.py"),
+        "my-long-server.py (PID 812)",
+    ),
+    # titles that the kernel has cut
+    (
+        process(("node /tmp/web.js --prod",), name="node /tmp/web.j", script="/tmp/web.js --prod"),
+        "node /tmp/web.js --prod (PID 812)",
+    ),
+    (process(("PM2 v7.0.4: God Daemon (/srv)",), name="PM2 v7.0.4: God"), "PM2 (PID 812)"),
     (process(("nginx: master process nginx",), name="nginx", role="main"), "main process nginx (PID 812)"),
     (Process(812), "a process (PID 812)"),
     # unseen ones
@@ -102,6 +117,13 @@ LINES = [
 @pytest.mark.parametrize(("subject", "expected"), LINES, ids=[line for _, line in LINES])
 def test_who(subject: Process, expected: str) -> None:
     assert who(subject, NOW) == expected
+
+
+def test_it_is_called_by_the_name_that_one_would_stop_it_by() -> None:
+    web = process("node", service="pm2-ann.service", supervisor="pm2", supervised="web", confirmed=True)
+    assert briefly(web) == "pm2's web"
+    assert briefly(web._replace(confirmed=False)) == "pm2-ann.service"
+    assert briefly(web._replace(service=None, supervised=None)) == "node (PID 812)"
 
 
 def test_times_are_local_and_have_a_date_only_if_they_need_one(monkeypatch: pytest.MonkeyPatch) -> None:

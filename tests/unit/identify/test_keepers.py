@@ -15,6 +15,7 @@ from portcheck.identify.keepers import (
     inquiries,
     is_itself,
     named_back,
+    of_monit,
     pm2_home,
     starting,
     with_pids,
@@ -33,6 +34,7 @@ from portcheck.identify.managers import (
     units_of,
     unkept,
     with_keeper,
+    with_monit,
     with_unit,
 )
 from portcheck.identify.systemd import Unit, read_control_groups
@@ -148,11 +150,21 @@ def test_a_supervisor_that_holds_the_port_itself() -> None:
         False,
         False,
     )
-    assert as_keeper(supervisord, "70\n", Hands(0)).confirmed is True
-    assert as_keeper(supervisord, "71\n", Hands(0)).supervises is None
-    shop = as_keeper(daemon, json.dumps(APPS), Hands(1000))
+    asked_before = Inquiry(("supervisorctl",), server_url="unix:///run/s")
+
+    def answered(subject: Process, answer: str, *sharing: int) -> Process:
+        return as_keeper(Subject(subject, (listener(pids=(70, *sharing)),)), answer, asked_before, Hands(0))
+
+    assert answered(supervisord, f"70\n{STATUS}").confirmed is True
+    assert answered(supervisord, f"71\n{STATUS}").supervises is None
+    shop = answered(daemon, json.dumps(APPS))
     assert (shop.supervised, shop.supervises, shop.confirmed) == ("shop", None, True)
-    assert as_keeper(daemon, "[]", Hands(1000)).supervises == "pm2"
+    assert answered(daemon, "[]").supervises == "pm2"
+    # a [fcgi-program:], whose socket supervisord closes with the last of its processes
+    for pids, name in [((812,), "annweb"), ((900, 902), "shop:*"), ((812, 900), None), ((5,), None)]:
+        told = answered(supervisord, f"70\n{STATUS}web x\nshop:web_02     RUNNING   pid 902, uptime 0:00:05\n", *pids)
+        assert (told.supervised, told.supervises) == (name, None if name else "supervisord")
+        assert told.supervisor_url == "unix:///run/s"
 
 
 # What becomes of the process
@@ -168,13 +180,111 @@ def test_whose_supervisor_is_asked() -> None:
     assert keeper_of(Subject(SUPERVISORD._replace(supervises="supervisord"), ())) is not None
 
 
-@pytest.mark.parametrize("word", ["circus", "dinit", "OpenRC"])
-def test_a_supervisor_that_cannot_be_asked_confirms_nothing(word: str) -> None:
-    subject = Subject(kept(supervisor=word), (), None, (SUPERVISORD,))
+def test_a_supervisor_that_cannot_be_asked_confirms_nothing() -> None:
+    subject = Subject(kept(supervisor="OpenRC"), (), None, (SUPERVISORD,))
     assert keeper_of(subject) is None
     assert unkept(subject) == subject.process._replace(confirmed=False)
     plain = Subject(kept(supervisor="nodemon"), (), None, (SUPERVISORD,))
     assert unkept(plain) == plain.process
+
+
+def test_roots_supervise_daemon_names_its_service() -> None:
+    """Anybody can give a process that name, but not that program to one of root's."""
+    daemon = process("supervise-daemon web --start /srv/web", 70, uid=0, executable="/sbin/supervise-daemon")
+    subject = Subject(kept(supervisor="OpenRC", supervised="web"), (), None, (daemon,))
+    assert (unkept(subject).confirmed, unkept(subject).keeper) == (True, Hands(0, "root"))
+    for other in (daemon._replace(uid=1000), daemon._replace(executable="/usr/bin/su")):
+        assert unkept(subject._replace(ancestors=(other,))).confirmed is False
+
+
+CIRCUSD = process("/srv/bin/python3 bin/circusd --log-level debug --daemon etc/circus.ini", 70, uid=0, cwd="/srv")
+CIRCUS_INI = """\
+[watcher:web]
+endpoint = none
+[circus]
+check_delay = 5
+endpoint = tcp://127.0.0.1:6555
+"""
+# circus 0.19
+STATS = """\
+{"status": "ok", "time": 1795875541.1, "infos": {"sock": {"30": {"cmdline": "python3", "children": []}},
+"web": {"812": {"cmdline": "python3", "children": []}}, "odd": "x", "x": {"y": 1}}, "id": "c41d"}
+"""
+
+
+def test_circus_is_asked_where_its_own_file_says() -> None:
+    files = {"/srv/etc/circus.ini": CIRCUS_INI}
+    (asked,) = inquiries(CIRCUSD, kept(supervisor="circus"), lambda file: files.get(file, ""))
+    assert asked.argv == ("circusctl", "--endpoint=tcp://127.0.0.1:6555", "--json", "stats")
+    (usual,) = inquiries(CIRCUSD, kept(supervisor="circus"))
+    assert usual.server_url == "tcp://127.0.0.1:5555"
+    (itself,) = inquiries(CIRCUSD, CIRCUSD._replace(supervises="circus"))
+    assert itself.argv[-1] == "dstats"
+
+
+def test_circus_names_a_program_by_its_pid() -> None:
+    web, answer = kept(supervisor="circus"), STATS.replace("\n", "")
+    assert named_back(web, CIRCUSD, answer, (812,)) == "web"
+    for other in (answer.replace("812", "813"), "", "[]", "null", '{"infos": 5}', "{" * 100_000):
+        assert named_back(web, CIRCUSD, other, (812,)) is None
+    circusd = CIRCUSD._replace(supervises="circus")
+    assert is_itself(circusd, '{"status": "ok", "info": {"pid": 70}}')
+    assert not is_itself(circusd, '{"status": "ok", "info": {"pid": 71}}')
+    assert not is_itself(circusd, "error")
+
+
+def test_dinit_names_a_service_by_its_pid() -> None:
+    dinit, web = process("dinit", 70), kept(supervisor="dinit")
+    (asked,) = inquiries(dinit, web)
+    assert asked.argv == ("dinitctl", "list")
+    answer = "[[+]     ] boot\n[{+}     ] web (pid: 812)\n[     {X}] broken\n"
+    assert named_back(web, dinit, answer, (812,)) == "web"
+    assert named_back(web, dinit, answer, (81,)) is None
+
+
+# monit 5.33
+MONIT = """\
+Monit 5.33.0 uptime: 0m
+
+Process 'web'
+  status                       OK
+  monitoring status            Monitored
+  monitoring mode              active
+  on reboot                    start
+  pid                          812
+  parent pid                   1
+
+Process 'left'
+  status                       Not monitored
+  monitoring status            Not monitored
+  monitoring mode              active
+  pid                          900
+
+Process 'watched'
+  status                       OK
+  monitoring status            Monitored
+  monitoring mode              passive
+  pid                          901
+
+System 'vm'
+  status                       OK
+"""
+
+
+def test_monit_names_what_it_starts_again() -> None:
+    assert of_monit(MONIT) == {812: "web"}
+    assert of_monit("") == {}
+
+
+def test_what_monit_keeps_is_no_child_of_it() -> None:
+    monit, hands = process("/usr/bin/monit -d 5 -c /etc/m.conf", 60), Hands(0, "root")
+    worker = Subject(process("worker", 813), (), None, (process("web", 812), INIT))
+    told = with_monit(worker, monit, {812: "web", 1: "all"}, hands)
+    assert (told.supervisor, told.supervisor_pid, told.supervised) == ("monit", 60, "web")
+    assert (told.supervisor_config, told.keeper, told.confirmed) == ("/etc/m.conf", hands, True)
+    for other in (process("x", 7), kept(), process("x", container=Container("lxc", name="c"))):
+        subject = Subject(other, (), None, (INIT,))
+        assert with_monit(subject, monit, {1: "all", 812: "web"}, hands) == other
 
 
 def test_what_a_supervisor_says_and_does_not_say() -> None:

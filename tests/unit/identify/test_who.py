@@ -8,8 +8,9 @@ from support.acquaintances import ID, INIT, OTHER_ID, facts, listener, process
 from portcheck.identify.cgroup import Authorship
 from portcheck.identify.containers import proxy
 from portcheck.identify.facts import ProjectFile
-from portcheck.identify.roles import activators, by_title, condition, leaders
+from portcheck.identify.roles import activators, by_title, condition, leaders, role
 from portcheck.identify.sessions import session
+from portcheck.identify.super_servers import services_file
 from portcheck.identify.supervisors import Supervision, supervision
 from portcheck.identify.who import who_is, who_is_hidden
 from portcheck.model import Container, Process, Socket
@@ -370,6 +371,37 @@ def test_an_orphan_is_in_the_session_of_neither_itself_nor_its_parent(
     orphan = facts(process("app"), INIT, session=own, parent_session=parents)
     assert condition(orphan) == (("orphaned",) if expected else ())
     assert condition(orphan, managed=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("/usr/sbin/inetd", "/etc/inetd.conf"),
+        ("/usr/sbin/inetd -i -q 64 /srv/inetd.conf", "/srv/inetd.conf"),
+        ("busybox inetd -f /srv/inetd.conf", "/srv/inetd.conf"),
+        ("/usr/sbin/xinetd -pidfile /run/x.pid -stayalive", "/etc/xinetd.conf"),
+        ("xinetd -f /srv/x.conf -dontfork", "/srv/x.conf"),
+        ("xinetd -f", "/etc/xinetd.conf"),
+    ],
+)
+def test_a_super_server_and_its_file(command: str, file: str) -> None:
+    assert role(facts(process(command), leads=True)) == "super-server"
+    assert services_file(process(command)) == file
+
+
+def test_what_a_super_server_starts_is_none() -> None:
+    """A service that is told to wait has the socket from it."""
+    inetd = process("inetd", 7)
+    assert role(facts(process("in.tftpd"), inetd, leader=inetd)) == "worker"
+    assert services_file(process("busybox httpd")) is None
+
+
+def test_a_daemon_is_nobodys_child_by_choice() -> None:
+    """dnsmasq and `epmd -daemon` as daemon(3) has them, and a server that was left behind by its shell."""
+    dnsmasq = facts(process("dnsmasq -k", cwd="/"), INIT, session=700, parent_session=1)
+    assert condition(dnsmasq) == ()
+    assert condition(dnsmasq._replace(process=process("vite", cwd="/srv/shop"))) == ("orphaned",)
+    assert supervision(dnsmasq) == Supervision()
 
 
 # Everything else that is filled in
