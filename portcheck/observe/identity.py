@@ -50,8 +50,11 @@ def identities(processes: Mapping[int, Process], sockets: Sequence[Socket]) -> I
 
 
 def _visible(facts: Facts) -> Subject:
+    process = who_is(facts)
     by_root = facts.authorship is None or facts.authorship.of_root(facts.process.cgroup)
-    return Subject(who_is(facts), facts.sockets, facts.activator, facts.ancestors, by_root)
+    if process.engine_uid is not None:  # that it is in a container is the word of what looks after that
+        by_root = process.engine_uid == 0
+    return Subject(process, facts.sockets, facts.activator, facts.ancestors, by_root)
 
 
 def _hidden(socket: Socket, own: Container | None) -> Subject:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from portcheck.identify.managers import Manager, Subject
     from portcheck.identify.systemd import SocketUnit, Unit
+    from portcheck.model import Process
     from portcheck.observe.subprocesses import Patience
 
 PATIENCE = 1.0  # seconds, for all service managers together
@@ -31,39 +32,71 @@ ROUNDS = 5  # of questions about what needs what needs a unit
 
 def ask_managers(subjects: Sequence[Subject]) -> Asked:
     """With the .socket units for which service managers hold sockets, and the services that they have confirmed."""
-    everybody, spots = list(subjects), dict[BlindSpot, None]()
-    patience = Patiences(PATIENCE)
-    for manager, members in _by_activation(everybody).items():
+    asking = Asking(subjects)
+    asking.about_activations()
+    asking.about_units()
+    asking.about_surroundings()
+    return Asked(tuple(asking.everybody), tuple(asking.blind_spots))
+
+
+class Asking:
+    """Questions to service managers: one after the other makes everybody better known."""
+
+    def __init__(self, subjects: Sequence[Subject]) -> None:
+        self.everybody = list(subjects)
+        self.blind_spots: dict[BlindSpot, None] = {}
+        self._patience = Patiences(PATIENCE)
+        self._units: dict[Manager, dict[str, Unit]] = {}  # what has been learned
+
+    def about_activations(self) -> None:
+        """For which .socket units they hold sockets."""
+        for manager, members in _by_activation(self.everybody).items():
+            hands = _hands_of(manager)
+            reply = _socket_units(manager, self._patience.with_(hands), hands)
+            for index in members:
+                subject = self.everybody[index]
+                if isinstance(reply, BlindSpot):
+                    self.blind_spots[reply] = None
+                    self._now(index, activation_unknown(subject, reply.message.partition(":")[0]))
+                else:
+                    self._now(index, with_activation(subject, reply, manager, hands))
+
+    def about_units(self) -> None:
+        """Whether what runs in a unit's cgroup is theirs."""
+        for manager, units in _by_unit(self.everybody).items():
+            silent = self._learn(manager, units.values())
+            for index, name in units.items():
+                subject = self.everybody[index]
+                if silent:
+                    self._now(index, unit_unknown(subject, silent.message.partition(":")[0]))
+                else:
+                    unit = self._units[manager].get(name)
+                    self._now(index, with_unit(subject, unit, manager, _hands_of(manager)))
+
+    def about_surroundings(self) -> None:
+        """What starts units again, and what is stopped with them; all that was heard of counts."""
+        for manager, stopped in _by_stopping(self.everybody).items():
+            names = [name for some in stopped.values() for name in some]
+            for _ in range(ROUNDS):
+                asked = unheard_of(names, self._units.setdefault(manager, {}))
+                if not asked or self._learn(manager, asked):
+                    break
+            for index, some in stopped.items():
+                process = self.everybody[index].process
+                self._now(index, with_surroundings(process, some, self._units[manager]))
+
+    def _learn(self, manager: Manager, names: Collection[str]) -> BlindSpot | None:
+        """Asks about units; None where it has answered."""
         hands = _hands_of(manager)
-        reply = _socket_units(manager, patience.with_(hands), hands)
-        for index in members:
-            subject = everybody[index]
-            if isinstance(reply, BlindSpot):
-                spots[reply] = None
-                process = activation_unknown(subject, reply.message.partition(":")[0])
-            else:
-                process = with_activation(subject, reply, manager, hands)
-            everybody[index] = subject._replace(process=process)
-    for manager, units in _by_unit(everybody).items():
-        hands = _hands_of(manager)
-        answer = _units(manager, units.values(), patience.with_(hands), hands)
-        for index, name in units.items():
-            subject = everybody[index]
-            if isinstance(answer, BlindSpot):
-                spots[answer] = None
-                process = unit_unknown(subject, answer.message.partition(":")[0])
-            else:
-                process = with_unit(subject, answer.get(name), manager, hands)
-            everybody[index] = subject._replace(process=process)
-    for manager, stopped in _by_stopping(everybody).items():
-        surroundings = _surroundings(manager, stopped.values(), patience.with_(_hands_of(manager)))
-        if isinstance(surroundings, BlindSpot):
-            spots[surroundings] = None
-            continue
-        for index, names in stopped.items():
-            process = with_surroundings(everybody[index].process, names, surroundings)
-            everybody[index] = everybody[index]._replace(process=process)
-    return Asked(tuple(everybody), tuple(spots))
+        answer = _units(manager, names, self._patience.with_(hands), hands)
+        if isinstance(answer, BlindSpot):
+            self.blind_spots[answer] = None
+            return answer
+        self._units.setdefault(manager, {}).update(answer)
+        return None
+
+    def _now(self, index: int, process: Process) -> None:
+        self.everybody[index] = self.everybody[index]._replace(process=process)
 
 
 def _hands_of(manager: Manager) -> Hands:
@@ -120,22 +153,6 @@ def _socket_units(manager: Manager, patience: Patience, hands: Hands) -> tuple[S
         return read_units(answer_of((*_systemctl(manager), "show", properties, "*.socket"), patience, hands).out)
     except NoAnswerError as error:
         return _manager_silent(error, "which .socket unit holds the port")
-
-
-def _surroundings(
-    manager: Manager, stopped: Collection[tuple[str, ...]], patience: Patience
-) -> dict[str, Unit] | BlindSpot:
-    """These units, what starts them, and what is stopped with them."""
-    names, units = [name for one in stopped for name in one], dict[str, "Unit"]()
-    for _ in range(ROUNDS):
-        asked = unheard_of(names, units)
-        if not asked:
-            break
-        answer = _units(manager, asked, patience, _hands_of(manager))
-        if isinstance(answer, BlindSpot):
-            return answer
-        units.update(answer)
-    return units
 
 
 def _units(manager: Manager, names: Collection[str], patience: Patience, hands: Hands) -> dict[str, Unit] | BlindSpot:

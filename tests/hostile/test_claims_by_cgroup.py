@@ -56,6 +56,37 @@ def test_a_containers_name_in_a_strangers_cgroup(docker_engine: DockerEngine) ->
     assert docker_engine.inspect("victim-db")["State"]["Running"]
 
 
+# Writes a shim's arguments over its own, and has a child that listens: NAMESPACE ID PORT
+SHIM = """\
+import os, socket, sys, time
+namespace, container, port = sys.argv[1:4]
+title = "\\0".join(["/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-id", container, ""]).encode()
+start, end = map(int, open("/proc/self/stat").read().rpartition(")")[2].split()[45:47])
+with open("/proc/self/mem", "r+b", buffering=0) as memory:
+    memory.seek(start)
+    memory.write(title.ljust(end - start, b"\\0"))
+if os.fork() == 0:
+    held = socket.create_server(("127.0.0.1", int(port)))
+time.sleep(1000)
+"""
+
+
+def test_a_parent_that_calls_itself_a_containers_shim(docker_engine: DockerEngine) -> None:
+    victim = docker_engine.start("victim-db")
+    become = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
+    script = f'{become} python3 -c "$@" >/dev/null 2>&1 </dev/null &'
+    docker_engine.run(["sh", "-c", script, "sh", SHIM, "moby", victim, "8002", "room" * 99])
+    wait_for(lambda: docker_engine.run(["ss", "-Hltn", "sport = :8002"]).stdout != "", "it listens")
+    found = told(docker_engine.portcheck("stop", "8002", *AT_ONCE), 1)
+    (owner,) = found["before"]["owners"]
+    assert (owner["container"], owner["confirmed"]) == (None, False)
+    assert owner["claim"] == f"docker container {victim[:12]}"
+    assert (found["plan"], found["outcome"]) == ([], "refused")
+    assert docker_engine.inspect("victim-db")["State"]["Running"]
+    ended = told(docker_engine.portcheck("stop", "8002", "--pid", str(owner["pid"]), *AT_ONCE), 0)
+    assert ended["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+
+
 def test_a_container_in_the_hosts_network_is_confirmed(docker_engine: DockerEngine) -> None:
     docker_engine.start("web", "--network=host")
     (result,) = json.loads(docker_engine.portcheck("80", "--json").stdout)["results"]
