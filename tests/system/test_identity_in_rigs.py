@@ -91,7 +91,7 @@ def test_a_service_of_a_user_with_an_escaped_name(systemd_host: SystemdHost) -> 
 
 def test_an_orphan_of_a_login_session(systemd_host: SystemdHost) -> None:
     """The user's manager is no parent of it by birth, and its session's scope is no service."""
-    script = f'/usr/bin/python3 -c "{SERVER}" 8084 >/dev/null 2>&1 </dev/null &'
+    script = f'cd; /usr/bin/python3 -c "{SERVER}" 8084 >/dev/null 2>&1 </dev/null &'
     systemd_host.run(["sh", "-c", script], USER)
     check = ("--json", "8084")
     wait_for(lambda: systemd_host.portcheck(*check).returncode == 1, "it listens")
