@@ -1,0 +1,63 @@
+"""honcho for real: who stops one of its programs is told first of the others, which end with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.documents import ending, told
+from support.namespaces import Host
+from support.needs import need
+from support.patience import PATIENCE, wait_for
+from support.processes import NOBODY, SYSTEM_PYTHON
+
+PORTS = {"web": 7000, "api": 7001}
+INSTALLING = 120  # seconds
+SERVER = """\
+import socket, sys, time
+held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture(scope="module")
+def honcho() -> Iterator[Path]:
+    """PyPI's honcho, off the PATH, where everybody can run it; beside it are the programs of a Procfile."""
+    need("setpriv")
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        commands = [SYSTEM_PYTHON, "-m", "venv", directory], [f"{directory}/bin/pip", "install", "-q", "honcho"]
+        for command in commands:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
+            if done.returncode:
+                pytest.skip(f"needs honcho, which pip cannot install: {done.stderr[-200:]}")
+        Path(directory, "server.py").write_text(SERVER)
+        Path(directory, "Procfile").write_text(
+            "".join(f"{name}: exec {SYSTEM_PYTHON} server.py {port}\n" for name, port in PORTS.items())
+        )
+        yield Path(directory, "bin", "honcho")
+
+
+@pytest.mark.parametrize("uid", [0, NOBODY])
+def test_what_is_named_before_is_what_ends(host: Host, honcho: Path, uid: int) -> None:
+    place = honcho.parent.parent
+    runner = host.start([str(honcho), "start"], uid=uid, cwd=place, stderr=subprocess.DEVNULL)
+    innocent = host.hold("127.0.0.1", 7002, uid=uid)
+    for port in PORTS.values():
+        wait_for(lambda port=port: host.run(["ss", "-Hltn", f"sport = :{port}"]).stdout, "its program listens")
+    web, api = (host.result(str(port))["owners"][0]["pid"] for port in PORTS.values())
+    shown = host.portcheck("stop", "7000", "--dry-run").stdout
+    assert f"(PID {api}, also serves 7001)" in shown
+    named = told(host.portcheck("stop", "7000", "--dry-run", "--json"), 0)
+    stopped = told(host.portcheck("stop", "7000", "--yes", "--settle", "0", "--json"), 0)
+    parts = ending(stopped)
+    assert ending(named) == parts
+    assert {web: "signalled", api: "ends with it", runner.pid: "ends with it"}.items() <= parts.items()
+    assert runner.wait(PATIENCE) is not None
+    wait_for(lambda: not any(Path("/proc", str(pid)).exists() for pid in parts), "all that was named has ended")
+    assert innocent.poll() is None
