@@ -406,6 +406,13 @@ def test_postfix_smtpd_has_its_socket_from_master() -> None:
     assert condition(facts(master, INIT, session=10, parent_session=1)) == ()
 
 
+def test_rabbitmq_is_told_by_the_script_that_started_it() -> None:
+    """Recorded from RabbitMQ 3.10: the program itself is Erlang's."""
+    server = process("/bin/sh /usr/lib/rabbitmq/bin/rabbitmq-server", 124)
+    beam = process("/usr/lib/erlang/erts-13.1.5/bin/beam.smp -W w -MBas ageffcbf", 131, name="beam.smp")
+    assert supervision(facts(beam, server, INIT)).started_by == "rabbitmq-server"
+
+
 def test_what_a_trigger_of_watchman_runs_is_not_started_again() -> None:
     """Recorded from watchman 4.9: it runs it again when a file changes, not when it ends."""
     found = supervision(facts(process("python3 /srv/web.py a.txt"), process("watchman watch .", 70), INIT))
