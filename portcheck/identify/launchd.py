@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.identify.managers import confirmed
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.text import number
 
@@ -61,7 +62,10 @@ def read_sockets(plist: Mapping[str, Any]) -> tuple[str | None, list[tuple[Proto
 def recognised(
     process: Process, processes: Mapping[int, Process], sockets: Sequence[Socket], launchctl: Known
 ) -> Process:
-    """The process with its job; `processes` are all that hold sockets of the question, `sockets` those of this one."""
+    """The process with its job; `processes` are all that hold sockets of the question, `sockets` those of this one.
+
+    launchctl names jobs by their PIDs.  What launchd listens for is read from property lists: it has confirmed none.
+    """
     if process.name == AIRPLAY_PROGRAM and _ports(sockets) & AIRPLAY_PORTS:
         return process._replace(service=AIRPLAY, service_manager=MACOS)
     if process.pid == LAUNCHD_PID:
@@ -71,7 +75,7 @@ def recognised(
         job = launchctl.jobs.get(process.parent_pid or 0)
     if job is None:
         return process
-    return process._replace(service=job.label, service_manager=LAUNCHD, supervised=job.target)
+    return confirmed(process, service=job.label, service_manager=LAUNCHD, supervised=job.target)
 
 
 def _activating(launchd: Process, sockets: Sequence[Socket], launchctl: Known) -> Process:

@@ -135,7 +135,7 @@ def _merged(by_cgroup: Container, by_engine: Container) -> Container:
 
 def without_container(process: Process) -> Process:
     """As far as it is known without its engine: what it says of a container is a claim."""
-    claim = called_container(process.container) if process.container else process.name
+    claim = called_container(process.container) if process.container else f"{process.publisher}'s"
     without: dict[str, object] = {"container": None, "publisher": None}
     if process.role == "proxy":
         without["role"] = None

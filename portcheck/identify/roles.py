@@ -77,6 +77,8 @@ def activators(sockets: Iterable[Socket], managers: Mapping[int, Process]) -> di
 
 # Programs that run from memory have no file that could be there: /memfd:runc (deleted)
 IN_MEMORY = "/memfd:"
+# Where daemons keep what is theirs, and nobody develops.
+DAEMONS_FOLDERS = ("/etc/", "/run/", "/var/lib/", "/var/spool/")
 
 
 def condition(facts: Facts, *, managed: bool = False) -> tuple[Condition, ...]:
@@ -98,8 +100,8 @@ def _conditions(facts: Facts, *, managed: bool) -> Iterator[Condition]:
 
 
 def _is_a_daemon(process: Process) -> bool:
-    """daemon(3) goes to the root directory: dnsmasq and epmd are children of nobody by choice."""
-    return process.cwd == "/"
+    """Child of nobody by choice: daemon(3) goes to the root directory (dnsmasq, epmd), avahi-daemon to /etc/avahi."""
+    return process.cwd == "/" or (process.cwd or "").startswith(DAEMONS_FOLDERS)
 
 
 def is_orphaned(facts: Facts) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.identify.managers import confirmed
 from portcheck.identify.systemd import is_host
 from portcheck.model import PortProxyRule
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -55,7 +56,8 @@ def recognised(process: Process, parent: Process | None, sockets: Sequence[Socke
     services = tools.services.get(process.pid) or _of_parent(parent, tools.services)
     rule = _rule(sockets, tools.rules) if IP_HELPER in services else None
     if rule:
-        return process._replace(
+        return confirmed(
+            process,
             role="forwarder",
             service=IP_HELPER,
             service_manager=WINDOWS,
@@ -67,9 +69,10 @@ def recognised(process: Process, parent: Process | None, sockets: Sequence[Socke
 
 
 def _in_service(process: Process, services: Sequence[str]) -> Process:
+    """The service manager itself has told which services run in which process."""
     if not services:
         return process
-    return process._replace(service=", ".join(services), service_manager=WINDOWS if len(services) == 1 else SEVERAL)
+    return confirmed(process, service=", ".join(services), service_manager=WINDOWS if len(services) == 1 else SEVERAL)
 
 
 def _of_parent(parent: Process | None, services: Mapping[int, tuple[str, ...]]) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def test_a_parent_that_calls_itself_a_containers_shim(docker_engine: DockerEngin
     assert (found["plan"], found["outcome"]) == ([], "refused")
     assert docker_engine.inspect("victim-db")["State"]["Running"]
     ended = told(docker_engine.portcheck("stop", "8002", "--pid", str(owner["pid"]), *AT_ONCE), 0)
-    assert ended["plan"] == [{"command": None, "signalled": [owner["pid"]]}]
+    assert steps(ended) == [{"command": None, "signalled": [owner["pid"]]}]
 
 
 def test_a_container_in_the_hosts_network_is_confirmed(docker_engine: DockerEngine) -> None:

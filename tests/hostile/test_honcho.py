@@ -48,8 +48,9 @@ def test_what_is_named_before_is_what_ends(host: Host, honcho: Path, uid: int) -
     place = honcho.parent.parent
     runner = host.start([str(honcho), "start"], uid=uid, cwd=place, stderr=subprocess.DEVNULL)
     innocent = host.hold("127.0.0.1", 7002, uid=uid)
-    for port in PORTS.values():
-        assert host.portcheck("wait", str(port), "--timeout", str(PATIENCE)).returncode == 0
+    first, second = PORTS.values()
+    serving = ["ss", "-Hltn", f"( sport = :{first} or sport = :{second} )"]
+    wait_for(lambda: host.run(serving).stdout.count("\n") == len(PORTS), "its programs listen")
     web, api = (host.result(str(port))["owners"][0]["pid"] for port in PORTS.values())
     shown = host.portcheck("stop", "7000", "--dry-run").stdout
     assert f"(PID {api}, also serves 7001)" in shown

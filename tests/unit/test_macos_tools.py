@@ -147,7 +147,13 @@ def test_a_job_and_its_worker() -> None:
     for one in (main, worker):
         found = recognised(one, holders, (listener(port=80),), APACHE)
         assert (found.service, found.service_manager) == ("org.apache.httpd", "launchd")
-        assert found.supervised == "system/org.apache.httpd"
+        assert (found.supervised, found.confirmed) == ("system/org.apache.httpd", True)
+
+
+def test_another_claim_of_a_job_stays_unconfirmed() -> None:
+    main = Process(121, "httpd", parent_pid=1, claim="pm2's web", confirmed=False)
+    found = recognised(main, {121: main}, (listener(port=80),), APACHE)
+    assert (found.service, found.confirmed) == ("org.apache.httpd", False)
 
 
 def test_what_a_job_merely_started_is_not_that_job() -> None:
@@ -160,6 +166,7 @@ def test_launchd_that_listens_for_a_job() -> None:
     job = Job("com.openssh.sshd", "system/com.openssh.sshd")
     found = recognised(launchd_process, {1: launchd_process}, (listener(port=22),), Known(listening={("tcp", 22): job}))
     assert (found.activation, found.supervised) == ("com.openssh.sshd", "system/com.openssh.sshd")
+    assert found.confirmed is None, "a property list says so, launchd has not been asked"
     assert (
         recognised(launchd_process, {1: launchd_process}, (listener(port=23),), Known(listening={("tcp", 22): job}))
         == launchd_process
@@ -169,7 +176,8 @@ def test_launchd_that_listens_for_a_job() -> None:
 @pytest.mark.parametrize(("port", "service"), [(5000, "AirPlay Receiver"), (7000, "AirPlay Receiver"), (5001, None)])
 def test_airplay(port: int, service: str | None) -> None:
     center = Process(663, "ControlCenter", parent_pid=1)
-    assert recognised(center, {663: center}, (listener(port=port),), Known()).service == service
+    found = recognised(center, {663: center}, (listener(port=port),), Known())
+    assert (found.service, found.confirmed) == (service, None)
 
 
 def test_only_children_of_launchd_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,12 +35,21 @@ def told(process: Process, known: Known, *sockets: Socket, parent: Process | Non
 
 
 def test_a_service_in_a_process_of_its_own() -> None:
-    assert told(svchost(), Known({1200: ("W3SVC",)})) == {"service": "W3SVC", "service_manager": WINDOWS}
+    assert told(svchost(), Known({1200: ("W3SVC",)})) == {
+        "confirmed": True,
+        "service": "W3SVC",
+        "service_manager": WINDOWS,
+    }
+
+
+def test_another_claim_of_a_service_stays_unconfirmed() -> None:
+    claiming = svchost()._replace(claim="pm2's web", confirmed=False)
+    assert recognised(claiming, None, (listener(port=80),), Known({1200: ("W3SVC",)})).confirmed is False
 
 
 def test_several_services_in_one_process_are_all_named_and_none_is_chosen() -> None:
     found = told(svchost(), Known({1200: ("RpcEptMapper", "RpcSs")}))
-    assert found == {"service": "RpcEptMapper, RpcSs", "service_manager": SEVERAL}
+    assert found == {"confirmed": True, "service": "RpcEptMapper, RpcSs", "service_manager": SEVERAL}
 
 
 def test_a_program_that_a_services_program_started() -> None:
@@ -60,7 +69,7 @@ def test_a_program_that_a_service_merely_started_is_not_that_service(parent: str
 
 def test_iis_by_its_worker() -> None:
     known = Known({3408: ("W3SVC", "WAS")}, (queue(3248, name="DefaultAppPool"),), programs={3248: "w3wp.exe"})
-    assert told(SYSTEM, known) == {"role": "kernel", "service": "W3SVC", "service_manager": WINDOWS}
+    assert told(SYSTEM, known) == {"confirmed": True, "role": "kernel", "service": "W3SVC", "service_manager": WINDOWS}
 
 
 def test_iis_without_a_worker_by_who_made_the_queue() -> None:
@@ -102,6 +111,7 @@ def test_a_port_of_the_kernel_that_is_not_http_syss() -> None:
 def test_the_port_proxy() -> None:
     known = Known({1200: (*("BITS", "iphlpsvc"),)}, rules=(PortProxy("v4tov6", "*", 8080, "[::1]:80"),))
     assert told(svchost(), known, listener(port=8080)) == {
+        "confirmed": True,
         "role": "forwarder",
         "service": "iphlpsvc",
         "service_manager": WINDOWS,
@@ -113,7 +123,11 @@ def test_the_port_proxy() -> None:
 
 def test_another_port_of_ip_helper_is_no_port_proxys() -> None:
     known = Known({1200: ("iphlpsvc",)}, rules=(PortProxy("v4tov4", "*", 8080, "192.0.2.1:80"),))
-    assert told(svchost(), known, listener(port=8081)) == {"service": "iphlpsvc", "service_manager": WINDOWS}
+    assert told(svchost(), known, listener(port=8081)) == {
+        "confirmed": True,
+        "service": "iphlpsvc",
+        "service_manager": WINDOWS,
+    }
 
 
 def test_an_ordinary_program_stays_what_it_is() -> None:

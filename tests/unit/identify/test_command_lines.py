@@ -35,6 +35,9 @@ SCRIPTS = {
     "ruby -e 1": "-e",
     "java -Xmx512m -Dspring.profiles.active=dev -jar /opt/shop.jar --server.port=8080": "/opt/shop.jar",
     "java -cp /opt/a.jar:/opt/b.jar org.example.Main arg": "org.example.Main",
+    "/usr/bin/java -Djava.util.logging.config.file=/srv/conf/logging.properties -classpath /usr/share/tomcat10/bin/"
+    "bootstrap.jar:/usr/share/tomcat10/bin/tomcat-juli.jar -Dcatalina.base=/srv org.apache.catalina.startup.Bootstrap "
+    "start": "org.apache.catalina.startup.Bootstrap",
     "java --module-path mods -m org.example/org.example.Main": "-m org.example/org.example.Main",
     "php -S localhost:8000 -t public": "-S localhost:8000",
     "php -S localhost:8000 router.php": "-S localhost:8000 router.php",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.acquaintances import ID, INIT, OTHER_ID, POD, listener, process
+from support.acquaintances import ID, INIT, OTHER_ID, POD, facts, listener, process
 
 from portcheck.identify.containers import (
     Inspected,
@@ -21,6 +21,7 @@ from portcheck.identify.keepers import Inquiry
 from portcheck.identify.managers import (
     Manager,
     Subject,
+    container_unknown,
     engine_of,
     manager_of,
     with_activation,
@@ -40,6 +41,7 @@ from portcheck.identify.systemd import (
     unheard_of,
     unit_of,
 )
+from portcheck.identify.who import who_is
 from portcheck.model import Container, Hands, Process, Socket
 
 # docker 20.10 and podman 4.3, `container inspect`, cut down to what is read.
@@ -195,6 +197,18 @@ def test_a_proxy_in_a_unit_of_its_own_keeps_it() -> None:
     found = read_inspected("podman", json.dumps([PODMAN]))
     port = process("rootlessport", service="db.service", service_manager="systemd --user")
     assert with_container(Subject(port, (listener(5432),)), found, Hands()).service == "db.service"
+
+
+def test_a_pasta_of_no_container_is_said_to_be_podmans_and_nothing_else() -> None:
+    """Recorded from passt 2023-03-30: the kernel's name for it is another."""
+    command = "/usr/bin/pasta -t 8055 -u none -T none -U none --config-net -f -- sleep 100"
+    pasta = who_is(facts(process(command, name="passt.avx2", executable="/usr/bin/passt.avx2", uid=65534)))
+    assert (pasta.role, pasta.publisher, pasta.container) == (None, "podman", None)
+    subject = Subject(pasta, (listener(8055),))
+    asked = with_container(subject, (), Hands(65534))
+    assert (asked.publisher, asked.claim, asked.unanswered) == (None, "podman's", None)
+    silent = container_unknown(subject, "podman did not answer", Hands(65534))
+    assert (silent.claim, silent.unanswered) == ("podman's", "podman did not answer")
 
 
 # Where no cgroup tells: recorded from containerd 1.6 and podman 4.3

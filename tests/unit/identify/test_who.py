@@ -396,6 +396,36 @@ def test_what_a_super_server_starts_is_none() -> None:
     assert services_file(process("busybox httpd")) is None
 
 
+def test_postfix_smtpd_has_its_socket_from_master() -> None:
+    """Recorded from postfix 3.7 with a client."""
+    master = process("/usr/lib/postfix/sbin/master -w", 10, cwd="/var/spool/postfix", uid=0)
+    smtpd = process("smtpd -n smtp -t inet -u -c -s 2", 30, parent_pid=10, uid=101)
+    assert leaders([listener(pids=(10, 30))], {10: (INIT,), 30: (master, INIT)}) == {30: master}
+    found = who_is(facts(smtpd, master, INIT, leader=master))
+    assert (found.role, found.supervisor) == ("worker", None)
+    assert condition(facts(master, INIT, session=10, parent_session=1)) == ()
+
+
+def test_rabbitmq_is_told_by_the_script_that_started_it() -> None:
+    """Recorded from RabbitMQ 3.10: the program itself is Erlang's."""
+    server = process("/bin/sh /usr/lib/rabbitmq/bin/rabbitmq-server", 124)
+    beam = process("/usr/lib/erlang/erts-13.1.5/bin/beam.smp -W w -MBas ageffcbf", 131, name="beam.smp")
+    assert supervision(facts(beam, server, INIT)).started_by == "rabbitmq-server"
+
+
+def test_what_a_trigger_of_watchman_runs_is_not_started_again() -> None:
+    """Recorded from watchman 4.9: it runs it again when a file changes, not when it ends."""
+    found = supervision(facts(process("python3 /srv/web.py a.txt"), process("watchman watch .", 70), INIT))
+    assert (found.supervisor, found.supervisor_pid, found.started_by) == (None, 70, "watchman")
+
+
+def test_a_daemon_in_its_own_folder_is_nobodys_child_by_choice() -> None:
+    """`avahi-daemon -D` forks twice, and is not the leader of its session."""
+    avahi = facts(process("avahi-daemon: running [lab.local]", cwd="/etc/avahi"), INIT, session=700, parent_session=1)
+    assert (role(avahi), condition(avahi)) == (None, ())
+    assert condition(avahi._replace(process=process("app", cwd="/var/www/shop"))) == ("orphaned",)
+
+
 def test_a_daemon_is_nobodys_child_by_choice() -> None:
     """dnsmasq and `epmd -daemon` as daemon(3) has them, and a server that was left behind by its shell."""
     dnsmasq = facts(process("dnsmasq -k", cwd="/"), INIT, session=700, parent_session=1)
