@@ -74,7 +74,8 @@ def _planned(finding: Diagnosis, request: StopRequest) -> Plan:
 
 
 def _carried_out(before: Diagnosis, intended: Plan, watch: Watch, request: StopRequest) -> Report:
-    from portcheck.stop.execute import carry_out, own_uid, settle
+    from portcheck.observe.system import own_uid
+    from portcheck.stop.execute import carry_out, settle
 
     with Progress(f"stopping what holds port {before.port}"):
         done = carry_out(intended, watch, timeout=request.timeout, force=request.force)

@@ -6,10 +6,9 @@ every other user's has one of its own (a few of them at most), so that a strange
 
 from __future__ import annotations
 
-import os
-
 from portcheck.model import Hands
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.system import own_uid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +44,6 @@ class Patiences:
             return self._shared
         self._strangers = self._strangers or Patience(self._seconds * STRANGERS)
         return Patience(min(self._seconds, self._strangers.left()))
-
-
-def own_uid() -> int | None:
-    """Who asks; None on systems without user ids."""
-    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def named(hands: Hands) -> Hands:

@@ -18,8 +18,8 @@ from portcheck.identify.names import names
 from portcheck.identify.who import is_named
 from portcheck.model import BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
-from portcheck.observe.system import process_now
+from portcheck.observe.asking import Asked, Patiences, answer_of, named
+from portcheck.observe.system import own_uid, process_now
 from portcheck.text import number
 
 if TYPE_CHECKING:

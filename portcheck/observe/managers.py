@@ -15,7 +15,8 @@ from portcheck.identify.managers import (
 from portcheck.identify.systemd import PROPERTIES, UNIT_PROPERTIES, read_control_groups, read_units, unheard_of
 from portcheck.model import BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.asking import Asked, Patiences, answer_of, named, own_uid
+from portcheck.observe.asking import Asked, Patiences, answer_of, named
+from portcheck.observe.system import own_uid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

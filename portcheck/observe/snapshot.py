@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from portcheck.model import OUTSIDE, BlindSpot, PortPolicy, PortRange, Scene
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe import probe
-from portcheck.observe.system import BACK_END
+from portcheck.observe.system import BACK_END, own_uid
 from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
     refusals = {family: probe.family_refusal(family) for family in FAMILIES}
     return Scene(
         platform=PLATFORM,
-        uid=_uid(),
+        uid=own_uid(),
         tables={},
         processes={},
         hidden={},
@@ -126,7 +125,7 @@ def survey(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, d
 def _tables_alone(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None, depth: Depth) -> Scene:
     return Scene(
         platform=PLATFORM,
-        uid=_uid(),
+        uid=own_uid(),
         tables=_tables(dict.fromkeys(protocols, ports), depth, may_bind=False),
         processes={},
         hidden={},
@@ -159,10 +158,6 @@ def listening_or_bound(endpoints: Iterable[Endpoint]) -> list[Socket]:
 def fingerprint(sockets: Iterable[Socket]) -> frozenset[object]:
     """What stays the same while the same sockets hold the ports, however many clients queue up at them."""
     return frozenset((socket.inode, socket.local_address, socket.state) for socket in sockets)
-
-
-def _uid() -> int | None:
-    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def ranges_of(ports: Iterable[int]) -> tuple[PortRange, ...]:

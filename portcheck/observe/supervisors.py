@@ -10,8 +10,8 @@ from portcheck.identify.names import base
 from portcheck.lean_functools import partial
 from portcheck.model import AS_ROOT, BlindSpot, Hands
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.asking import Asked, Patiences, own_uid
-from portcheck.observe.system import BACK_END, process_now
+from portcheck.observe.asking import Asked, Patiences
+from portcheck.observe.system import BACK_END, own_uid, process_now
 from portcheck.text import number
 
 if TYPE_CHECKING:

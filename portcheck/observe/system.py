@@ -6,6 +6,8 @@ here, its record in `traits` and, if they differ from those of every other syste
 
 from __future__ import annotations
 
+import os
+
 from portcheck.model import INFINITY
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import PLATFORM
@@ -37,6 +39,11 @@ def _back_end() -> BackEnd:
 
 
 BACK_END = _back_end()
+
+
+def own_uid() -> int | None:
+    """Who asks; None on systems without user ids."""
+    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def process_now(pid: int) -> Process | None:

@@ -10,7 +10,7 @@ from portcheck.errors import PortcheckError
 from portcheck.identify.holders import groups
 from portcheck.identify.interpreters import script
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.system import process_now
+from portcheck.observe.system import own_uid, process_now
 from portcheck.stop.outcome import Doing, is_held, left_of, to_end
 from portcheck.stop.plan import Asker, ended_by
 from portcheck.stop.terminate import end, is_alive
@@ -38,11 +38,6 @@ def asker(finding: Diagnosis) -> Asker:
     named = {owner.process.supervisor_pid for owner in finding.owners if owner.process.supervisor}
     supervisors = {pid: _named(process) for pid in named if pid and (process := process_now(pid))}
     return Asker(own_uid(), _self_and_ancestors(), own.cgroup if own else None, supervisors)
-
-
-def own_uid() -> int | None:
-    """None where there are no user ids."""
-    return os.getuid() if hasattr(os, "getuid") else None
 
 
 def _named(process: Process) -> Process:

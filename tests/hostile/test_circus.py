@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.documents import told
+from support.from_pypi import installed
 from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
@@ -28,21 +29,14 @@ FAKE = """\
 import subprocess, sys
 subprocess.run(sys.argv[2:])
 """
-INSTALLING = 120  # seconds
 
 
 @pytest.fixture(scope="module")
 def circus() -> Iterator[Path]:
     """The programs of PyPI's circus, off the PATH."""
     need("setpriv")
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        commands = [SYSTEM_PYTHON, "-m", "venv", directory], [f"{directory}/bin/pip", "install", "-q", "circus"]
-        for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-            if done.returncode:
-                pytest.skip(f"needs circus, which pip cannot install: {done.stderr[-200:]}")
-        yield Path(directory, "bin")
+    with installed("circus") as directory:
+        yield directory / "bin"
 
 
 @pytest.fixture

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.documents import ending, told
+from support.from_pypi import installed
 from support.namespaces import Host
 from support.needs import need
 from support.patience import PATIENCE, wait_for
 from support.processes import NOBODY, SYSTEM_PYTHON
 
 PORTS = {"web": 7000, "api": 7001}
-INSTALLING = 120  # seconds
 SERVER = """\
 import socket, sys, time
 held = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -29,18 +27,12 @@ while True:
 def honcho() -> Iterator[Path]:
     """PyPI's honcho, off the PATH, where everybody can run it; beside it are the programs of a Procfile."""
     need("setpriv")
-    with tempfile.TemporaryDirectory() as directory:
-        os.chmod(directory, 0o755)
-        commands = [SYSTEM_PYTHON, "-m", "venv", directory], [f"{directory}/bin/pip", "install", "-q", "honcho"]
-        for command in commands:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-            if done.returncode:
-                pytest.skip(f"needs honcho, which pip cannot install: {done.stderr[-200:]}")
-        Path(directory, "server.py").write_text(SERVER)
-        Path(directory, "Procfile").write_text(
+    with installed("honcho") as directory:
+        (directory / "server.py").write_text(SERVER)
+        (directory / "Procfile").write_text(
             "".join(f"{name}: exec {SYSTEM_PYTHON} server.py {port}\n" for name, port in PORTS.items())
         )
-        yield Path(directory, "bin", "honcho")
+        yield directory / "bin" / "honcho"
 
 
 @pytest.mark.parametrize("uid", [0, NOBODY])

@@ -192,6 +192,11 @@ def test_its_answer_is_bounded(tmp_path: Path) -> None:
     assert "it writes more than is read" in message(found)
 
 
+def test_an_answer_without_an_end_is_not_heard_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_cli, "TIMEOUT", 0.2)
+    assert "it did not answer within 0.2 s" in message(read(tmp_path, "exec yes"))
+
+
 def test_what_it_leaves_running_ends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_cli, "TIMEOUT", 0.5)
     left = tmp_path / "left"
