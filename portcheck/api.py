@@ -34,7 +34,8 @@ def check(
     """Can a server listen on `target` (one port, in any form of the command line); if not, who has it and why.
 
     `probe` False only reads the kernel's tables and tries no bind; `profile` asks as that runtime binds ("node" ...);
-    `reuseaddr` False asks for a server that does not set SO_REUSEADDR; `verbose` also looks into other network
+    `reuseaddr` False asks for a server that does not set SO_REUSEADDR, and where the tables cannot tell by a bind
+    without it, which can make a server fail that starts on the port just then; `verbose` also looks into other network
     namespaces.  Raises UsageError where `target` cannot be understood or names several ports (see `check_all`).
     """
     diagnoses = check_all(
@@ -77,6 +78,7 @@ def pick(
 ) -> int:
     """The first of `candidates` (ports, ranges as "8000-8010") that is free on `host` (default: on every address).
 
+    Where the tables cannot tell who else may have the port it hands out, it is tried with a bind without SO_REUSEADDR.
     Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with
     `reserve`.  Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
     """

@@ -95,6 +95,7 @@ def choose(
     With `any_port` the kernel chooses the ones that are missing.  Raises NoFreePort, which carries every diagnosis,
     where fewer are free.
     """
+    question = question._replace(to_take=True)
     endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
     free: list[int] = []
     looked_at: list[Diagnosis] = []

@@ -57,6 +57,15 @@ class Question(NamedTuple):
     server: Server = ANY_SERVER
     probe: bool = True  # False asks the kernel for its tables alone, and tries no bind
     verbose: bool = False  # looks into other network namespaces too
+    to_take: bool = False  # the first port that is free will be taken
+
+    @property
+    def may_bind_plainly(self) -> bool:
+        """Whether a bind without SO_REUSEADDR may be tried, which can make a server fail that starts at that moment.
+
+        Only for who asks about such a server in so many words, or is about to take the port all the same.
+        """
+        return self.to_take or not self.server.reuseaddr
 
 
 USUAL = Question()

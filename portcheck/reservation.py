@@ -80,6 +80,7 @@ def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) ->
 
     Raises NoFreePort, which carries the Diagnosis of every candidate.
     """
+    question = question._replace(to_take=True)
     not_free: list[Diagnosis] = []
     for endpoint, diagnosis in zip(endpoints, checks(endpoints, question)):
         held = _held_or_why_not(endpoint, diagnosis, hold, question)

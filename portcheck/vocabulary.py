@@ -87,6 +87,7 @@ if TYPE_CHECKING:
         "owner-hidden",  # the process that holds a socket cannot be seen
         "no-process",  # no process has the socket open
         "holder-not-seen",  # the kernel refuses a bind, and no socket explains it
+        "no-bind-tried",  # a policy that forbids the bind does not show
         "probe-failed",  # a bind failed with an error that says nothing of the port
         "flags-unreadable",  # options of other sockets decide, which nobody can read
         "undecided",  # the socket table alone does not settle it

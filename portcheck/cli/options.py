@@ -36,10 +36,20 @@ HOSTS = Option(
     repeatable=True,
 )
 UDP = Option(("--udp",), "Ask about UDP instead of TCP.", "udp")
-NO_REUSEADDR = Option(("--no-reuseaddr",), "The server will not set SO_REUSEADDR.", "reuseaddr", value=False)
+# These two may make a bind of their own that is not harmless (see Question.may_bind_plainly).
+NO_REUSEADDR = Option(
+    ("--no-reuseaddr",),
+    "The server will not set SO_REUSEADDR. Where tables cannot tell, this tries a bind without it, which can make a "
+    "server fail that starts on the port just then.",
+    "reuseaddr",
+    value=False,
+)
 NO_PROBE = Option(("--no-probe",), "Only read the kernel's tables; try no bind.", "probe", value=False)
 PROFILE = Option(
-    ("--as",), "Ask as this runtime binds: node, python, go, java, nginx, apache ...", "profile", metavar="SERVER"
+    ("--as",),
+    "Ask as this runtime binds: node, python, go, java, nginx, apache ... (socketserver: as with --no-reuseaddr).",
+    "profile",
+    metavar="SERVER",
 )
 JSON = Option(("--json",), "One JSON document on stdout.", "json")
 JSON_FACE = JSON._replace(field="face", value="json")

@@ -1,6 +1,8 @@
 """Builds the bind table: the rules' prediction from the socket table beside the kernel's answer to a bind.
 
-Where they disagree, the kernel is right and the row says so.
+Where they disagree, the kernel is right and the row says so.  On Unix TCP is bound with SO_REUSEADDR, and UDP not at
+all: a plain bind can make a server fail that starts at that moment.  What neither that bind nor the rules can tell
+stays `unknown`, unless the question allows plain binds (`Question.may_bind_plainly`).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from portcheck.addresses import Address
     from portcheck.model import LocalAddress, Outcome, PortPolicy, Protocol, Scene, Socket
-    from portcheck.profiles import Server
+    from portcheck.profiles import Question, Server
     from portcheck.target import Endpoint, Host
 
     Prober = Callable[[BindRequest], Probe]
@@ -42,14 +44,18 @@ class Outcomes(NamedTuple):
 
 
 def examine(
-    endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server, probe: Prober | None
+    endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, question: Question, probe: Prober | None
 ) -> tuple[Row, ...]:
     """A row for every way to bind.  `sockets` are those on this port; `probe` is None for `--no-probe`."""
-    reuseaddr = sets_reuseaddr(server, endpoint.protocol, TRAITS[scene.platform])
-    return tuple(
+    reuseaddr = sets_reuseaddr(question.server, endpoint.protocol, TRAITS[scene.platform])
+    rows = tuple(
         _row(bind, endpoint, sockets, scene, probe, reuseaddr=reuseaddr)
-        for bind in ways_to_bind(endpoint, scene, server)
+        for bind in ways_to_bind(endpoint, scene, question.server)
     )
+    # Windows has nothing but plain binds: they are made already.
+    if probe is None or not question.may_bind_plainly or TRAITS[scene.platform].has_exclusive_binds:
+        return rows
+    return _tried_plainly(rows, endpoint, scene, question, probe)
 
 
 def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, server: Server) -> bool:
@@ -62,7 +68,47 @@ def explained(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene, serve
 
 def unexplained(rows: Sequence[Row]) -> bool:
     """Whether the kernel refused a bind for a reason that cannot be seen."""
-    return any(row.outcome in ("in-use", "denied") and row.error and not row.blocked_by for row in rows)
+    return any(
+        (row.outcome in ("in-use", "denied") and row.error and not row.blocked_by) or refused_by_nobody_seen(row)
+        for row in rows
+    )
+
+
+def _tried_plainly(
+    rows: tuple[Row, ...], endpoint: Endpoint, scene: Scene, question: Question, probe: Prober
+) -> tuple[Row, ...]:
+    """The rows with what the kernel says to a plain bind, where neither the rules nor SO_REUSEADDR could tell.
+
+    Who looks for a port to take will not take one of which a bind is refused: then no other is tried there.
+    """
+    tried = list(rows)
+    reuseaddr = sets_reuseaddr(question.server, endpoint.protocol, TRAITS[scene.platform])
+    for place, row in enumerate(rows):
+        if question.to_take and any(map(_is_in_the_way, tried)):
+            break
+        if row.without_reuseaddr == "unknown" and not row.shadows:
+            kernel = probe(request(row.bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=False))
+            tried[place] = _with_plain(row, kernel, reuseaddr=reuseaddr)
+    return tuple(tried)
+
+
+def _with_plain(row: Row, kernel: Probe, *, reuseaddr: bool) -> Row:
+    """Where it went through, a server with SO_REUSEADDR would meet nobody either."""
+    with_ = "free" if kernel.outcome == "free" else row.with_reuseaddr
+    row = row._replace(with_reuseaddr=with_, without_reuseaddr=kernel.outcome, method="probe")
+    if reuseaddr:
+        return row._replace(outcome=with_)
+    met = row.conflicts if kernel.outcome == "in-use" else ()
+    return row._replace(outcome=kernel.outcome, error=kernel.error, blocked_by=met)
+
+
+def _is_in_the_way(row: Row) -> bool:
+    return row.outcome in ("in-use", "denied") or bool(row.shadows) or refused_by_nobody_seen(row)
+
+
+def refused_by_nobody_seen(row: Row) -> bool:
+    """Whether the kernel refuses one of the two servers, and no socket explains it: so somebody is there."""
+    return "in-use" in (row.with_reuseaddr, row.without_reuseaddr) and not (row.conflicts or row.shadows)
 
 
 def _row(
@@ -81,7 +127,8 @@ def _row(
     elif TRAITS[scene.platform].has_exclusive_binds:
         outcomes = _ask_windows(asked, expected, probe, crowded=_has_connections(sockets))
     elif asked.protocol == "udp":
-        outcomes = _ask_udp(asked, expected, probe)
+        # There is no harmless bind: a plain one may meet a server that starts, SO_REUSEADDR would steal its datagrams.
+        outcomes = _by_rules(expected)
     else:
         outcomes = _ask_tcp(asked, expected, probe)
     outcome = outcomes.with_reuseaddr if reuseaddr else outcomes.without_reuseaddr
@@ -179,7 +226,7 @@ def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: 
 
 
 def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Outcomes:
-    """Always with SO_REUSEADDR, which disturbs no server that sets it too; without it only where the rules cannot tell.
+    """Always with SO_REUSEADDR, which disturbs no server that sets it too; what one without it meets the rules tell.
 
     A bind beside another owner (macOS) is not tried: while it lasts, it would take that owner's new clients.
     """
@@ -192,18 +239,8 @@ def _ask_tcp(asked: BindRequest, expected: Expected, probe: Prober) -> Outcomes:
         return Outcomes("in-use", "in-use", kernel.error, probed=True, disagreement=disagreement)
     if kernel.outcome != "free":
         return _refused(kernel, with_, without, probed=True)
-    plain = probe(asked) if without.outcome == "unknown" else Probe(without.outcome)
     disagreement = "in-use" if with_.outcome == "in-use" else None
-    return Outcomes("free", plain.outcome, plain.error, probed=True, disagreement=disagreement)
-
-
-def _ask_udp(asked: BindRequest, expected: Expected, probe: Prober) -> Outcomes:
-    """A plain bind, and only where the rules cannot tell; never SO_REUSEADDR, which would steal datagrams."""
-    if expected.refusal is not None or expected.without_reuseaddr.outcome != "unknown":
-        return _by_rules(expected)
-    kernel = probe(asked)
-    with_ = expected.with_reuseaddr.outcome
-    return Outcomes("free" if kernel.outcome == "free" else with_, kernel.outcome, kernel.error, probed=True)
+    return Outcomes("free", without.outcome, probed=True, disagreement=disagreement)
 
 
 def _has_connections(sockets: Sequence[Socket]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import TRAITS
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
 
     from portcheck.model import Diagnosis, Process, Row, Scene, Socket
 
-# Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
-ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
+# What a plain bind says where no socket hides from the table: it meets every one, whatever its options are.
+HIDES_NOBODY = ("free", "not-available", "unsupported")
+WITH_A_PLAIN_BIND = "ask with --no-reuseaddr: a plain bind tells, but may make a server fail that starts just then"
 
 
 def blind_spots(
@@ -20,19 +22,35 @@ def blind_spots(
 ) -> tuple[BlindSpot, ...]:
     """Every gap of this answer, each code once."""
     table = scene.tables[finding.protocol].blind_spots
-    taken = any(row.blocked_by for row in rows)
-    settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
-    moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
-    if all(row.bind.family in scene.families for row in finding.binds):
-        moot += ("family-refused",)
-    if not any(_is_hidden(socket) for socket in finding.sockets):
-        moot += ("too-many-descriptors",)
-    spots = [spot for spot in (*table, *scene.blind_spots) if spot.code not in moot]
+    moot = frozenset(_moot(finding, rows, scene))
+    spots = [_with_a_way_out(spot, rows) for spot in (*table, *scene.blind_spots) if spot.code not in moot]
     spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
     spots += _open_rows(rows, on_port)
+    spots += _untried(finding, rows)
     spots += cut_commands(owner.process for owner in finding.owners)
     return tuple({spot.code: spot for spot in spots}.values())
+
+
+def _moot(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Iterator[str]:
+    """The codes of gaps that cannot change this answer."""
+    if any(row.blocked_by for row in rows):
+        yield "processes-hidden"
+    if all(row.method == "probe" and row.outcome == "free" for row in rows):
+        yield from TRAITS[scene.platform].settled_by_binds
+    if all(row.blocked_by or row.without_reuseaddr in HIDES_NOBODY for row in rows):
+        yield "bound-not-visible"
+    if all(row.bind.family in scene.families for row in finding.binds):
+        yield "family-refused"
+    if not any(_is_hidden(socket) for socket in finding.sockets):
+        yield "too-many-descriptors"
+
+
+def _with_a_way_out(spot: BlindSpot, rows: Sequence[Row]) -> BlindSpot:
+    """A plain bind finds whom no table shows: whether one may be made is for the user to say."""
+    if spot.code == "bound-not-visible" and any(row.without_reuseaddr == "unknown" for row in rows):
+        return spot._replace(remedy=WITH_A_PLAIN_BIND)
+    return spot
 
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
@@ -79,9 +97,18 @@ def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
             )
 
 
+def _untried(finding: Diagnosis, rows: Sequence[Row]) -> Iterator[BlindSpot]:
+    """Which policies there are cannot be seen (Landlock, SELinux, a cgroup's BPF program): only a bind meets them."""
+    by_rules = any(row.method == "rules" and row.outcome == "free" for row in rows)
+    if finding.verdict == "free" and finding.protocol == "tcp" and by_rules:
+        yield BlindSpot(
+            "no-bind-tried", "no bind was tried: a security policy or sandbox that refuses one does not show"
+        )
+
+
 def _open_rows(rows: Sequence[Row], on_port: Sequence[Socket]) -> Iterator[BlindSpot]:
     for row in rows:
-        if row.outcome == "in-use" and not row.blocked_by:
+        if (row.outcome == "in-use" and not row.blocked_by) or refused_by_nobody_seen(row):
             yield BlindSpot(
                 "holder-not-seen",
                 f"the kernel refuses to bind {row.bind.address}, and no socket that holds it can be seen from here",

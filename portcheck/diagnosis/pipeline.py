@@ -89,6 +89,7 @@ class View:
 
     def __init__(self, scene: Scene, question: Question) -> None:
         self.scene = scene
+        self.question = question
         self.server = question.server
         self.probe = try_bind if question.probe else None
         self.sockets = by_port(scene)
@@ -101,7 +102,7 @@ class View:
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
         """The bind table of one port, with indexes into `on_port`."""
-        return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
+        return examine(endpoint, self.on_port(endpoint), self.scene, self.question, self.probe)
 
     def known(self, endpoint: Endpoint) -> Diagnosis | None:
         """The finding for a port like this one, where neither a socket nor a bind can make a difference."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.identify.describe import NAMED_AT_MOST, listed, port_named, spread
 from portcheck.model import Sentence
 from portcheck.namedtuple import TYPE_CHECKING
@@ -36,7 +37,8 @@ def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Sce
     where = _reach([row for row in rows if row.outcome == "free"], finding, scene)
     answer = "succeed" if subject.proper else f"free on {where}"
     if finding.cause is None:
-        return subject._replace(answer=answer)
+        open_without = any(row.without_reuseaddr == "unknown" for row in rows) and not subject.proper
+        return subject._replace(answer=f"{answer} for a server that sets SO_REUSEADDR" if open_without else answer)
     left = {
         "time-wait": f"TIME_WAIT entries{_for_seconds(finding.sockets)}",
         "closing": "connections that are still closing",
@@ -109,13 +111,18 @@ def untold(claim: str, reason: str) -> Sentence:
 
 
 def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
-    taken = [row for row in rows if row.outcome == "in-use" or row.shadows or _bound_only(row, finding)]
+    taken = [
+        row
+        for row in rows
+        if row.outcome == "in-use" or row.shadows or _bound_only(row, finding) or refused_by_nobody_seen(row)
+    ]
     beside = [row for row in taken if row.shadows and row.outcome != "in-use" and not _bound_only(row, finding)]
     only = "at best" if any(row.outcome == "unknown" for row in beside) else "only"
     blockers = _blockers(taken, finding)
     if not blockers:
-        where = _refused(taken, finding, scene)
-        reason = f"the kernel refuses {where}, but no socket that holds it can be seen from here"
+        reason = (
+            f"the kernel refuses {_refused(taken, finding, scene)}, but no socket that holds it can be seen from here"
+        )
     else:
         reason = _holders(blockers, finding, scene)
         if _partly(rows, taken) and not subject.proper:
@@ -132,6 +139,8 @@ def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
 
 def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
     """A wildcard for both families is refused where either is, so it is named only where it stands alone."""
+    if all(row.outcome != "in-use" for row in rows):
+        return f"{listed(_ways(rows))} to a server without SO_REUSEADDR"
     alone = [row for row in rows if row.bind.v6only is not False]
     return _reach(alone, finding, scene) if alone else listed(_ways(rows))
 

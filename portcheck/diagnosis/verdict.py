@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
+from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import notes
 from portcheck.diagnosis.sentence import refused_family, sentence
@@ -81,7 +82,7 @@ def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Ve
     if not rows:  # an interface without addresses, or addresses that cannot be seen
         return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
     verdicts = {VERDICTS[row.outcome] for row in rows}
-    if any(row.shadows or _bound_by_someone(row, on_port) for row in rows):
+    if any(row.shadows or _bound_by_someone(row, on_port) or refused_by_nobody_seen(row) for row in rows):
         verdicts.add("in-use")
     return next((verdict for verdict in WORST_FIRST if verdict in verdicts), "unknown")
 
@@ -118,6 +119,8 @@ def _cause(
     blocking = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
     if not blocking:  # free or unknown, yet a server with other options would be refused
         blocking = {index for row in rows if row.without_reuseaddr != "free" for index in row.conflicts}
+        if verdict == "in-use":  # by who has bound it, or by nobody seen
+            blocking = {index for index in blocking if on_port[index].state == "BOUND"}
     causes = {cause_of(on_port[index], scene) for index in blocking}
     return next((cause for cause in CAUSES if cause in causes), None)
 

@@ -19,7 +19,7 @@ from portcheck.model import (
     Socket,
     SocketTable,
 )
-from portcheck.profiles import ANY_SERVER, Server
+from portcheck.profiles import ANY_SERVER, Question, Server
 from portcheck.rules import predict
 from portcheck.target import EVERY, Endpoint, Host
 
@@ -85,9 +85,10 @@ def diagnosis(
     *,
     server: Server = ANY_SERVER,
     probe: Prober | None = None,
+    to_take: bool = False,
 ) -> Diagnosis:
     """The diagnosis of a port from a scene, by default with a kernel that agrees with the rules."""
     asked = asked or endpoint()
     sockets = [socket for socket in seen.tables[asked.protocol].sockets if socket.local_port == asked.port]
-    rows = examine(asked, sockets, seen, server, probe or kernel_of(seen))
+    rows = examine(asked, sockets, seen, Question(server, to_take=to_take), probe or kernel_of(seen))
     return diagnose(asked, rows, sockets, seen, server)

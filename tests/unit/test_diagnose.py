@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +11,23 @@ from support.scenes import LO4, diagnosis, endpoint, kernel_of, listener, proces
 
 from portcheck.addresses import Address
 from portcheck.diagnosis.verdict import WORST_FIRST
-from portcheck.model import BlindSpot, LocalAddress, PortPolicy, PortRange, Probe, Socket, SocketTable
+from portcheck.model import (
+    BindRequest,
+    BlindSpot,
+    Diagnosis,
+    LocalAddress,
+    PortPolicy,
+    PortRange,
+    Probe,
+    Scene,
+    Socket,
+)
 from portcheck.profiles import ANY_SERVER
+from portcheck.rules import predict
 from portcheck.target import Host
+
+if TYPE_CHECKING:
+    from portcheck.model import Protocol
 
 REFUSED = Probe("in-use", "EADDRINUSE")
 
@@ -87,9 +101,9 @@ def test_without_a_probe_unreadable_flags_are_unknown_by_name() -> None:
     seen = scene(left)
     from portcheck.diagnosis.bind_table import examine
     from portcheck.diagnosis.verdict import diagnose
-    from portcheck.profiles import ANY_SERVER
+    from portcheck.profiles import ANY_SERVER, USUAL
 
-    rows_without_probe = examine(endpoint(), [left], seen, ANY_SERVER, None)
+    rows_without_probe = examine(endpoint(), [left], seen, USUAL, None)
     found = diagnose(endpoint(), rows_without_probe, [left], seen, ANY_SERVER)
     assert found.verdict == "unknown"
     assert "flags-unreadable" in codes(found.blind_spots)
@@ -113,13 +127,114 @@ def test_a_hidden_owner_is_a_blind_spot_and_sudo_helps_only_a_user() -> None:
         assert found.owners[0].process.user == "root"
 
 
-def test_a_gap_in_the_table_is_a_blind_spot_until_a_holder_is_seen() -> None:
-    spot = BlindSpot("bound-not-visible", "this kernel does not list them")
-    seen = scene()
-    tables = {**seen.tables, "tcp": SocketTable("tcp", sees_bound_only=False, blind_spots=(spot,))}
-    found = diagnosis(seen._replace(tables=tables), probe=says("free"))
-    assert codes(found.blind_spots) == {"bound-not-visible"}
-    assert found.verdict == "free"
+NOT_LISTED = BlindSpot("bound-not-visible", "this kernel does not list them")
+
+
+def on_an_older_kernel(*sockets: Socket, protocol: Protocol = "tcp") -> Scene:
+    """A host whose table may lack sockets that are bound without listening."""
+    seen = scene(*sockets)
+    table = seen.tables[protocol]._replace(sees_bound_only=False, blind_spots=(NOT_LISTED,))
+    return seen._replace(tables={**seen.tables, protocol: table})
+
+
+class Hidden:
+    """A kernel on which a socket with SO_REUSEADDR hides; it keeps the binds that it was asked for."""
+
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.sockets = [listener(address, state="BOUND", reuseaddr=True)]
+        self.asked: list[BindRequest] = []
+
+    def __call__(self, request: BindRequest) -> Probe:
+        self.asked.append(request)
+        refused = predict(request, self.sockets, "linux").blocked_by
+        return Probe("in-use", "EADDRINUSE") if refused else Probe("free")
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_no_plain_bind_is_made_where_it_could_meet_a_starting_server(protocol: Protocol) -> None:
+    kernel = Hidden()
+    found = diagnosis(on_an_older_kernel(protocol=protocol), endpoint(80, protocol), probe=kernel)
+    assert all(asked.reuseaddr for asked in kernel.asked)
+    assert {row.without_reuseaddr for row in found.binds} == {"unknown"}
+    assert (found.verdict, found.complete) == ("free" if protocol == "tcp" else "unknown", False)
+    assert "bound-not-visible" in codes(found.blind_spots)
+
+
+def test_where_others_may_hide_the_answer_is_for_servers_with_the_option() -> None:
+    found = diagnosis(on_an_older_kernel(), probe=says("free"))
+    assert found.message == "Port 80 is free on every IPv4 and IPv6 address for a server that sets SO_REUSEADDR."
+    (spot,) = found.blind_spots
+    assert (spot.code, "--no-reuseaddr" in (spot.remedy or "")) == ("bound-not-visible", True)
+    assert diagnosis(scene(), probe=says("free")).message == "Port 80 is free on every IPv4 and IPv6 address."
+
+
+PLAIN = ANY_SERVER._replace(reuseaddr=False)
+
+
+def test_a_server_without_the_option_is_asked_about_with_a_plain_bind() -> None:
+    found = diagnosis(on_an_older_kernel(), server=PLAIN, probe=says("free"))
+    assert (found.verdict, found.complete, found.blind_spots) == ("free", True, ())
+    taken = diagnosis(on_an_older_kernel(), server=PLAIN, probe=Hidden())
+    assert (taken.verdict, taken.cause, taken.complete) == ("in-use", None, False)
+    assert codes(taken.blind_spots) == {"holder-not-seen", "bound-not-visible"}
+    outcomes = {row.bind.address: (row.with_reuseaddr, row.outcome) for row in taken.binds}
+    assert (outcomes["127.0.0.1"], outcomes["::1"]) == (("free", "in-use"), ("free", "free"))
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_port_to_be_taken_is_tried_with_plain_binds(protocol: Protocol) -> None:
+    found = diagnosis(on_an_older_kernel(protocol=protocol), endpoint(80, protocol), probe=says("free"), to_take=True)
+    assert (found.verdict, found.complete) == ("free", True)
+    assert {row.without_reuseaddr for row in found.binds} == {"free"}
+
+
+def test_who_refuses_a_plain_bind_is_somebody_even_if_nobody_is_seen() -> None:
+    """However the bind was refused: never free."""
+    kernel = Hidden("127.0.0.1")
+    found = diagnosis(on_an_older_kernel(), probe=kernel, to_take=True)
+    assert (found.verdict, found.cause, found.complete) == ("in-use", None, False)
+    assert "holder-not-seen" in codes(found.blind_spots)
+    assert "refuses 0.0.0.0 to a server without SO_REUSEADDR" in found.message
+    assert [asked.address for asked in kernel.asked if not asked.reuseaddr] == ["0.0.0.0"]  # and no other, once refused
+
+
+def test_nobody_seen_is_no_leftover_of_somebody_else() -> None:
+    left = listener("192.0.2.7", state="TIME-WAIT", inode=0, pids=(), expires_in=43.0)
+    seen = on_an_older_kernel(left)._replace(platform="linux")
+    found = diagnosis(seen, probe=Hidden("127.0.0.1"), to_take=True)
+    assert (found.verdict, found.cause) == ("in-use", None)
+
+
+def test_a_port_that_is_not_taken_is_not_bound_plainly() -> None:
+    kernel = Hidden()
+    kernel.sockets = [listener("127.0.0.1")]
+    seen = on_an_older_kernel(*kernel.sockets)
+    assert diagnosis(seen, probe=kernel, to_take=True).verdict == "in-use"
+    assert all(asked.reuseaddr for asked in kernel.asked)
+
+
+def test_a_gap_in_the_table_is_a_blind_spot_as_long_as_an_address_is_open() -> None:
+    partly = diagnosis(on_an_older_kernel(listener("127.0.0.1")), probe=says("free"))
+    assert codes(partly.blind_spots) == {"bound-not-visible"}
+    whole = on_an_older_kernel(listener("0.0.0.0"), listener("::", v6only=True))
+    assert diagnosis(whole, probe=says("in-use", "EADDRINUSE")).blind_spots == ()
+
+
+def test_rules_alone_cannot_see_a_policy() -> None:
+    found = by_rules(scene())
+    assert (found.verdict, found.complete) == ("free", False)
+    assert codes(found.blind_spots) == {"no-bind-tried"}
+    assert by_rules(scene(listener())).blind_spots == ()
+
+
+def by_rules(seen: Scene) -> Diagnosis:
+    """As with --no-probe."""
+    from portcheck.diagnosis.bind_table import examine
+    from portcheck.diagnosis.verdict import diagnose
+    from portcheck.profiles import USUAL
+
+    sockets = seen.tables["tcp"].sockets
+    return diagnose(endpoint(), examine(endpoint(), sockets, seen, USUAL, None), sockets, seen, ANY_SERVER)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from support.scenes import Prober, diagnosis, endpoint, listener, process, scene
 
 from portcheck.model import BindRequest, BlindSpot, LocalAddress, PortPolicy, Probe, Scene, Socket, SocketTable
-from portcheck.profiles import PROFILES, server_for
+from portcheck.profiles import PROFILES, Server, server_for
 from portcheck.rules import predict
 from portcheck.target import Host, parse_host
 
@@ -136,7 +136,10 @@ def test_a_hidden_listener_is_never_called_free() -> None:
 def test_a_hidden_udp_holder_is_never_called_free() -> None:
     roots = Socket("udp", "ipv4", "0.0.0.0", 5353, uid=65)
     found = diagnosis(mac(hidden=True), endpoint(5353, "udp"), probe=xnu(roots))
-    assert (found.verdict, found.complete) == ("in-use", False)
+    assert (found.verdict, found.complete) == ("unknown", False)
+    assert "processes-hidden" in {spot.code for spot in found.blind_spots}
+    asked = diagnosis(mac(hidden=True), endpoint(5353, "udp"), server=Server(reuseaddr=False), probe=xnu(roots))
+    assert (asked.verdict, asked.complete) == ("in-use", False)
 
 
 def test_binds_that_went_through_prove_that_nobody_is_hidden() -> None:

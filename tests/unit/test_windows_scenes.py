@@ -131,11 +131,11 @@ def by_rules(found: Scene, asked: Endpoint | None = None) -> Diagnosis:
     """As with --no-probe."""
     from portcheck.diagnosis.bind_table import examine
     from portcheck.diagnosis.verdict import diagnose
-    from portcheck.profiles import ANY_SERVER
+    from portcheck.profiles import ANY_SERVER, USUAL
 
     asked = asked or endpoint()
     on_port = [s for s in found.tables[asked.protocol].sockets if s.local_port == asked.port]
-    return diagnose(asked, examine(asked, on_port, found, ANY_SERVER, None), on_port, found, ANY_SERVER)
+    return diagnose(asked, examine(asked, on_port, found, USUAL, None), on_port, found, ANY_SERVER)
 
 
 def row(found: Diagnosis, address: str) -> Any:
