@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.diagnosis.bind_table import examine, explained, unexplained
+from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
 from portcheck.namedtuple import TYPE_CHECKING
@@ -52,15 +52,17 @@ def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tup
             yield endpoint, alike, view
             continue
         rows = view.rows(endpoint)
-        if any(row.disagreement for row in rows):
-            # Most likely a socket came or went in between: look again before calling it a quirk of the kernel.
-            again = View(_look([endpoint], question), question)
-            yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
-            continue
-        closer = _look_closer(view.scene, endpoint) if unexplained(rows) else None
+        disagree = any(row.disagreement for row in rows)
+        closer = _look_closer(view.scene, endpoint) if unexplained(rows) and not disagree else None
         if closer:
             view = View(closer, question)
             rows = view.rows(endpoint)
+        elif disagree or any(map(refused_by_nobody_seen, rows)):
+            # Most likely a socket came or went in between (a server that starts, another one's probe): look again before
+            # calling it a quirk of the kernel, or somebody who hides.
+            again = View(_look([endpoint], question), question)
+            yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
+            continue
         yield endpoint, view.finding(endpoint, rows), view
 
 

@@ -3,7 +3,8 @@
 Measured over 200,000 starts of a server per cell: a bind with SO_REUSEADDR and without listen() made no server fail
 that sets SO_REUSEADDR too; a plain bind in a tight loop made 29% of them fail, and with listen() 32%.  So a TCP
 probe sets SO_REUSEADDR unless the question is about a server without it, or the port is about to be taken; a UDP probe
-never does (it would steal datagrams), and is made for such a question alone; SO_REUSEPORT is never set (the kernel remembers it for the port, and lets others in afterwards).
+never does (it would steal datagrams), and is made for such a question alone; SO_REUSEPORT is never set (the kernel
+remembers it for the port, and lets others in afterwards).
 """
 
 from __future__ import annotations

@@ -66,15 +66,26 @@ def test_a_redirection_is_a_note(host: Host, rules: list[list[str]]) -> None:
 
 def test_a_landlock_rule_is_a_policy(host: Host) -> None:
     """A sandbox that allows no TCP bind: the rules cannot see it, the probe can."""
+    code, result = _where_landlock_forbids_binds(host, "8000")
+    assert (code, result["verdict"], result["cause"]) == (1, "denied", "policy")
+    assert {row["error"] for row in result["binds"]} == {"EACCES"}
+    assert any("Landlock" in advice["text"] for advice in result["advice"])
+
+
+def test_a_policy_that_no_bind_has_met_is_a_blind_spot(host: Host) -> None:
+    code, result = _where_landlock_forbids_binds(host, "8000", "--no-probe")
+    assert (code, result["verdict"], result["complete"]) == (0, "free", False)
+    assert {spot["code"] for spot in result["blind_spots"]} == {"no-bind-tried"}
+
+
+def _where_landlock_forbids_binds(host: Host, *args: str) -> tuple[int, dict[str, Any]]:
     if _landlock_abi() < 4:
         pytest.skip("needs Landlock with network rules (Linux 6.7)")
     with host.entered():  # in a sandbox, nsenter may not look at our descriptors
-        command = [str(PORTCHECK), "8000", "--json"]
+        command = [str(PORTCHECK), *args, "--json"]
         done = subprocess.run(command, capture_output=True, preexec_fn=_forbid_bind, check=False, timeout=60)
     (result,) = json.loads(done.stdout)["results"]
-    assert (done.returncode, result["verdict"], result["cause"]) == (1, "denied", "policy")
-    assert {row["error"] for row in result["binds"]} == {"EACCES"}
-    assert any("Landlock" in advice["text"] for advice in result["advice"])
+    return done.returncode, result
 
 
 def _landlock_abi() -> int:
