@@ -58,7 +58,7 @@ def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tup
             view = View(closer, question)
             rows = view.rows(endpoint)
         elif disagree or any(map(refused_by_nobody_seen, rows)):
-            # Most likely a socket came or went in between (a server that starts, another one's probe): look again before
+            # Most likely a socket came or went in between (a server that starts, another probe): look again before
             # calling it a quirk of the kernel, or somebody who hides.
             again = View(_look([endpoint], question), question)
             yield endpoint, again.finding(endpoint, again.rows(endpoint)), again
