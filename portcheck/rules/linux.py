@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # The kernel's LOOPBACK4_IPV6: what stands in the IPv4 field of an IPv6 socket with a concrete address.
 INNER_IPV4 = "127.0.0.6"
 MAPPED_ANY4 = MAPPED + ANY4
-# From 6.1 on TCP looks a concrete address up in a table by address (inet_bhash2), which in 6.1 did not show all.
+# From 6.1 on TCP looks a concrete address up in a table by address (inet_bhash2), which did not always show all.
 FIRST_BY_ADDRESS, FIRST_THAT_FINDS_ALL = (6, 1), (6, 12)
 USUAL = Network()
 
@@ -73,10 +73,8 @@ def _overlap(new: BindRequest, old: Socket, release: tuple[int, ...]) -> bool | 
 
 
 def _finds_mapped_wildcard(release: tuple[int, ...]) -> bool | None:
-    """Whether TCP sees a held ::ffff:0.0.0.0 when it is asked for ::ffff:127.0.0.1: 5.10 and 6.12 do, 6.1 does not."""
-    if not release or FIRST_BY_ADDRESS < release < FIRST_THAT_FINDS_ALL:
-        return None
-    return release != FIRST_BY_ADDRESS
+    """Whether TCP sees a held ::ffff:0.0.0.0 when it is asked for ::ffff:127.0.0.1: on 6.1 other sockets decide that."""
+    return None if not release or FIRST_BY_ADDRESS <= release < FIRST_THAT_FINDS_ALL else True
 
 
 def _is_plain_ipv6(address: str) -> bool:
