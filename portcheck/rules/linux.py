@@ -73,7 +73,7 @@ def _overlap(new: BindRequest, old: Socket, release: tuple[int, ...]) -> bool | 
 
 
 def _finds_mapped_wildcard(release: tuple[int, ...]) -> bool | None:
-    """Whether TCP sees a held ::ffff:0.0.0.0 when it is asked for ::ffff:127.0.0.1: on 6.1 other sockets decide that."""
+    """Whether TCP sees a held ::ffff:0.0.0.0 when it is asked for ::ffff:127.0.0.1: in 6.1 others decide that."""
     return None if not release or FIRST_BY_ADDRESS <= release < FIRST_THAT_FINDS_ALL else True
 
 
