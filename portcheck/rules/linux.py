@@ -4,7 +4,8 @@ Source: inet_csk_get_port, inet_bind_conflict, inet_rcv_saddr_equal, udp_lib_lpo
 6.12, 6.18 and 7.2 measured: `tests/system/test_matrix.py` compares every pair with bind() and listen(), `test_vrf.py`
 those of a host with VRFs). The rule is exact for two sockets. With more, it can only be too strict, and only where
 SO_REUSEPORT was used on the port before: TCP remembers the last such socket of a port, UDP lets the first overlapping
-one decide (`tests/system/test_histories.py`).
+one decide (`tests/system/test_histories.py`).  Kernels from 6.1 on, until 6.12, may also overlook a held
+::ffff:0.0.0.0, and what else has the port beside it, when they are asked for ::ffff:127.0.0.1.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ time.sleep(600)
 def test_servers_that_share_clients(host: Host) -> None:
     """Unrelated ones; the workers of one server, each with its own socket, are no news."""
     with contextlib.ExitStack() as stack:
-        stack.callback(lambda: [os.kill(pid, signal.SIGKILL) for pid in pids(host)])
+        stack.callback(lambda: end_all(pids(host)))
         host.run([sys.executable, "-c", SHARING, "8000", "3"])
         wait_for(lambda: len(pids(host)) == 3, "three workers listen")
         assert "share" not in host.result("8000")["message"]
@@ -186,6 +186,11 @@ def test_servers_that_share_clients(host: Host) -> None:
         wait_for(lambda: len(pids(host)) == 4, "another server listens")
         message = host.result("8000")["message"]
         assert "they share its clients (SO_REUSEPORT), 3 to 1" in message or "SO_REUSEPORT), 1 to 3" in message
+
+
+def end_all(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
 
 
 def pids(host: Host) -> list[int]:

@@ -15,7 +15,17 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab, this_kernel
+from support.kernel_lab import (
+    SEED,
+    Transport,
+    Way,
+    acting_as,
+    in_namespace,
+    may_overlook,
+    mptcp_exists,
+    needs_lab,
+    this_kernel,
+)
 from support.processes import NOBODY
 from support.socket_states import (
     OPEN_PORT,
@@ -111,7 +121,10 @@ class History:
         self.steps.append(f"{step}: said {said}, was {truth}")
         self.tally.asked[said, truth] += 1
         explained = (said, truth) == ("in-use", "free") and way.reuseport and way.uid in self.shared
-        if said not in (truth, "unknown") and not explained:
+        overlooked = truth == "free" and any(
+            may_overlook(way.request(self.port), holder.held) for holder in self.holders
+        )
+        if said != truth and not explained and not overlooked and said != "unknown":
             self.tally.wrong.append("\n".join(self.steps))
 
     def join(self, holder: Holder) -> None:
@@ -271,7 +284,7 @@ def test_no_history_is_falsely_free(sharing: bool, long: bool, report: Callable[
     report("  in these states: " + ", ".join(f"{s or 'UDP'} {c:,}" for s, c in tally.states.most_common()))
     assert not tally.wrong, tally.wrong[0]
     left_open = sum(count for (said, _), count in tally.asked.items() if said == "unknown")
-    assert not left_open or (6, 1) <= this_kernel().release < (6, 12)  # see left_open in test_matrix
+    assert not left_open or (6, 1) <= this_kernel().release < (6, 12)  # see may_overlook
     assert left_open < tally.asked.total() / 50
     assert bool(stricter) == sharing
     assert min(tally.asked["in-use", "in-use"], tally.asked["free", "free"]) > len(histories)

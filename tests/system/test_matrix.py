@@ -9,7 +9,17 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
-from support.kernel_lab import DEVICES, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab, this_kernel
+from support.kernel_lab import (
+    DEVICES,
+    SEED,
+    Transport,
+    Way,
+    in_namespace,
+    may_overlook,
+    mptcp_exists,
+    needs_lab,
+    this_kernel,
+)
 from support.namespaces import run_ip
 from support.processes import NOBODY
 from support.socket_states import (
@@ -25,8 +35,7 @@ from support.socket_states import (
     ways,
 )
 
-from portcheck.addresses import is_mapped
-from portcheck.model import BindRequest, Socket
+from portcheck.model import Socket
 from portcheck.rules import predict
 
 pytestmark = needs_lab
@@ -129,17 +138,11 @@ def compare(old: Old, new: Way, held: Socket, tally: Tally) -> None:
     error = new.refused(held.local_port)
     truth = "in-use" if error else "free"
     tally.pairs[old.state, truth] += 1
-    if said not in (truth, *left_open(request, held)) or error not in (None, "EADDRINUSE from bind"):
+    possible = (truth, "unknown") if may_overlook(request, held) else (truth,)
+    if said not in possible or error not in (None, "EADDRINUSE from bind"):
         tally.wrong.append(f"{new} beside {old}: said {said}, was {error}")
     guess = predict(request, [as_seen(held)], "linux", network=this_kernel()).outcome
     tally.unreadable["unknown" if guess == "unknown" else "right" if guess == truth else "wrong"] += 1
-
-
-def left_open(new: BindRequest, old: Socket) -> tuple[str, ...]:
-    """What the rules need not tell: from 6.1 on, until 6.12, TCP may or may not find a held ::ffff:0.0.0.0."""
-    forgetful = (6, 1) <= this_kernel().release < (6, 12)
-    mapped = is_mapped(new.address) and old.local_address == "::ffff:0.0.0.0"
-    return ("unknown",) if forgetful and mapped and new.protocol == "tcp" else ()
 
 
 def as_seen(held: Socket) -> Socket:

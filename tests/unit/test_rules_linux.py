@@ -72,7 +72,9 @@ def test_a_rule(new: BindRequest, old: Socket, *, refused: bool | None) -> None:
 
 
 VRFS = {"red": "red", "eth0": "red", "eth1": "red", "blue": "blue"}
-APART, JOINED, UNTOLD = (Network(vrfs=VRFS, l3mdev_accept=accept) for accept in ({"tcp": False}, {"tcp": True}, {}))
+APART = Network(vrfs=VRFS, l3mdev_accept={"tcp": False})
+JOINED = Network(vrfs=VRFS, l3mdev_accept={"tcp": True})
+UNTOLD = Network(vrfs=VRFS)
 
 
 @pytest.mark.parametrize(
