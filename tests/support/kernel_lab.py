@@ -54,11 +54,15 @@ def this_kernel() -> Network:
     return Network(sock_diag.release())
 
 
+def overlooks() -> bool:
+    """Whether TCP here may not find a held ::ffff:0.0.0.0, nor what else is there beside one."""
+    return (6, 1) <= this_kernel().release < (6, 12)
+
+
 def may_overlook(new: BindRequest, old: Socket) -> bool:
-    """From 6.1 on, until 6.12, TCP may not find a held ::ffff:0.0.0.0, nor what else is there beside one."""
-    forgetful = (6, 1) <= this_kernel().release < (6, 12)
+    """Whether it is for such an address."""
     asked = new.protocol == "tcp" and is_mapped(new.address) and not is_wildcard(new.address)
-    return forgetful and asked and old.local_address == "::ffff:0.0.0.0"
+    return overlooks() and asked and old.local_address == "::ffff:0.0.0.0"
 
 
 needs_lab = pytest.mark.skipif(missing("ip") is not None, reason=str(missing("ip")))

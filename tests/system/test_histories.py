@@ -284,9 +284,9 @@ def test_no_history_is_falsely_free(sharing: bool, long: bool, report: Callable[
     report("  in these states: " + ", ".join(f"{s or 'UDP'} {c:,}" for s, c in tally.states.most_common()))
     assert not tally.wrong, tally.wrong[0]
     left_open = sum(count for (said, _), count in tally.asked.items() if said == "unknown")
-    assert not left_open or (6, 1) <= this_kernel().release < (6, 12)  # see may_overlook
+    assert not left_open or overlooks()
     assert left_open < tally.asked.total() / 50
-    assert bool(stricter) == sharing
+    assert bool(stricter) == sharing or overlooks()
     assert min(tally.asked["in-use", "in-use"], tally.asked["free", "free"]) > len(histories)
     assert set(tally.beside) == set(range(MOST_SOCKETS))
     assert set(tally.states) == {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import random
 import select
 import socket
@@ -22,6 +23,7 @@ from support.portcheck_command import PORTCHECK
 from support.socket_states import Old, describe, make
 
 from portcheck.addresses import family_of
+from portcheck.observe.linux import sock_diag
 from portcheck.observe.linux.network import network
 from portcheck.rules import predict
 from portcheck.rules.reachability import answering
@@ -173,10 +175,13 @@ def test_a_listener_in_a_vrf_is_in_nobodys_way(host: Host, probe: tuple[str, ...
     with listener("red"):
         result = host.result("8000", *probe)
         stopped = host.portcheck("stop", "8000", "--dry-run")
-    assert (result["verdict"], result["cause"], result["advice"]) == ("free", None, [])
+    # of a table without sockets that are merely bound (before 6.8) it is not known what it lacks
+    told = sock_diag.release() >= (6, 8) or probe != ("--no-probe",)
+    assert (result["verdict"], result["advice"]) == ("free" if told else "unknown", [])
+    assert not any(row["blocked_by"] for row in result["binds"])
     (note,) = [note["message"] for note in result["notes"] if note["code"] == "vrf"]
     assert "the VRF red" in note
-    assert stopped.returncode == 0
+    assert f"PID {os.getpid()}" not in stopped.stdout
     answers = {answer["address"]: answer["pids"] for answer in result["answers"]}
     assert answers["192.0.2.7"]
     assert answers["127.0.0.1"] == []
