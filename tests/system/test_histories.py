@@ -24,6 +24,7 @@ from support.kernel_lab import (
     may_overlook,
     mptcp_exists,
     needs_lab,
+    overlooks,
     this_kernel,
 )
 from support.processes import NOBODY
