@@ -24,7 +24,7 @@ from support.socket_states import Old, describe, make
 
 from portcheck.addresses import family_of
 from portcheck.observe.linux import sock_diag
-from portcheck.observe.linux.network import network
+from portcheck.observe.linux.policy import network
 from portcheck.rules import predict
 from portcheck.rules.reachability import answering
 

@@ -6,7 +6,7 @@ from portcheck.model import OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
 from portcheck.observe.linux.packet_filter import redirected
-from portcheck.observe.linux.policy import linux_policy
+from portcheck.observe.linux.policy import linux_policy, network
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -177,9 +177,7 @@ class Linux:
 
     def network(self) -> Network:
         """By sysctl and rtnetlink."""
-        from portcheck.observe.linux import network
-
-        return network.network()
+        return network()
 
     def interface_names(self) -> tuple[str, ...]:
         """if_nameindex(3), or /proc where netlink is refused."""

@@ -8,7 +8,7 @@ from portcheck import lean_socket as socket
 from portcheck.addresses import is_wildcard, unmapped
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs, rtnetlink
-from portcheck.observe.linux.network import nonlocal_bind
+from portcheck.observe.linux.policy import nonlocal_bind
 
 if TYPE_CHECKING:
     from portcheck.model import Family, Scene
