@@ -32,13 +32,13 @@ def forward(facts: Facts) -> Forward | None:
         if name in READERS:
             target = READERS[name](command, ports)
             return Forward("forwarder", target) if target else None
-    user = _ssh_user(process)
+    user = ssh_user(process)
     if user:
         return Forward("forwarder", f"the ssh client of {user}")
     return Forward("ide", "a remote port, or a server of an extension") if ports and ide(process) else None
 
 
-def _ssh_user(process: Process) -> str | None:
+def ssh_user(process: Process) -> str | None:
     """`sshd: ann@pts/0`, without a shell (ssh -N) `sshd: ann`; its listener and its helpers are no session."""
     program, _, user = title(process).partition(": ")
     is_session = program in ("sshd", "sshd-session") and user and not user.startswith("/") and not user.endswith("]")

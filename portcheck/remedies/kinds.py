@@ -9,6 +9,7 @@ from __future__ import annotations
 from portcheck.identify.keepers import ASKABLE, NOT_ASKED
 from portcheck.identify.managers import engine_of, engine_owner
 from portcheck.identify.names import title
+from portcheck.identify.tunnels import ssh_user
 from portcheck.identify.who import is_named
 from portcheck.model import Container
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -372,6 +373,20 @@ KINDS: tuple[Kind, ...] = (
         "managed",
         lambda process, _: process.supervisor in MANAGERS,
         (Remedy("{supervisor} starts it again when it ends: stop it there"),),
+    ),
+    # ssh -R, whichever unit that session is counted to.
+    Kind(
+        "ssh-session",
+        lambda process, _: process.role == "forwarder" and ssh_user(process) is not None,
+        (
+            Remedy(
+                "it is a remote forward (ssh -R) of that session: close it at the client; ended from here, the whole "
+                "session ends",
+                STOP,
+                "owner",
+            ),
+        ),
+        stopped_by="signal",
     ),
     # A super-server: whoever ends it ends everything else that it listens for.
     Kind(

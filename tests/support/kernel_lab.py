@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 import pytest
 
-from portcheck.addresses import is_link_local
-from portcheck.model import BindRequest
+from portcheck.addresses import is_link_local, is_mapped, is_wildcard
+from portcheck.model import BindRequest, Network
+from portcheck.observe.linux import sock_diag
 from support.namespaces import Host, run_ip
 from support.needs import missing
 from support.processes import in_child
 from support.real_sockets import IPPROTO_MPTCP
 
 if TYPE_CHECKING:
-    from portcheck.model import State
+    from portcheck.model import Socket, State
 
 T = TypeVar("T")
 Transport = Literal["tcp", "mptcp", "udp"]
@@ -46,6 +47,22 @@ def mptcp_exists() -> bool:
     except OSError:
         return False
     return True
+
+
+def this_kernel() -> Network:
+    """What the rules have to know of the kernel that they are compared with."""
+    return Network(sock_diag.release())
+
+
+def overlooks() -> bool:
+    """Whether TCP here may not find a held ::ffff:0.0.0.0, nor what else is there beside one."""
+    return (6, 1) <= this_kernel().release < (6, 12)
+
+
+def may_overlook(new: BindRequest, old: Socket) -> bool:
+    """Whether it is for such an address."""
+    asked = new.protocol == "tcp" and is_mapped(new.address) and not is_wildcard(new.address)
+    return overlooks() and asked and old.local_address == "::ffff:0.0.0.0"
 
 
 needs_lab = pytest.mark.skipif(missing("ip") is not None, reason=str(missing("ip")))

@@ -259,6 +259,10 @@ CASES = (
                               forwards="db:5432 through bastion"),
          "it is a tunnel to db:5432 through bastion: close it where it was opened, or from here",
          ("portcheck stop 8000",)),
+    Case("ssh-session", Process(6, "sshd", BO, "bo", ("sshd: bo@notty",), role="forwarder", service="ssh.service",
+                                forwards="the ssh client of bo@notty"),
+         "it is a remote forward (ssh -R) of that session: close it at the client; ended from here, the whole session"
+         " ends", ("portcheck stop 8000",)),
     Case("ide", node(role="ide", name="code", forwards="a remote port, or a server of an extension"),
          "code has it for a forwarded port or an extension: close it in the editor (its ports view)"),
     Case("stopped", node(condition=("stopped",)),
