@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Process, Row, Scene, Socket
 
 # Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
-ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
+ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden", "redirections-not-seen")
 
 
 def blind_spots(

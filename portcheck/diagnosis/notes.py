@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.diagnosis.redirections import redirected
 from portcheck.identify.describe import who
 from portcheck.model import Note, Process
 from portcheck.namedtuple import TYPE_CHECKING
@@ -20,6 +21,7 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_full_queues(endpoint, scene),
         *_other_protocol(endpoint, scene),
         *_policy(endpoint, scene),
+        *redirected(endpoint, scene),
         *_elsewhere(endpoint, scene),
         *_rows(rows),
         *_heirs(endpoint, scene),
@@ -67,9 +69,6 @@ def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
             "reserved-from-ephemeral",
             "ip_local_reserved_ports keeps outgoing connections away from this port; a server may bind it",
         )
-    redirected = scene.redirected.get((endpoint.protocol, endpoint.port))
-    if redirected:
-        yield Note("redirected", f"{redirected}: clients may not reach a server that listens here")
 
 
 def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portcheck.model import OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
-from portcheck.observe.linux.packet_filter import redirected
+from portcheck.observe.linux.packet_filter import with_redirections
 from portcheck.observe.linux.policy import linux_policy
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Linux:
             return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
-        """Packet-filter rules, and for `verbose` the listeners of other network namespaces."""
-        scene = scene._replace(redirected=redirected(asked))
+        """Packet-filter rules, IPVS, lookup programs, and for `verbose` the listeners of other network namespaces."""
+        scene = with_redirections(scene, asked)
         if not verbose:
             return scene
         from portcheck.observe.linux.namespaces import listeners_elsewhere

@@ -35,6 +35,7 @@ class Link(NamedTuple):
     name: str
     kind: str
     settings: Mapping[int, bytes]
+    flags: int = 0  # IFF_UP, IFF_RUNNING ...
 
 
 def links() -> list[Link]:
@@ -46,6 +47,7 @@ def links() -> list[Link]:
 
 def read_link(message: bytes) -> Link | None:
     """The virtual device of an RTM_NEWLINK message; None for any other device."""
+    _, _, _, flags, _ = _IFINFOMSG.unpack_from(message)
     values = dict(attributes(message, _IFINFOMSG.size))
     info = dict(attributes(values.get(_IFLA_LINKINFO, b"")))
     if _IFLA_INFO_KIND not in info:
@@ -54,6 +56,7 @@ def read_link(message: bytes) -> Link | None:
         _text(values.get(_IFLA_IFNAME, b"")),
         _text(info[_IFLA_INFO_KIND]),
         dict(attributes(info.get(_IFLA_INFO_DATA, b""))),
+        flags,
     )
 
 
