@@ -5,6 +5,8 @@ What is not known here is not skipped: a match by it leaves the outcome unsure.
 
 from __future__ import annotations
 
+from itertools import count
+
 from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux.filter import xtables
@@ -37,10 +39,10 @@ _FIB_INTERFACES = 8 | 16
 _UNICAST, _LOCAL = 1, 2
 _DROP, _ACCEPT, _QUEUE, _JUMP, _GOTO, _RETURN = 0, 1, 3, -3, -4, -5
 _VERDICT_REGISTER = 0
+_NONE = -1
 _PAYLOAD_SOURCE = 5  # NFTA_PAYLOAD_SREG
 _TO_DESTINATION = 1  # NFT_NAT_DNAT
-# Those that change nothing of where a packet goes, nor end the rule.
-_HARMLESS = {"counter", "log", "notrack", "last", "dynset", "dup", "flow_offload"}
+_THE_END = ""
 
 
 def constant(value: bytes) -> Value:
@@ -57,38 +59,39 @@ class Evaluation:
     """One rule, and the packets that come by."""
 
     def __init__(self, rule: NfRule) -> None:
-        """The rule is read here."""
+        """The rule is read as far as it concerns any of them."""
         self._rule = rule
-        self._expressions = rule.expressions
-        self._comment = rule.comment
+        self._unread = rule.expressions()
+        self._expressions: list[tuple[str, dict[int, bytes]]] = []
+        self._comment: str | None = None
 
     def outcomes(self, packets: Packets) -> Iterator[tuple[Packets, Verdict]]:
         """Those of the packets that the rule decides about, and how."""
         return self._run(0, packets, {})
 
+    def _expression(self, position: int) -> tuple[str, dict[int, bytes]]:
+        if position == len(self._expressions):
+            self._expressions.append(next(self._unread, (_THE_END, {})))
+        return self._expressions[position]
+
     def _run(self, step: int, packets: Packets, registers: Registers) -> Iterator[tuple[Packets, Verdict]]:
-        for position in range(step, len(self._expressions)):
-            name, fields = self._expressions[position]
+        for position in count(step):
+            name, fields = self._expression(position)
+            if name == _THE_END:
+                return
             if name == "lookup":
                 yield from self._look_up(position, fields, packets, registers)
                 return
             if name in ("match", "target"):
                 left, verdict = self._compat(name, fields, packets)
-            elif name in _LOADS:
-                registers = _stored(registers, big(fields.get(1, b"")), _LOADS[name](fields, packets))
-                left, verdict = packets, None
-            elif name in _CHANGES:
-                left, registers, verdict = _CHANGES[name](fields, packets, registers, self._rule.table)
-            elif name in _HARMLESS:
-                continue
-            else:  # limit, quota, socket, hash ...
-                registers = {}
-                left, verdict = unsure(packets), None
+            else:
+                step_of = _CHANGES.get(name, _not_understood)
+                left, registers, verdict = step_of(fields, packets, registers, self._rule.table)
             if left is None:
                 return
             packets = left
             if verdict:
-                yield packets, verdict._replace(comment=self._comment)
+                yield packets, verdict._replace(comment=self._comment or self._rule.comment)
                 return
 
     def _look_up(
@@ -107,21 +110,15 @@ class Evaluation:
         if target is None and big(fields.get(5, b"")):
             yield from self._run(position + 1, unsure(packets), registers)
             return
-        for element in sorted(elements, key=lambda each: each.for_all_others):
-            found = packets if element.for_all_others else _matching(packets, parts, element)
-            if found is None:
-                continue
-            if element.for_all_others and len(elements) > 1:
-                found = unsure(found)
+        for found, element in _ways(packets, parts, elements):
             if target is None:
                 yield from self._run(position + 1, found, registers)
             elif element.verdict is not None:
                 verdict = read_verdict(element.verdict, self._rule.table)
                 if verdict:
-                    yield found, verdict._replace(comment=self._comment)
+                    yield found, verdict._replace(comment=self._comment or self._rule.comment)
             else:
-                value = element.value or b""
-                changed = _stored(registers, big(target), constant(value))
+                changed = _stored(registers, big(target), constant(element.value or b""))
                 yield from self._run(position + 1, found, changed)
 
     def _compat(self, kind: str, fields: Fields, packets: Packets) -> tuple[Packets | None, Verdict | None]:
@@ -174,6 +171,31 @@ def _parts(registers: Registers, register: int, size: int) -> list[Part]:
         parts += value
         index += max(1, _words(value))
     return parts
+
+
+def _ways(packets: Packets, parts: Sequence[Part], elements: Sequence[Element]) -> Iterator[tuple[Packets, Element]]:
+    """The packets that come to each element; to the one for all others those that came to none."""
+    in_order = sorted(elements, key=lambda each: each.for_all_others)
+    has_one_for_each = _has_one_for_each_value(parts, elements)
+    for element in in_order:
+        found: Packets | None
+        if element.for_all_others:
+            found = unsure(packets) if len(in_order) > 1 else packets
+        elif has_one_for_each and element is in_order[-1]:  # whatever came to none of those before
+            found = packets
+        else:
+            found = _matching(packets, parts, element)
+        if found:
+            yield found, element
+
+
+def _has_one_for_each_value(parts: Sequence[Part], elements: Sequence[Element]) -> bool:
+    """Whether chance alone decides, and whatever it decides there is an element."""
+    if len(parts) != 1 or not parts[0].values:
+        return False
+    exact = all(element.first == element.last for element in elements)
+    there = len(elements) if exact else sum(big(each.last) - big(each.first) + 1 for each in elements)
+    return there >= parts[0].values
 
 
 def _matching(packets: Packets, parts: Sequence[Part], element: Element) -> Packets | None:
@@ -237,14 +259,13 @@ def _fib(fields: Fields, packets: Packets) -> Value:
     return constant(native(_LOCAL if is_local else _UNICAST))
 
 
+def _numbered(fields: Fields, _: Packets) -> Value:
+    """numgen: by chance, or in turn."""
+    return (Part("", 4, values=big(fields.get(2, b""))),)
+
+
 def _not_known(_: Fields, __: Packets) -> Value:
     return unknown()
-
-
-_LOADS: Mapping[str, Callable[[Fields, Packets], Value]] = {
-    "fib": _fib, "rt": _not_known, "exthdr": _not_known, "numgen": _not_known, "osf": _not_known,
-    "xfrm": _not_known, "tunnel": _not_known,
-}  # fmt: skip
 
 
 # Expressions that compare registers, change them, or decide.
@@ -265,6 +286,16 @@ def _load_or_set(load: Callable[[Fields, Packets], Value], source: int) -> Calla
         return packets, _stored(registers, big(fields.get(1, b"")), load(fields, packets)), None
 
     return run
+
+
+def _passed(_: Fields, packets: Packets, registers: Registers, __: Table) -> Changed:
+    """It changes nothing of where a packet goes, nor ends the rule."""
+    return packets, registers, None
+
+
+def _not_understood(_: Fields, packets: Packets, __: Registers, ___: Table) -> Changed:
+    """limit, quota, socket, and whatever a later kernel has: some packets go on, with who knows what in registers."""
+    return unsure(packets), {}, None
 
 
 def _written(fields: Fields, packets: Packets, registers: Registers) -> Changed:
@@ -320,11 +351,13 @@ def _bitwise(fields: Fields, packets: Packets, registers: Registers, _: Table) -
 
 
 def _byteorder(fields: Fields, packets: Packets, registers: Registers, _: Table) -> Changed:
-    return packets, _stored(registers, big(fields[2]), unknown(big(fields[4]))), None
+    value = _value(registers, fields, 1)
+    changed = value if value[0].values else unknown(big(fields[4]))
+    return packets, _stored(registers, big(fields[2]), changed), None
 
 
 def _hashed(fields: Fields, packets: Packets, registers: Registers, _: Table) -> Changed:
-    return packets, _stored(registers, big(fields[2]), unknown()), None
+    return packets, _stored(registers, big(fields[2]), (Part("", 4, values=big(fields.get(4, b""))),)), None
 
 
 def _immediate(fields: Fields, packets: Packets, registers: Registers, table: Table) -> Changed:
@@ -390,6 +423,9 @@ def _ended(_: Fields, packets: Packets, registers: Registers, __: Table) -> Chan
 _CHANGES: Mapping[str, Callable[..., Changed]] = {
     "payload": _load_or_set(_payload, _PAYLOAD_SOURCE), "meta": _load_or_set(_meta, 3), "ct": _load_or_set(_ct, 4),
     "cmp": _compare, "range": _range, "bitwise": _bitwise, "byteorder": _byteorder, "hash": _hashed,
+    "fib": _load_or_set(_fib, _NONE), "numgen": _load_or_set(_numbered, _NONE), "rt": _load_or_set(_not_known, _NONE),
+    "counter": _passed, "log": _passed, "notrack": _passed, "last": _passed, "dynset": _passed, "dup": _passed,
+    "flow_offload": _passed,
     "immediate": _immediate, "nat": _nat, "redir": _redirect, "tproxy": _tproxy,
     "reject": _ended, "queue": _ended, "synproxy": _ended, "fwd": _ended,
 }  # fmt: skip

@@ -95,15 +95,12 @@ class NfRule:
         self.raw = raw
         self.userdata = userdata
 
-    @property
-    def expressions(self) -> list[tuple[str, dict[int, bytes]]]:
-        """(name, attributes) of each."""
-        parts = []
+    def expressions(self) -> Iterator[tuple[str, dict[int, bytes]]]:
+        """(name, attributes) of each; most rules are about something else, which their first ones tell."""
         for _, element in attributes(self.raw):
             fields = dict(attributes(element))
             name = fields.get(_EXPRESSION_NAME, b"").rstrip(b"\0").decode("ascii", "replace")
-            parts.append((name, dict(attributes(fields.get(_EXPRESSION_DATA, b"")))))
-        return parts
+            yield name, dict(attributes(fields.get(_EXPRESSION_DATA, b"")))
 
     @property
     def comment(self) -> str | None:

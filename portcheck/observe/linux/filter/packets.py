@@ -10,7 +10,7 @@ from portcheck.model import PortRange
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from portcheck.model import Origin, Protocol
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Intervals = Sequence[tuple[bytes, bytes]]  # both ends included
 
 TCP, UDP = 6, 17
+MOST = 65535
 NUMBERS: Mapping[Protocol, int] = {"tcp": TCP, "udp": UDP}
 
 
@@ -48,6 +49,7 @@ class Part(NamedTuple):
     constant: bytes = b""
     mask: bytes = b""
     xor: bytes = b""
+    values: int = 0  # how many there can be, where chance decides
 
 
 def unsure(packets: Packets) -> Packets:
@@ -165,28 +167,28 @@ def _merged(ranges: Iterable[PortRange]) -> list[PortRange]:
     return merged
 
 
-def _within(ports: Ports, wanted: Sequence[PortRange]) -> Ports:
+def _within(ports: Ports, wanted: Iterable[PortRange]) -> Ports:
     """The ports that are wanted too.  Both are in order, without overlaps."""
     return tuple(
         PortRange(max(mine.first, each.first), min(mine.last, each.last))
-        for mine in ports
-        for each in _overlapping(wanted, mine)
+        for each in wanted
+        for mine in ports[_overlap(ports, each)]
     )
 
 
-def _without(ports: Ports, others: Sequence[PortRange]) -> Ports:
-    return tuple(left for mine in ports for left in _left_of(mine, others))
+def _without(ports: Ports, others: Iterable[PortRange]) -> Ports:
+    for other in others:
+        where = _overlap(ports, other)
+        if mine := ports[where]:
+            edges = PortRange(mine[0].first, other.first - 1), PortRange(other.last + 1, mine[-1].last)
+            left = tuple(edge for edge in edges if edge.first <= edge.last)
+            ports = (*ports[: where.start], *left, *ports[where.stop :])
+    return ports
 
 
-def _left_of(mine: PortRange, others: Sequence[PortRange]) -> Iterator[PortRange]:
-    first = mine.first
-    for other in _overlapping(others, mine):
-        if other.first > first:
-            yield PortRange(first, other.first - 1)
-        first = max(first, other.last + 1)
-    if first <= mine.last:
-        yield PortRange(first, mine.last)
+def _overlap(ports: Ports, other: PortRange) -> slice:
+    """Where those are that have ports in common with another range: there may be thousands."""
+    from bisect import bisect_right
 
-
-def _overlapping(ranges: Sequence[PortRange], mine: PortRange) -> Iterator[PortRange]:
-    return (each for each in ranges if each.first <= mine.last and each.last >= mine.first)
+    start, stop = (bisect_right(ports, (end, MOST)) for end in other)
+    return slice(start - 1 if start and ports[start - 1].last >= other.first else start, stop)

@@ -11,7 +11,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux import procfs
 from portcheck.observe.linux.filter import legacy, nf_tables
 from portcheck.observe.linux.filter.packets import Packets, Part, minus, narrow
-from portcheck.observe.linux.filter.rules import MOST_STEPS, Walk
+from portcheck.observe.linux.filter.rules import Time, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -78,11 +78,11 @@ def redirections(
 ) -> Mapping[tuple[Protocol, int], tuple[Redirection, ...]]:
     """(protocol, port) → where connections to it are sent.  Raises OSError where rules cannot be understood."""
     found: Found = {}
-    steps = [MOST_STEPS]
+    left = Time()
     in_order = sorted(entries, key=lambda entry: entry.priority)
     try:
         for hook, packets in _arriving(asked, tuple(addresses)):
-            _follow([entry for entry in in_order if entry.hook == hook], packets, steps, found)
+            _follow([entry for entry in in_order if entry.hook == hook], packets, left, found)
     except _UNREADABLE as error:
         raise OSError(errno.EBADMSG, f"a rule cannot be understood ({type(error).__name__})") from error
     return {key: tuple(dict.fromkeys(each)) for key, each in found.items()}
@@ -108,21 +108,21 @@ def _interfaces() -> dict[str, int]:
     return {name: index for index, name in socket.if_nameindex()}
 
 
-def _follow(entries: Iterable[Entry], packets: Packets, steps: list[int], found: Found) -> None:
+def _follow(entries: Iterable[Entry], packets: Packets, left: Time, found: Found) -> None:
     loops_back = "lo" in packets.interfaces
     flow = [packets]
     for entry in entries:
         if entry.is_nat and loops_back:
             continue  # where this host's own connections go was decided when they went out
         for each in flow if entry.is_nat else (packets,):
-            walk = Walk(entry.rule_set, steps)
+            walk = Walk(entry.rule_set, left)
             concerned = _of_family(each, entry.family)
             if concerned:
                 walk.through(entry.chain, concerned)
             for taken, verdict in walk.redirections:
                 _record(taken, verdict, packets, entry.tool, found)
                 if entry.is_nat and taken.sure:
-                    flow = [left for one in flow for left in minus(one, taken)]
+                    flow = [rest for one in flow for rest in minus(one, taken)]
 
 
 def _of_family(packets: Packets, family: int) -> Packets | None:

@@ -6,6 +6,8 @@ unsure.
 
 from __future__ import annotations
 
+import time
+
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux.filter.packets import minus, unsure
 
@@ -46,18 +48,31 @@ class TooManyRulesError(OSError):
     """There are more rules than are looked at, or more ways through them."""
 
 
-MOST_STEPS = 200_000  # rules looked at: a host with 5,000 services of Kubernetes has 50,000
+MOST_SECONDS = 3.0  # a host with 5,000 services of Kubernetes has 50,000 rules, of which one port concerns 10,000
 MOST_FLOWS = 64  # sets that do not overlap; more of them are taken for one, unsure
 DEEPEST = 64  # jumps; nf_tables allows 16, iptables whatever fits
+
+
+class Time:
+    """What is left of MOST_SECONDS, which several walks share."""
+
+    def __init__(self) -> None:
+        """From now on."""
+        self._end = time.monotonic() + MOST_SECONDS
+
+    def check(self) -> None:
+        """Raises TooManyRulesError where it is over."""
+        if time.monotonic() > self._end:
+            raise TooManyRulesError(f"there are more than can be looked at in {MOST_SECONDS:g} s")
 
 
 class Walk:
     """The redirections that packets meet on their way through a chain, with everything it leads to."""
 
-    def __init__(self, rule_set: RuleSet, steps: list[int]) -> None:
-        """`steps` is what is left of MOST_STEPS, which several walks share."""
+    def __init__(self, rule_set: RuleSet, left: Time) -> None:
+        """Nothing is read before it goes."""
         self._rule_set = rule_set
-        self._steps = steps
+        self._time = left
         self.redirections: list[tuple[Packets, Verdict]] = []
 
     def through(self, chain: Hashable, packets: Packets, comment: str | None = None, depth: int = 0) -> list[Packets]:
@@ -68,9 +83,7 @@ class Walk:
         for rule in self._rule_set.rules(chain):
             if not flow:
                 break
-            self._steps[0] -= 1
-            if self._steps[0] < 0:
-                raise TooManyRulesError(f"more than {MOST_STEPS} rules on the way")
+            self._time.check()
             left: list[Packets] = []
             for each in flow:
                 rest, back = self._decided(rule, each, comment, depth)
