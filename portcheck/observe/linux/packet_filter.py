@@ -37,9 +37,8 @@ _MOST_BYTES = 1 << 24  # of IPVS' list, with 70 for each server
 # Whose addresses these are, publishes ports or balances load by the packet filter.
 _ALWAYS = ("kube-ipvs", "flannel", "cilium_host", "vxlan.calico", "weave", "kube-bridge", "nodelocaldns")
 # These do while a container is attached to them.
-_WHILE_RUNNING = ("docker", "br-", "podman", "cni", "lxdbr", "incusbr", "nerdctl")
+_WHILE_ATTACHED = ("docker", "br-", "podman", "cni", "lxdbr", "incusbr", "nerdctl")
 _KUBELET = ("/sys/fs/cgroup/kubepods.slice", "/sys/fs/cgroup/kubepods")
-_RUNNING = 0x40  # IFF_RUNNING: a bridge to which nothing is attached has no carrier
 
 
 def with_redirections(scene: Scene, asked: Ranges) -> Scene:
@@ -127,18 +126,20 @@ def _redirector(addresses: Iterable[LocalAddress]) -> str | None:
     always = next((name for name in names if name.startswith(_ALWAYS)), None)
     if always:
         return f"{always} is a container network's"
-    candidates = {name for name in names if name.startswith(_WHILE_RUNNING)}
-    running = sorted(candidates & _running()) if candidates else []
-    if running:
-        return f"containers are attached to {running[0]}"
+    candidates = {name for name in names if name.startswith(_WHILE_ATTACHED)}
+    in_use = sorted(candidates & _bridges_in_use()) if candidates else []
+    if in_use:
+        return f"containers are attached to {in_use[0]}"
     return "a kubelet runs here" if any(map(os.path.isdir, _KUBELET)) else None
 
 
-def _running() -> set[str]:
-    """The virtual interfaces that have a carrier."""
+def _bridges_in_use() -> set[str]:
+    """The bridges to which something is attached."""
     from portcheck.observe.linux import rtnetlink
 
     try:
-        return {link.name for link in rtnetlink.links() if link.flags & _RUNNING}
+        links = rtnetlink.links()
     except OSError:
         return set()
+    attached = {link.bridge for link in links}
+    return {link.name for link in links if link.number in attached}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _RTM_GETLINK = 18
 _IFINFOMSG = Struct("=BxHiII")  # family, device type, index, flags, change mask
-_IFLA_IFNAME, _IFLA_LINKINFO = 3, 18
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 3, 10, 18
 _IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
 
 _RTM_GETADDR = 22
@@ -35,7 +35,8 @@ class Link(NamedTuple):
     name: str
     kind: str
     settings: Mapping[int, bytes]
-    flags: int = 0  # IFF_UP, IFF_RUNNING ...
+    number: int = 0  # the interface's index
+    bridge: int = 0  # the index of the one that it is attached to
 
 
 def links() -> list[Link]:
@@ -47,7 +48,6 @@ def links() -> list[Link]:
 
 def read_link(message: bytes) -> Link | None:
     """The virtual device of an RTM_NEWLINK message; None for any other device."""
-    _, _, _, flags, _ = _IFINFOMSG.unpack_from(message)
     values = dict(attributes(message, _IFINFOMSG.size))
     info = dict(attributes(values.get(_IFLA_LINKINFO, b"")))
     if _IFLA_INFO_KIND not in info:
@@ -56,7 +56,8 @@ def read_link(message: bytes) -> Link | None:
         _text(values.get(_IFLA_IFNAME, b"")),
         _text(info[_IFLA_INFO_KIND]),
         dict(attributes(info.get(_IFLA_INFO_DATA, b""))),
-        flags,
+        _IFINFOMSG.unpack_from(message)[2],
+        number(values.get(_IFLA_MASTER, b"")),
     )
 
 

@@ -42,7 +42,6 @@ _VERDICT_REGISTER = 0
 _NONE = -1
 _PAYLOAD_SOURCE = 5  # NFTA_PAYLOAD_SREG
 _TO_DESTINATION = 1  # NFT_NAT_DNAT
-_THE_END = ""
 
 
 def constant(value: bytes) -> Value:
@@ -55,30 +54,29 @@ def unknown(size: int = 4) -> Value:
     return (Part("", size),)
 
 
+def outcomes(rule: NfRule, packets: Packets) -> Iterator[tuple[Packets, Verdict]]:
+    """Those of the packets that the rule decides about, and how."""
+    return Evaluation(rule).outcomes(packets)
+
+
 class Evaluation:
     """One rule, and the packets that come by."""
 
     def __init__(self, rule: NfRule) -> None:
         """The rule is read as far as it concerns any of them."""
         self._rule = rule
-        self._unread = rule.expressions()
-        self._expressions: list[tuple[str, dict[int, bytes]]] = []
         self._comment: str | None = None
 
     def outcomes(self, packets: Packets) -> Iterator[tuple[Packets, Verdict]]:
         """Those of the packets that the rule decides about, and how."""
         return self._run(0, packets, {})
 
-    def _expression(self, position: int) -> tuple[str, dict[int, bytes]]:
-        if position == len(self._expressions):
-            self._expressions.append(next(self._unread, (_THE_END, {})))
-        return self._expressions[position]
-
     def _run(self, step: int, packets: Packets, registers: Registers) -> Iterator[tuple[Packets, Verdict]]:
         for position in count(step):
-            name, fields = self._expression(position)
-            if name == _THE_END:
+            expression = self._rule.expression(position)
+            if expression is None:
                 return
+            name, fields = expression
             if name == "lookup":
                 yield from self._look_up(position, fields, packets, registers)
                 return

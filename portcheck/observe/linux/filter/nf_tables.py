@@ -10,13 +10,15 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux.netlink import attribute, attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from portcheck.observe.linux.filter.packets import Packets
     from portcheck.observe.linux.filter.rules import Verdict
     from portcheck.observe.linux.netlink import Netlink
 
     Table = tuple[int, bytes]  # family, name
+    Evaluate = Callable[["NfRule", Packets], Iterator[tuple[Packets, Verdict]]]
+    Expression = tuple[str, dict[int, bytes]]  # name, attributes
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GET_CHAIN, _GET_RULE, _GET_SET, _GET_ELEMENTS = (_SUBSYSTEM | number for number in (4, 7, 10, 13))
@@ -67,11 +69,12 @@ def big(value: bytes) -> int:
 
 def base_chains(link: Netlink, tables: Iterable[Table]) -> list[BaseChain]:
     """The chains that hooks call, of these tables."""
-    chains = link.dump(_GET_CHAIN, bytes(_HEADER), _read_chain)
+    chains = link.dump(_GET_CHAIN, bytes(_HEADER), read_chain)
     return [chain for chain in chains if chain and chain.table in tables]
 
 
-def _read_chain(message: bytes) -> BaseChain | None:
+def read_chain(message: bytes) -> BaseChain | None:
+    """A chain that a hook calls; None for any other."""
     found = dict(attributes(message, _HEADER))
     if _CHAIN_HOOK not in found:
         return None
@@ -94,9 +97,19 @@ class NfRule:
         self.table = table
         self.raw = raw
         self.userdata = userdata
+        self._read: list[Expression] = []
+        self._unread = self._expressions()
 
-    def expressions(self) -> Iterator[tuple[str, dict[int, bytes]]]:
-        """(name, attributes) of each; most rules are about something else, which their first ones tell."""
+    def expression(self, position: int) -> Expression | None:
+        """One of them; None after the last one.  Most rules are about something else, which their first ones tell."""
+        while len(self._read) <= position:
+            following = next(self._unread, None)
+            if following is None:
+                return None
+            self._read.append(following)
+        return self._read[position]
+
+    def _expressions(self) -> Iterator[Expression]:
         for _, element in attributes(self.raw):
             fields = dict(attributes(element))
             name = fields.get(_EXPRESSION_NAME, b"").rstrip(b"\0").decode("ascii", "replace")
@@ -115,16 +128,15 @@ class NfRule:
 
     def outcomes(self, packets: Packets) -> Iterator[tuple[Packets, Verdict]]:
         """See `rules.Rule`."""
-        from portcheck.observe.linux.filter.expressions import Evaluation
-
-        return Evaluation(self).outcomes(packets)
+        return self.rule_set.evaluate(self, packets)
 
 
 class NfTables:
     """All tables; chains and sets are read when something leads to them, once."""
 
-    def __init__(self, link: Netlink) -> None:
-        """`link` is an open socket of NETLINK_NETFILTER."""
+    def __init__(self, link: Netlink, evaluate: Evaluate) -> None:
+        """`link` is an open socket of NETLINK_NETFILTER, `evaluate` tells what a rule does with packets."""
+        self.evaluate = evaluate
         self._link = link
         self._chains: dict[Hashable, list[NfRule]] = {}
         self._sets: dict[tuple[Table, bytes], tuple[Element, ...]] = {}

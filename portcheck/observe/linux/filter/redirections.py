@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+from struct import error as StructError  # noqa: N812
 
 from portcheck import lean_socket as socket
 from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from portcheck.model import Redirection
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.linux import procfs
-from portcheck.observe.linux.filter import legacy, nf_tables
+from portcheck.observe.linux.filter import expressions, legacy, nf_tables
 from portcheck.observe.linux.filter.packets import Packets, Part, minus, narrow
 from portcheck.observe.linux.filter.rules import Time, Walk
 
@@ -29,7 +30,7 @@ _FAMILIES = (_INET, AF_INET, AF_INET6)
 _NAT_PRIORITY, _MANGLE_PRIORITY = -100, -150
 # What iptables-nft names its tables and the chains that hooks call.
 _OF_IPTABLES = (b"nat\0", b"mangle\0"), (b"PREROUTING\0", b"OUTPUT\0")
-_UNREADABLE = (LookupError, ValueError, AttributeError, TypeError)
+_UNREADABLE = (LookupError, ValueError, StructError)
 
 
 class Entry(NamedTuple):
@@ -55,7 +56,7 @@ def entries(link: Netlink | None, tables: Sequence[Table], names: Iterable[str])
 
 def nft_entries(link: Netlink, tables: Iterable[Table]) -> Iterator[Entry]:
     """The base chains of these tables.  Raises OSError."""
-    rule_set = nf_tables.NfTables(link)
+    rule_set = nf_tables.NfTables(link, expressions.outcomes)
     for base in nf_tables.base_chains(link, tables):
         if base.hook in (PREROUTING, OUTPUT) and base.table[0] in _FAMILIES:
             is_iptables = base.table[1] in _OF_IPTABLES[0] and base.name in _OF_IPTABLES[1]
