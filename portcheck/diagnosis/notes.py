@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.diagnosis.redirections import redirected
 from portcheck.identify.describe import who
 from portcheck.model import Note, Process
 from portcheck.namedtuple import TYPE_CHECKING
@@ -21,7 +20,7 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_full_queues(endpoint, scene),
         *_other_protocol(endpoint, scene),
         *_policy(endpoint, scene),
-        *redirected(endpoint, scene),
+        *_past_sockets(endpoint, scene),
         *_elsewhere(endpoint, scene),
         *_rows(rows),
         *_heirs(endpoint, scene),
@@ -69,6 +68,14 @@ def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
             "reserved-from-ephemeral",
             "ip_local_reserved_ports keeps outgoing connections away from this port; a server may bind it",
         )
+
+
+def _past_sockets(endpoint: Endpoint, scene: Scene) -> Iterable[Note]:
+    if not scene.redirected and not scene.socket_lookups:
+        return ()
+    from portcheck.diagnosis.redirections import redirected
+
+    return redirected(endpoint, scene)
 
 
 def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

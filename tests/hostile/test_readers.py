@@ -288,7 +288,7 @@ def test_any_rule_of_nftables_can_be_followed(expressions: list[tuple[bytes, dic
         attribute(1, packed({1: name, 2: packed({**values, 1: xtable} if name in (b"match", b"target") else values)}))
         for name, values, xtable in expressions
     )
-    rule_set = nf_tables.NfTables(Netlink.__new__(Netlink))
+    rule_set = nf_tables.NfTables(Netlink.__new__(Netlink), expressions.outcomes)
     rule_set.elements = lambda *_: (nf_tables.Element(b"\0P", b"\0Z", b"\x0a\0\0\1"),)  # type: ignore[method-assign]
     followed([nf_tables.NfRule(rule_set, (1, b"t"), raw, b"")])
 

@@ -13,7 +13,8 @@ import pytest
 from support.namespaces import Host
 from support.needs import need
 
-from portcheck.observe.linux.filter import rules, sk_lookup
+from portcheck.observe.linux import sk_lookup
+from portcheck.observe.linux.filter import rules
 
 IPTABLES = ["iptables-nft", "iptables-legacy"]
 LOCAL = "-m addrtype --dst-type LOCAL"

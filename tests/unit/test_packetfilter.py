@@ -99,10 +99,9 @@ AWAY = Redirection("nft", "outside", ("192.0.2.7", "fe80::1"), "192.0.2.9", "808
 
 
 def test_whom_a_server_still_serves() -> None:
-    assert said(AWAY) == [
-        "nft sends TCP connections from outside for port 80 to 192.0.2.9:8080:"
-        " a server that listens here is reached from this host alone"
-    ]
+    (told,) = said(AWAY)
+    assert told.startswith("nft sends TCP connections from outside for port 80 to 192.0.2.9:8080:")
+    assert told.endswith("a server that listens here is reached from this host alone")
     every = ("127.0.0.1", "192.0.2.7", "::1", "fe80::1")
     assert said(AWAY, AWAY._replace(origin="here", destinations=every)) == [
         "nft sends TCP connections for port 80 to 192.0.2.9:8080: nobody reaches a server that listens here"

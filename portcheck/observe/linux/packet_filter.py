@@ -12,7 +12,6 @@ import os
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs
-from portcheck.observe.linux.filter import sk_lookup
 from portcheck.observe.linux.netlink import Netlink, attributes
 
 if TYPE_CHECKING:
@@ -49,9 +48,18 @@ def with_redirections(scene: Scene, asked: Ranges) -> Scene:
         redirected.setdefault(key, []).append(redirection)
     return scene._replace(
         redirected={key: tuple(each) for key, each in redirected.items()},
-        socket_lookups=sk_lookup.programs() if os.geteuid() == 0 else (),
+        socket_lookups=_lookup_programs(),
         blind_spots=(*scene.blind_spots, *spots),
     )
+
+
+def _lookup_programs() -> tuple[str, ...]:
+    """Told to root alone; for others nothing shows whether there may be any."""
+    if os.geteuid() != 0:
+        return ()
+    from portcheck.observe.linux import sk_lookup
+
+    return sk_lookup.programs()
 
 
 def _by_rules(scene: Scene, asked: Ranges, spots: list[BlindSpot]) -> Redirections:
