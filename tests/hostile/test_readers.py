@@ -33,7 +33,7 @@ from portcheck.observe.linux import (
     sock_diag,
     wireguard,
 )
-from portcheck.observe.linux.filter import ipvs, legacy, nf_tables, redirections
+from portcheck.observe.linux.filter import expressions, ipvs, legacy, nf_tables, redirections
 from portcheck.observe.linux.netlink import Netlink, attribute, messages
 from portcheck.observe.portable import lsof, sockets
 from portcheck.observe.windows import netsh
@@ -283,10 +283,10 @@ def followed(rules: Iterable[Any]) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(NAMES), fields, st.sampled_from(XTABLES)), max_size=6))
-def test_any_rule_of_nftables_can_be_followed(expressions: list[tuple[bytes, dict[int, bytes], bytes]]) -> None:
+def test_any_rule_of_nftables_can_be_followed(steps: list[tuple[bytes, dict[int, bytes], bytes]]) -> None:
     raw = b"".join(
         attribute(1, packed({1: name, 2: packed({**values, 1: xtable} if name in (b"match", b"target") else values)}))
-        for name, values, xtable in expressions
+        for name, values, xtable in steps
     )
     rule_set = nf_tables.NfTables(Netlink.__new__(Netlink), expressions.outcomes)
     rule_set.elements = lambda *_: (nf_tables.Element(b"\0P", b"\0Z", b"\x0a\0\0\1"),)  # type: ignore[method-assign]
