@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from portcheck.vocabulary import Family as Family
     from portcheck.vocabulary import Method as Method
     from portcheck.vocabulary import NoteCode as NoteCode
+    from portcheck.vocabulary import Origin as Origin
     from portcheck.vocabulary import Outcome as Outcome
     from portcheck.vocabulary import Platform as Platform
     from portcheck.vocabulary import Protocol as Protocol
@@ -362,6 +363,20 @@ class ForeignListener(NamedTuple):
     pids: tuple[int, ...]
 
 
+class Redirection(NamedTuple):
+    """What sends connections for a port past every socket that is bound to it."""
+
+    by: str  # iptables, nft, IPVS
+    origin: Origin  # whose connections
+    destinations: tuple[str, ...]  # to which of this host's addresses
+    address: str | None  # where to: None is this host itself, "" the same address
+    port: str | None  # None: the same
+    only_by: tuple[str, ...] = ()  # the interfaces by which these come in, or
+    not_by: tuple[str, ...] = ()  # the few by which they do not
+    comment: str | None = None  # what stands beside the rule
+    sure: bool = True  # False: some of them, or perhaps
+
+
 class Scene(NamedTuple):
     """Everything that one look at this host has shown, for all the ports of a question."""
 
@@ -379,8 +394,9 @@ class Scene(NamedTuple):
     # (protocol, port) → what in the kernel owns it, on positive evidence ("VXLAN interface vx0")
     kernel_owned: Mapping[tuple[Protocol, int], str] = {}
     blind_spots: tuple[BlindSpot, ...] = ()
-    # (protocol, port) → where a packet filter sends what comes in for it, past every socket
-    redirected: Mapping[tuple[Protocol, int], str] = {}
+    # (protocol, port) → where connections to it are sent, past every socket
+    redirected: Mapping[tuple[Protocol, int], tuple[Redirection, ...]] = {}
+    socket_lookups: tuple[str, ...] = ()  # BPF programs that choose the socket of a connection
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
     network: Network = Network()

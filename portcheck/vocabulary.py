@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         "privileged", "policy", "reserved", "address", "family",
     ]  # fmt: skip
     Method = Literal["probe", "rules"]
+    # Where the clients are.
+    Origin = Literal["outside", "here"]
     # Whose bind rules hold here.
     Platform = Literal["linux", "windows", "macos", "other"]
 
@@ -74,7 +76,8 @@ if TYPE_CHECKING:
         "reserved-from-ephemeral",  # Linux keeps outgoing connections away from this port; a server may bind it
         "ephemeral-range",  # an outgoing connection may take the port
         "unsafe-in-browsers",  # browsers refuse to connect to it
-        "redirected",  # a packet filter sends what arrives for the port past every socket
+        "redirected",  # the packet filter or IPVS sends what arrives for the port past every socket
+        "socket-lookup",  # a BPF program chooses the socket of each connection, whatever is bound
         "vrf",  # somebody listens on it inside a VRF
         "unowned-address",  # somebody listens on an address that this host does not have
         "other-namespace",  # somebody listens on it in another network namespace
@@ -108,5 +111,6 @@ if TYPE_CHECKING:
         "command-cut",  # a process has a longer command line than what is read of one
         "family-refused",  # a sandbox refuses IPv4 or IPv6 sockets, which the kernel has
         "supervisor-no-answer",  # a supervisor did not say what it keeps running
+        "redirections-not-seen",  # rules that may send connections past every socket cannot be read
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here
     ]

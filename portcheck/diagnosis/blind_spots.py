@@ -35,7 +35,7 @@ def blind_spots(
 def _moot(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Iterator[str]:
     """The codes of gaps that cannot change this answer."""
     if any(row.blocked_by for row in rows):
-        yield "processes-hidden"
+        yield from ("processes-hidden", "redirections-not-seen")
     if all(row.method == "probe" and row.outcome == "free" for row in rows):
         yield from TRAITS[scene.platform].settled_by_binds
     if all(row.blocked_by or row.without_reuseaddr in HIDES_NOBODY for row in rows):

@@ -21,6 +21,7 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_full_queues(endpoint, scene),
         *_other_protocol(endpoint, scene),
         *_policy(endpoint, scene),
+        *_past_sockets(endpoint, scene),
         *_vrfs(endpoint, scene),
         *_unowned(endpoint, scene),
         *_elsewhere(endpoint, scene),
@@ -70,9 +71,14 @@ def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
             "reserved-from-ephemeral",
             "ip_local_reserved_ports keeps outgoing connections away from this port; a server may bind it",
         )
-    redirected = scene.redirected.get((endpoint.protocol, endpoint.port))
-    if redirected:
-        yield Note("redirected", f"{redirected}: clients may not reach a server that listens here")
+
+
+def _past_sockets(endpoint: Endpoint, scene: Scene) -> Iterable[Note]:
+    if not scene.redirected and not scene.socket_lookups:
+        return ()
+    from portcheck.diagnosis.redirections import redirected
+
+    return redirected(endpoint, scene)
 
 
 def _vrfs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

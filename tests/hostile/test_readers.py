@@ -6,7 +6,7 @@ import json
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from portcheck.identify import cgroup, containers, launchd, systemd
 from portcheck.identify.facts import Facts, ProjectFile
 from portcheck.identify.project import MARKS, project
 from portcheck.identify.who import who_is
-from portcheck.model import PortRange, Process
+from portcheck.model import LocalAddress, PortRange, Process
 from portcheck.observe.linux import (
     cgroups,
     folders,
@@ -35,7 +35,8 @@ from portcheck.observe.linux import (
     sock_diag,
     wireguard,
 )
-from portcheck.observe.linux.netlink import Netlink, messages
+from portcheck.observe.linux.filter import expressions, ipvs, legacy, nf_tables, redirections
+from portcheck.observe.linux.netlink import Netlink, attribute, messages
 from portcheck.observe.portable import lsof, sockets
 from portcheck.observe.windows import netsh
 
@@ -79,8 +80,7 @@ READERS: dict[str, Reader] = {
     "fdinfo": folders.mount_id,
     "net/tcp of a namespace": lambda data: list(namespaces.read_table(data, namespaces.LISTEN)),
     "reserved ports": text(policy.parse_ranges),
-    "iptables": text(lambda data: list(packet_filter.from_iptables(data.split("\n")))),
-    "nft": text(all_of(packet_filter.from_nft)),
+    "IPVS": text(lambda data: list(ipvs.services(data, {"tcp": ANY_PORT, "udp": ANY_PORT}, {"0.0.0.0"}))),
     "lsof": text(lambda data: lsof.read_fields(data, ANY_PORT, sockets.MACOS)),
     "netsh, excluded ports": text(netsh.excluded_ranges),
     "netsh, port proxy": text(netsh.port_proxies),
@@ -158,8 +158,7 @@ documents = st.recursive(
     lambda inner: st.lists(inner, max_size=4)
     | st.dictionaries(
         st.sampled_from((
-            "nftables", "rule", "expr", "match", "left", "right", "payload", "protocol", "field", "op", "dnat", "a",
-            "redirect", "addr", "port", "range", "set", "Config", "HostConfig", "RestartPolicy", "Labels", "Name", "Id",
+            "a", "Config", "HostConfig", "RestartPolicy", "Labels", "Name", "Id",
             "NetworkSettings", "Ports", "80/tcp", "HostIp", "HostPort", "name", "Label", "Sockets", "SockServiceName",
         )),
         inner,
@@ -173,7 +172,6 @@ documents = st.recursive(
 def test_any_document_can_be_read(document: Any) -> None:
     """JSON that is none of what its tool writes."""
     told = json.dumps(document)
-    list(packet_filter.from_nft(told))
     containers.read_inspected("docker", told)
     containers.read_inspected("podman", f"[{told}]")
     in_project("package.json")(told.encode())
@@ -182,10 +180,7 @@ def test_any_document_can_be_read(document: Any) -> None:
 
 
 @given(documents)
-def test_any_rule_can_be_read(expression: Any) -> None:
-    rule = {"nftables": [{"rule": {"expr": [{"dnat": {"addr": "192.0.2.1", "port": 80}}, {"match": expression}]}}]}
-    list(packet_filter.from_nft(json.dumps(rule)))
-    list(packet_filter.from_nft(json.dumps({"nftables": [{"rule": {"expr": [expression, {"redirect": expression}]}}]})))
+def test_any_answer_of_docker_can_be_read(expression: Any) -> None:
     containers.read_inspected("docker", json.dumps([{"NetworkSettings": {"Ports": {"80/tcp": expression}}}]))
 
 
@@ -223,6 +218,8 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "a family": genetlink.read_family,
     "MPTCP endpoints": mptcp.read_endpoint,
     "a device": wireguard.read_listen_port,
+    "tables": packet_filter.read_table,
+    "chains": nf_tables.read_chain,
 }
 
 
@@ -243,4 +240,76 @@ def test_any_datagram_may_come(data: bytes) -> None:
     try:
         list(messages(data, 1))
     except OSError:
+        return
+
+
+# The packet filter: rules of a kernel of another kind.
+NAMES = (b"payload", b"meta", b"cmp", b"lookup", b"immediate", b"nat", b"redir", b"bitwise", b"range", b"match",
+         b"target", b"fib", b"ct", b"tproxy", b"numgen", b"hash", b"byteorder")  # fmt: skip
+XTABLES = (
+    b"tcp",
+    b"udp",
+    b"multiport",
+    b"addrtype",
+    b"conntrack",
+    b"state",
+    b"comment",
+    b"DNAT",
+    b"REDIRECT",
+    b"TPROXY",
+)
+fields = st.dictionaries(
+    st.integers(0, 11), st.binary(max_size=24) | st.integers(0, 40).map(lambda number: number.to_bytes(4, "big")),
+    max_size=8,
+)  # fmt: skip
+
+
+def packed(values: Mapping[int, bytes]) -> bytes:
+    return b"".join(attribute(kind, value) for kind, value in values.items())
+
+
+class OddRules:
+    """A packet filter whose only chain has these rules."""
+
+    def __init__(self, rules: Iterable[Any]) -> None:
+        self._rules = rules
+
+    def rules(self, _: object) -> Iterable[Any]:
+        return self._rules
+
+
+def followed(rules: Iterable[Any]) -> None:
+    entry = redirections.Entry(OddRules(rules), 1, 0, redirections.OUTPUT, 0, True, "nft")
+    try:
+        redirections.redirections([entry], {"tcp": [PortRange(80, 90)]}, [LocalAddress("127.0.0.1", "ipv4", "lo")])
+    except OSError:
+        return
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), fields, st.sampled_from(XTABLES)), max_size=6))
+def test_any_rule_of_nftables_can_be_followed(steps: list[tuple[bytes, dict[int, bytes], bytes]]) -> None:
+    raw = b"".join(
+        attribute(1, packed({1: name, 2: packed({**values, 1: xtable} if name in (b"match", b"target") else values)}))
+        for name, values, xtable in steps
+    )
+    rule_set = nf_tables.NfTables(Netlink.__new__(Netlink), expressions.outcomes)
+    rule_set.elements = lambda *_: (nf_tables.Element(b"\0P", b"\0Z", b"\x0a\0\0\1"),)  # type: ignore[method-assign]
+    followed([nf_tables.NfRule(rule_set, (1, b"t"), raw, b"")])
+
+
+@given(st.binary(max_size=600))
+def test_any_table_of_iptables_can_be_followed(data: bytes) -> None:
+    table = legacy.LegacyTable(legacy.IPV4, data, (0,) * 5)
+    entry = redirections.Entry(table, 2, 0, redirections.OUTPUT, 0, True, "iptables")
+    try:
+        redirections.redirections([entry], {"tcp": [PortRange(80, 90)]}, [LocalAddress("127.0.0.1", "ipv4", "lo")])
+    except OSError:
+        return
+
+
+@given(st.lists(fields, max_size=6))
+def test_any_elements_can_be_read(raw: list[dict[int, bytes]]) -> None:
+    try:
+        list(nf_tables.read_elements(raw, is_interval=True))
+    except (LookupError, ValueError):  # what redirections.redirections turns into an OSError
         return

@@ -53,6 +53,7 @@ PURE = (
     "namedtuple", "text", "exit_codes", "vocabulary", "model", "errors", "addresses", "target", "profiles", "requests",
     "rules", "identify", "remedies",
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
+    "diagnosis.redirections",
     "waiting.loop", "waiting.condition", "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
 )  # fmt: skip
 SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}

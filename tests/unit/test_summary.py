@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 from support.scenes import LINK, LO6, endpoint, listener, process, scene
 
 from portcheck.diagnosis import pipeline
-from portcheck.model import Diagnosis, PortPolicy, PortRange, Scene
+from portcheck.model import Diagnosis, PortPolicy, PortRange, Redirection, Scene
 from portcheck.profiles import ANY_SERVER, PROFILES, TABLES_ALONE, Question, Server
 from portcheck.target import EVERY, Endpoint, Host
 
 WILDCARDS = Host("*", "wildcard")
+AWAY = Redirection("nft", "outside", ("192.0.2.7",), "192.0.2.9", "80")
 ETH0 = Host("eth0", "interface")
 
 
@@ -72,7 +73,7 @@ def test_what_has_more_to_say_is_said() -> None:
     """A reservation, a packet filter, a UDP holder of the same number: a note each."""
     reserved = PortPolicy(0, reserved=(PortRange(8001, 8001),))
     udp = listener(port=8001)._replace(protocol="udp", state=None)
-    for seen in (scene(policy=reserved), scene(redirected={("tcp", 8001): "nft sends it away"}), scene(udp)):
+    for seen in (scene(policy=reserved), scene(redirected={("tcp", 8001): (AWAY,)}), scene(udp)):
         found = summed_up(seen, *map(endpoint, range(8000, 8003)))
         assert [one.port for one in found] == [8000, 8001, 8002]
         assert [bool(one.notes) for one in found] == [False, True, False]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portcheck.model import OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
-from portcheck.observe.linux.packet_filter import redirected
+from portcheck.observe.linux.packet_filter import with_redirections
 from portcheck.observe.linux.policy import linux_policy, network
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ class Linux:
             return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
-        """Packet-filter rules, addresses of nobody, and for `verbose` the listeners of other network namespaces."""
-        scene = scene._replace(redirected=redirected(asked), unowned=self._unowned(scene))
+        """Redirections, lookup programs, addresses of nobody; for `verbose` the listeners of other network namespaces."""
+        scene = with_redirections(scene, asked)._replace(unowned=self._unowned(scene))
         if not verbose:
             return scene
         from portcheck.observe.linux.namespaces import listeners_elsewhere

@@ -36,6 +36,8 @@ class Link(NamedTuple):
     name: str
     kind: str
     settings: Mapping[int, bytes]
+    number: int = 0  # the interface's index
+    bridge: int = 0  # the index of the one that it is attached to
 
 
 def links() -> list[Link]:
@@ -55,6 +57,8 @@ def read_link(message: bytes) -> Link | None:
         _text(values.get(_IFLA_IFNAME, b"")),
         _text(info[_IFLA_INFO_KIND]),
         dict(attributes(info.get(_IFLA_INFO_DATA, b""))),
+        _IFINFOMSG.unpack_from(message)[2],
+        number(values.get(_IFLA_MASTER, b"")),
     )
 
 
