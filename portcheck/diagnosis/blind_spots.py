@@ -37,7 +37,7 @@ def blind_spots(
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """The holder of `what` cannot be seen from here; sudo is advised only where it would help."""
-    remedy = AS_ROOT if scene.uid else OUTSIDE
+    remedy = AS_ROOT if scene.uid and not scene.confined else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",

@@ -68,9 +68,16 @@ def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
         "reserved_ports": ",".join([*map(_range, scene.policy.reserved), str(finding.port)]),
         "seconds": max(1, round(max(waits))) if waits else None,
         "addresses": ", ".join([str(own) for own in scene.addresses if not own.tentative][:NAMED_AT_MOST]) or None,
+        "other_family": _other_family(finding, scene),
         "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
     }
     return port_fields(finding) | {name: value for name, value in fields.items() if value is not None}
+
+
+def _other_family(finding: Diagnosis, scene: Scene) -> str | None:
+    """A family that the question was not about, and that this process can use."""
+    asked = {row.bind.family for row in finding.binds}
+    return next(("IPv4" if family == "ipv4" else "IPv6" for family in scene.families if family not in asked), None)
 
 
 def _range(ports: PortRange) -> str:
