@@ -64,7 +64,7 @@ def _denied(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
 
 
 def _nobody(finding: Diagnosis) -> str:
-    unseen = any(spot.code in ("bound-not-visible", "sockets-not-visible") for spot in finding.blind_spots)
+    unseen = any(spot.code in ("netlink-refused", "sockets-not-visible") for spot in finding.blind_spots)
     return "no socket in the way shows" if unseen else "no socket is in the way"
 
 

@@ -44,9 +44,7 @@ def read_ipv6(text: str) -> Iterator[LocalAddress]:
     """Of /proc/net/if_inet6: address, interface's index, prefix length, scope and flags in hexadecimal, its name."""
     from portcheck.observe.linux.rtnetlink import is_tentative
 
-    for line in text.split("\n"):
-        fields = line.split()
-        if len(fields) == 6:
-            address, _, _, _, flags, name = fields
-            text_form = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address))
-            yield LocalAddress(text_form, "ipv6", name, is_tentative(int(flags, 16)))
+    entries = [fields for line in text.split("\n") if len(fields := line.split()) == 6]
+    for address, _, _, _, flags, name in sorted(entries, key=lambda fields: int(fields[1], 16)):
+        packed = bytes.fromhex(address)
+        yield LocalAddress(socket.inet_ntop(socket.AF_INET6, packed), "ipv6", name, is_tentative(int(flags, 16)))
