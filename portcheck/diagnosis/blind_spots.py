@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
 
+# What managers did not say of the holders of other ports that were asked about at the same time.
+WHOSE_IT_IS = ("engine-no-answer", "service-manager-no-answer", "supervisor-no-answer")
+
 
 def blind_spots(
     finding: Diagnosis, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene
@@ -25,6 +28,8 @@ def blind_spots(
     moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
     if all(row.bind.family in scene.families for row in finding.binds):
         moot += ("family-refused",)
+    if not finding.sockets:
+        moot += WHOSE_IT_IS
     if not any(_is_hidden(socket) for socket in finding.sockets):
         moot += ("too-many-descriptors",)
     spots = [spot for spot in (*table, *scene.blind_spots) if spot.code not in moot]

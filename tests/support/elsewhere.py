@@ -71,19 +71,19 @@ def one_file(directory: Path) -> Path:
     return target
 
 
-def read(status: int, output: str) -> Asked:
-    """The document of a run; a run that was killed has printed nothing."""
-    assert output or status not in (0, 1, 2, 3, 70), f"status {status} without a document"
-    return Asked(status, json.loads(output) if output else None)
+def read(done: subprocess.CompletedProcess[str]) -> Asked:
+    """The document of a run; one that was killed has printed nothing, and systemd-run says 255 of it."""
+    assert done.stdout or done.returncode == 255, f"status {done.returncode}: {done.stderr}"
+    return Asked(done.returncode, json.loads(done.stdout) if done.stdout else None)
 
 
-def row(asked: Asked) -> tuple[str, ...]:
+def row(asked: Asked, ports: Sequence[int]) -> tuple[str, ...]:
     """What was said of each port, then every blind spot's code."""
     if asked.document is None:
-        return (KILLED, *([""] * len(COLUMNS)))
+        return (KILLED, *([""] * len(ports)))
     results = asked.results()
     codes = {spot["code"] for result in results.values() for spot in result["blind_spots"]}
-    return (*(_said(results[port]) for port in COLUMNS.values()), ", ".join(sorted(codes)) or "none")
+    return (*(_said(results[port]) for port in ports), ", ".join(sorted(codes)) or "none")
 
 
 def _said(result: Mapping[str, Any]) -> str:
@@ -118,24 +118,25 @@ def untrue(asked: Asked, *, shares_network: bool) -> list[str]:
     return wrong
 
 
-def compare(group: str, rows: Mapping[str, Mapping[str, Asked]], *, write: bool) -> None:
+def compare(group: str, rows: Mapping[str, Mapping[str, Asked]], *, engine: bool = False, write: bool) -> None:
     """The table of a group in docs/platforms.md is what was seen, or becomes it."""
     current = PLATFORMS.read_text(encoding="utf-8")
     marks = f"<!-- seen: {group} -->\n", f"<!-- end of {group} -->"
     found = re.search(f"(?s){re.escape(marks[0])}(.*?){re.escape(marks[1])}", current)
     assert found, f"docs/platforms.md has no table {group}"
-    table = "".join(f"{line}\n" for line in _lines(rows))
+    table = "".join(f"{line}\n" for line in _lines(rows, engine=engine))
     if write:
         PLATFORMS.write_text(current.replace(found[0], f"{marks[0]}{table}{marks[1]}"), encoding="utf-8")
     else:
         assert found[1].splitlines() == table.splitlines(), "docs/platforms.md is not current: pytest --write"
 
 
-def _lines(rows: Mapping[str, Mapping[str, Asked]]) -> list[str]:
+def _lines(rows: Mapping[str, Mapping[str, Asked]], *, engine: bool) -> list[str]:
     """One line for each place; more only where the ways to run it there differ."""
-    lines = ["| where | " + " | ".join(COLUMNS) + " | blind spots |", "|---" * (len(COLUMNS) + 2) + "|"]
+    columns = {title: port for title, port in COLUMNS.items() if engine or port != PUBLISHED}
+    lines = ["| where | " + " | ".join(columns) + " | blind spots |", "|---" * (len(columns) + 2) + "|"]
     for where, ways in rows.items():
-        seen = {way: row(asked) for way, asked in ways.items()}
+        seen = {way: row(asked, list(columns.values())) for way, asked in ways.items()}
         alike = len(set(seen.values())) == 1
         for way, cells in list(seen.items())[: 1 if alike else None]:
             lines.append(f"| {' | '.join((where if alike else f'{where}, {way}', *cells))} |")

@@ -1,7 +1,7 @@
 """A Python with musl instead of glibc, as Alpine has it: CPython's own sources from Debian, by Debian's musl-gcc.
 
-No registry that is used here has such a Python.  It is static, and made once (about a minute), then kept in the cache of
-the rigs.  Only what portcheck needs of the standard library is compiled in.
+No registry that is used here has such a Python.  It is static, made once (about a minute) and kept in the cache of the
+rigs.  Only what portcheck needs of the standard library is compiled in.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ end
 chmod +x compiler
 printf '%s' "$SOURCES" >sources.list
 mkdir -p lists/partial
-apt() { apt-get -qq -o Dir::Etc::sourcelist="$PWD/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$PWD/lists" "$@"; }
-apt update
-apt source --download-only python3.11
+own="-o Dir::Etc::sourcelist=$PWD/sources.list -o Dir::Etc::sourceparts=- -o Dir::State::lists=$PWD/lists"
+apt-get -qq $own update
+apt-get -qq $own source --download-only python3.11
 tar --extract --gzip --strip-components=1 --one-top-level=python --file python3.11_*.orig.tar.gz
 cd python
 printf '%s' "$MODULES" >Modules/Setup.local
@@ -80,7 +80,7 @@ def musl_python() -> tuple[str, ...]:
     home = cache() / f"musl-{recipe}"
     if not home.is_dir():
         cache().mkdir(parents=True, exist_ok=True)
-        with (cache() / "lock").open("w") as lock:
+        with (cache() / "musl.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not home.is_dir():
                 _build(home)

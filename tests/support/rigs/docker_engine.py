@@ -82,11 +82,6 @@ class DockerEngine:
             finally:
                 program.kill()
 
-    @property
-    def cgroup(self) -> str:
-        """The name of a cgroup for whatever else is started here: it goes with the engine."""
-        return f"{self._sandbox.cgroups()[0].name}/others"
-
     def docker(
         self, *arguments: str, check: bool = True, timeout: float = 60, stdin: str | bytes = b""
     ) -> CompletedProcess[str]:
