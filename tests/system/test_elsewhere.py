@@ -185,8 +185,10 @@ def test_in_user_namespaces_and_under_a_policy(host: Host, bundle: Path, write: 
     compare("user namespaces", rows, write=write)
 
 
-def test_by_a_python_of_musl(host: Host, bundle: Path) -> None:
+def test_by_a_python_of_musl(host: Host, bundle: Path, long: bool) -> None:
     """What it sees is what Debian's Python sees: nothing that portcheck asks of the C library differs."""
+    if not long:
+        pytest.skip("only with --long: it builds a Python")
     for uid, (address, port, *how) in HELD:
         host.hold(address, int(port), *how, uid=uid)
     ways = (musl_python(), (SYSTEM_PYTHON, "-I", "-S"))
