@@ -386,8 +386,10 @@ class Scene(NamedTuple):
     processes: Mapping[int, Process]
     hidden: Mapping[int, Process]  # inode → user, service or container of a socket whose process cannot be seen
     addresses: tuple[LocalAddress, ...]
-    families: tuple[Family, ...]  # those that the kernel has sockets for
+    families: tuple[Family, ...]  # those of which sockets can be made
     policy: PortPolicy
+    refused_families: tuple[Family, ...] = ()  # those that the kernel has, and a sandbox refuses to us
+    confined: bool = False  # sudo would give us no right over the host
     localhost: tuple[str, ...] = ()  # its addresses, in the order in which a client tries them
     absent: tuple[str, ...] = ()  # addresses that were asked for and are not on this host
     unowned: tuple[str, ...] = ()  # addresses that sockets have, and neither an interface nor a route of this host

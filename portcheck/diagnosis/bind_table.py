@@ -164,6 +164,9 @@ def _all(prediction: Prediction) -> tuple[int, ...]:
 
 
 def _expect(bind: Bind, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Expected:
+    refusal = _refusal(bind, endpoint, scene)
+    if bind.family not in (*scene.families, *scene.refused_families):  # then no socket can be in the way either
+        return Expected(Prediction("unsupported"), Prediction("unsupported"), refusal)
     table = scene.tables[endpoint.protocol]
     with_, without = (
         predict(
@@ -175,7 +178,7 @@ def _expect(bind: Bind, endpoint: Endpoint, sockets: Sequence[Socket], scene: Sc
         )
         for reuseaddr in (True, False)
     )
-    return Expected(with_, without, _refusal(bind, endpoint, scene))
+    return Expected(with_, without, refusal)
 
 
 def _as_bound(asked: BindRequest, scene: Scene) -> BindRequest:
@@ -231,10 +234,13 @@ def _by_rules(expected: Expected) -> Outcomes:
 
 
 def _refused(refusal: Probe, with_: Prediction, without: Prediction, *, probed: bool) -> Outcomes:
-    """A refusal that is no conflict; the table may still prove one (a privileged port that a process holds)."""
+    """A refusal that is no conflict; the table may still prove one.
+
+    So it is with a privileged port that a process holds, and with a family that a sandbox refuses to us alone.
+    """
 
     def settle(prediction: Prediction) -> Outcome:
-        could_conflict = refusal.outcome in ("denied", "unknown")
+        could_conflict = refusal.outcome in ("denied", "unknown", "unsupported")
         return "in-use" if could_conflict and prediction.outcome == "in-use" else refusal.outcome
 
     return Outcomes(settle(with_), settle(without), refusal.error, probed)

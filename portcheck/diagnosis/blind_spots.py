@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HIDES_NOBODY = ("free", "not-available", "unsupported")
 WITH_A_PLAIN_BIND = "ask with --no-reuseaddr: a plain bind tells, but may make a server fail that starts just then"
 
+# What managers did not say of the holders of other ports that were asked about at the same time.
+WHOSE_IT_IS = ("engine-no-answer", "service-manager-no-answer", "supervisor-no-answer")
+
 
 def blind_spots(
     finding: Diagnosis, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene
@@ -42,6 +45,8 @@ def _moot(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Iterator[str
         yield "bound-not-visible"
     if all(row.bind.family in scene.families for row in finding.binds):
         yield "family-refused"
+    if not finding.sockets:
+        yield from WHOSE_IT_IS
     if not any(_is_hidden(socket) for socket in finding.sockets):
         yield "too-many-descriptors"
 
@@ -55,7 +60,7 @@ def _with_a_way_out(spot: BlindSpot, rows: Sequence[Row]) -> BlindSpot:
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
     """The holder of `what` cannot be seen from here; sudo is advised only where it would help."""
-    remedy = AS_ROOT if scene.uid else OUTSIDE
+    remedy = AS_ROOT if scene.uid and not scene.confined else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",

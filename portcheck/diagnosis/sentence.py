@@ -11,7 +11,7 @@ from portcheck.traits import TRAITS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from portcheck.model import Diagnosis, Owner, Row, Scene, Socket
+    from portcheck.model import Diagnosis, Family, Owner, Row, Scene, Socket
     from portcheck.profiles import Server
 
 
@@ -76,8 +76,13 @@ def _denied(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
     error = next((row.error for row in refused if row.error), "EACCES")
     free = [row for row in rows if row.outcome == "free"]
     where = dict.fromkeys(row.bind.address for row in refused) if free and not subject.proper else ()
-    rest = f"only {listed(_ways(free))} can be" if free else "no socket is in the way"
+    rest = f"only {listed(_ways(free))} can be" if free else _nobody(finding)
     return _cannot(subject, where, f"{_policy(finding, scene, error)}; {rest}")
+
+
+def _nobody(finding: Diagnosis) -> str:
+    unseen = any(spot.code in ("netlink-refused", "sockets-not-visible") for spot in finding.blind_spots)
+    return "no socket in the way shows" if unseen else "no socket is in the way"
 
 
 def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:
@@ -100,7 +105,7 @@ def _why_unavailable(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> s
     if not rows:
         return f"{finding.host} has no address"
     if finding.cause == "family":
-        return "this host has no IPv6"
+        return f"this host has no {family_names(row.bind.family for row in rows)}"
     refusal = refused_family(scene)
     if finding.cause == "policy" and refusal:
         return refusal
@@ -120,6 +125,11 @@ def _beyond(rows: Sequence[Row], scene: Scene) -> str:
     if vrf is None:
         return f"portcheck runs in the VRF {scene.network.device}, and that address is outside of it"
     return f"that address is in the VRF {vrf}, and only a socket bound to {vrf} can have it"
+
+
+def family_names(families: Iterable[Family]) -> str:
+    """`IPv6`, `IPv4 and no IPv6`: to be said after `no`."""
+    return " and no ".join(sorted({"IPv4" if family == "ipv4" else "IPv6" for family in families}))
 
 
 def refused_family(scene: Scene) -> str | None:

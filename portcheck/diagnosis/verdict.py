@@ -6,7 +6,7 @@ from portcheck.addresses import is_wildcard
 from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import notes
-from portcheck.diagnosis.sentence import refused_family, sentence
+from portcheck.diagnosis.sentence import sentence
 from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process, Sentence
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.rules.reachability import answering
@@ -115,7 +115,7 @@ def _cause(
     if verdict == "unavailable":
         if not rows or any(row.outcome != "unsupported" for row in rows):
             return "address"
-        return "policy" if refused_family(scene) else "family"
+        return "policy" if any(row.bind.family in scene.refused_families for row in rows) else "family"
     blocking = {index for row in rows for index in (*row.blocked_by, *row.shadows)}
     if not blocking:  # free or unknown, yet a server with other options would be refused
         blocking = {index for row in rows if row.without_reuseaddr != "free" for index in row.conflicts}

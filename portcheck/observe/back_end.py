@@ -98,6 +98,9 @@ if TYPE_CHECKING:
         def policy(self) -> PortPolicy:
             """What this host allows, apart from its sockets."""
 
+        def confined(self) -> bool:
+            """Whether sudo would give this process no right over the host."""
+
         def addresses(self) -> tuple[LocalAddress, ...]:
             """Every address of every interface, loopback included.  Raises OSError if none is told."""
 

@@ -56,11 +56,13 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
     return Scene(
         platform=PLATFORM,
         uid=own_uid(),
+        confined=BACK_END.confined(),
         tables={},
         processes={},
         hidden={},
         addresses=addresses,
         families=tuple(family for family, refusal in refusals.items() if refusal is None),
+        refused_families=tuple(family for family, refusal in refusals.items() if refusal == "sandbox"),
         policy=BACK_END.policy(),
         absent=tuple(_absent(endpoints, addresses)),
         network=BACK_END.network(),
@@ -127,6 +129,7 @@ def _tables_alone(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | 
     return Scene(
         platform=PLATFORM,
         uid=own_uid(),
+        confined=BACK_END.confined(),
         tables=_tables(dict.fromkeys(protocols, ports), depth, may_bind=False),
         processes={},
         hidden={},

@@ -69,6 +69,7 @@ def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
         "seconds": max(1, round(max(waits))) if waits else None,
         "addresses": ", ".join(_addresses(scene)[:NAMED_AT_MOST]) or None,
         "vrf": next(filter(None, (scene.network.vrf(row.bind.interface) for row in finding.binds)), None),
+        "other_family": _other_family(finding, scene),
         "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
     }
     return port_fields(finding) | {name: value for name, value in fields.items() if value is not None}
@@ -79,6 +80,12 @@ def _addresses(scene: Scene) -> list[str]:
     network = scene.network
     own = network.vrf(network.device)
     return [str(local) for local in scene.addresses if not local.tentative and network.vrf(local.interface) == own]
+
+
+def _other_family(finding: Diagnosis, scene: Scene) -> str | None:
+    """A family that the question was not about, and that this process can use."""
+    asked = {row.bind.family for row in finding.binds}
+    return next(("IPv4" if family == "ipv4" else "IPv6" for family in scene.families if family not in asked), None)
 
 
 def _range(ports: PortRange) -> str:

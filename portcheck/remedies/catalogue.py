@@ -92,7 +92,7 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
         Remedy("start the server in that VRF: ip vrf exec {vrf} COMMAND"),
         Remedy("bind an address of this host: {addresses}"),
     ),
-    "family": (Remedy("bind an IPv4 address"),),
+    "family": (Remedy("bind an {other_family} address"),),
 }  # fmt: skip
 
 # The port is free for a server that sets SO_REUSEADDR; another one would be refused.

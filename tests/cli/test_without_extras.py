@@ -131,7 +131,6 @@ def test_a_socket_list_that_only_psutil_could_read_is_a_blind_spot() -> None:
     assert spots["sockets-not-visible"]["remedy"] == "pip install psutil"
 
 
-def test_addresses_that_only_psutil_could_list_are_an_error() -> None:
-    answer = checked_while_refused("sock_diag", "rtnetlink")
-    assert answer["cause"].endswith("psutil is not installed")
-    assert answer["remedy"].startswith("pip install psutil")
+def test_addresses_need_neither_netlink_nor_psutil() -> None:
+    binds = checked_while_refused("rtnetlink")["binds"]
+    assert sorted(map(repr, binds)) == sorted(map(repr, checked_while_refused()["binds"]))

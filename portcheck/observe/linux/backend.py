@@ -152,16 +152,22 @@ class Linux:
         """By sysctl and this process's capabilities."""
         return linux_policy()
 
+    def confined(self) -> bool:
+        """By no_new_privs and the user namespace."""
+        from portcheck.observe.linux import user_namespace
+
+        return user_namespace.confined()
+
     def addresses(self) -> tuple[LocalAddress, ...]:
-        """By rtnetlink; a sandbox may refuse that: psutil asks the C library, which may have another way."""
+        """By rtnetlink; a sandbox may refuse that and leave older ways."""
         from portcheck.observe.linux import rtnetlink
 
         try:
             return tuple(rtnetlink.addresses())
         except OSError:
-            from portcheck.observe.portable import addresses as portable
+            from portcheck.observe.linux import plain_addresses
 
-            return portable.addresses()
+            return tuple(plain_addresses.addresses())
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
         """By the kernel's own reasons, such as a local route or ip_nonlocal_bind."""

@@ -10,7 +10,7 @@ from portcheck.identify.facts import ENVIRONMENT, Session
 from portcheck.lean_functools import cache
 from portcheck.model import Process
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import procfs
+from portcheck.observe.linux import procfs, user_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +38,8 @@ def process(pid: int) -> Process | None:
     if stat is None:
         return None
     uid = real_uid(procfs.read(f"{pid}/status", procfs.MOST_OF_A_PROCESS))
+    if uid == user_namespace.strangers_uid():
+        uid = None
     cmdline = procfs.read(f"{pid}/cmdline", MOST_OF_A_COMMAND)
     command = read_command(cmdline)
     executable = procfs.link(f"{pid}/exe")

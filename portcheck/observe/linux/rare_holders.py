@@ -90,14 +90,17 @@ def _threads(pid: int) -> list[int]:
 def _comparison() -> Compare:
     """Whether two threads share their descriptors, by kcmp(2); where that cannot be asked they may not.
 
-    (Not if /proc is another PID namespace's: its numbers are not ours.)
+    (Not if /proc is another PID namespace's: its numbers are not ours; nor by a Python that was built without ctypes.)
     """
     number = _KCMP_NUMBERS.get(os.uname().machine) if sys.maxsize > 2**32 else None
     if number is None or procfs.link("self") != str(os.getpid()):
         return lambda _one, _other: False
-    import ctypes
+    try:
+        import ctypes
 
-    system_call = ctypes.CDLL(None).syscall
+        system_call = ctypes.CDLL(None).syscall
+    except (ImportError, OSError):  # a static Python has no dynamic loader
+        return lambda _one, _other: False
     return lambda one, other: bool(system_call(number, one, other, _KCMP_FILES, 0, 0) == 0)
 
 

@@ -14,7 +14,7 @@ from portcheck import lean_socket as socket
 from portcheck.lean_functools import cache, partial
 from portcheck.model import BlindSpot, PortRange, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import procfs
+from portcheck.observe.linux import procfs, user_namespace
 from portcheck.observe.linux.netlink import NETLINK_SOCK_DIAG, Netlink, attribute, attributes, number
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
     unpack, size, ntohs = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
     address, details, device = cache(_address), cache(_details), cache(_device)
     state_name = (_STATES if protocol == "tcp" else {}).get
+    strangers = user_namespace.strangers_uid()
 
     def read(message: bytes) -> Socket:
         # fmt: off
@@ -222,7 +223,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
         return made((
             protocol, _FAMILIES[family], address(family, local), ntohs(port),
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
-            state, device(interface), v6only, None, uid, None if inode else (),
+            state, device(interface), v6only, None, None if uid == strangers else uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
             inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2", lets,
         ))

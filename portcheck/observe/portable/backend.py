@@ -86,6 +86,10 @@ class Portable:
         """That of every Unix."""
         return unix_policy()
 
+    def confined(self) -> bool:
+        """Nothing here tells."""
+        return False
+
     def addresses(self) -> tuple[LocalAddress, ...]:
         """By psutil."""
         return portable_addresses.addresses()

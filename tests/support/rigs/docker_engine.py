@@ -8,7 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from subprocess import CompletedProcess
+from subprocess import PIPE, CompletedProcess, Popen
 from typing import Any
 
 import pytest
@@ -69,6 +69,18 @@ class DockerEngine:
         """Run a command of this machine beside the engine: with its network, processes and socket."""
         command = enter(self._sandbox.init, argv)
         return run(command, ENVIRONMENT, check=check, timeout=timeout, stdin=stdin)
+
+    @contextmanager
+    def started(self, argv: Sequence[str]) -> Iterator[None]:
+        """A command of this machine beside the engine, from its first line on; it ends with the context."""
+        command = enter(self._sandbox.init, argv)
+        with Popen(command, stdin=PIPE, stdout=PIPE, env=ENVIRONMENT) as program:
+            assert program.stdout is not None
+            assert program.stdout.readline(), f"{argv} ended"
+            try:
+                yield
+            finally:
+                program.kill()
 
     def docker(
         self, *arguments: str, check: bool = True, timeout: float = 60, stdin: str | bytes = b""
