@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import ANY6
+from portcheck.diagnosis import v6only
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import TRAITS
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 # Gaps in the table that cannot change the answer for a port once a visible socket blocks it.
 ONLY_WHERE_OPEN = ("bound-not-visible", "processes-hidden")
+# Who may hold a socket of which the holder is not known.
+POSSIBLE_HOLDERS = ("too-many-descriptors", "io-uring-unnamed")
 
 
 def blind_spots(
@@ -22,11 +26,15 @@ def blind_spots(
     table = scene.tables[finding.protocol].blind_spots
     taken = any(row.blocked_by for row in rows)
     settled = all(row.method == "probe" and row.outcome == "free" for row in rows)
-    moot = (ONLY_WHERE_OPEN if taken else ()) + (TRAITS[scene.platform].settled_by_binds if settled else ())
+    moot = (ONLY_WHERE_OPEN if taken and not _takes_ipv4_by_refusals(finding, scene) else ()) + (
+        TRAITS[scene.platform].settled_by_binds if settled else ()
+    )
+    if not any(map(v6only.does_not_show, on_port)):
+        moot += ("v6only-hidden",)
     if all(row.bind.family in scene.families for row in finding.binds):
         moot += ("family-refused",)
     if not any(_is_hidden(socket) for socket in finding.sockets):
-        moot += ("too-many-descriptors",)
+        moot += POSSIBLE_HOLDERS
     spots = [spot for spot in (*table, *scene.blind_spots) if spot.code not in moot]
     spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
@@ -35,14 +43,26 @@ def blind_spots(
     return tuple({spot.code: spot for spot in spots}.values())
 
 
+def _takes_ipv4_by_refusals(finding: Diagnosis, scene: Scene) -> bool:
+    """Whether a socket counts as dual-stack because IPv4 is refused: somebody who does not show could be why."""
+    table = scene.tables[finding.protocol].sockets
+    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and any(
+        socket.local_port == finding.port and v6only.does_not_show(socket) for socket in table
+    )
+
+
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
-    """The holder of `what` cannot be seen from here; sudo is advised only where it would help."""
-    remedy = AS_ROOT if scene.uid else OUTSIDE
+    """The holder of `what` cannot be seen from here; what is advised is only what would help."""
+    remedy = AS_ROOT if scene.uid else None if _has_possible_holders(scene) else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
         remedy if TRAITS[scene.platform].has_sudo else None,
     )
+
+
+def _has_possible_holders(scene: Scene) -> bool:
+    return any(spot.code in POSSIBLE_HOLDERS for spot in scene.blind_spots)
 
 
 def cut_commands(processes: Iterable[Process]) -> Iterator[BlindSpot]:
@@ -75,7 +95,8 @@ def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
         elif socket.pids == () and socket.inode and (socket.protocol, socket.local_port) not in scene.kernel_owned:
             yield BlindSpot(
                 "no-process",
-                f"no process has {place} open: it is the kernel's own, or being passed from one process to another",
+                f"no process has {place} open: it is the kernel's own, on its way from one process to another,"
+                " or in an io_uring that has no descriptor any more",
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
+from portcheck.diagnosis import v6only
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import notes
 from portcheck.diagnosis.sentence import refused_family, sentence
@@ -230,6 +231,7 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         scene.platform,
     )
     holders = [sockets[index].pids for index in answered_by]
-    if any(pids is None for pids in holders):
+    doubtful = local.family == "ipv4" and v6only.hidden((sockets[index] for index in answered_by), scene)
+    if doubtful or any(pids is None for pids in holders):
         return Answer(str(local), answered_by, None)
     return Answer(str(local), answered_by, tuple(sorted({pid for pids in holders for pid in pids or ()})))

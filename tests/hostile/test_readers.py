@@ -24,7 +24,6 @@ from portcheck.model import PortRange, Process
 from portcheck.observe.linux import (
     cgroups,
     folders,
-    namespaces,
     packet_filter,
     policy,
     processes,
@@ -75,7 +74,6 @@ READERS: dict[str, Reader] = {
     "mountinfo, for a device": lambda data: folders.device_of(data, 7),
     "mountinfo, for all devices": folders.plain_devices,
     "fdinfo": folders.mount_id,
-    "net/tcp of a namespace": lambda data: list(namespaces.read_table(data, namespaces.LISTEN)),
     "reserved ports": text(policy.parse_ranges),
     "iptables": text(lambda data: list(packet_filter.from_iptables(data.split("\n")))),
     "nft": text(all_of(packet_filter.from_nft)),

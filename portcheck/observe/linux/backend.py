@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.model import OUTSIDE, BlindSpot
+from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
 from portcheck.observe.linux.packet_filter import redirected
@@ -27,19 +27,13 @@ class Linux:
     def sockets(
         self, protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool
     ) -> SocketTable:
-        """By sock_diag; where a sandbox refuses that, by psutil, which sees less."""
+        """By sock_diag; where that is not to be had by /proc/net, and where there is no such /proc by psutil."""
         try:
             return sock_diag.table(protocol, ports, depth, may_bind=may_bind)
         except OSError as refusal:
-            from portcheck.observe.portable.sockets import LINUX, table
+            from portcheck.observe.linux import without_sock_diag
 
-            refused = BlindSpot(
-                "netlink-refused",
-                f"the kernel's own socket list (sock_diag) is refused here: {refusal.strerror or refusal}",
-                OUTSIDE,
-            )
-            by_psutil = table(protocol, ports, depth, LINUX)
-            return by_psutil._replace(blind_spots=(refused, *by_psutil.blind_spots))
+            return without_sock_diag.table(protocol, ports, depth, refusal)
 
     def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
         """Nothing that was read is read again."""
@@ -139,10 +133,13 @@ class Linux:
 
         try:
             return tuple(rtnetlink.addresses())
-        except OSError:
+        except OSError as refusal:
             from portcheck.observe.portable import addresses as portable
 
-            return portable.addresses()
+            try:
+                return portable.addresses()
+            except PortcheckError:  # psutil is not installed
+                raise refusal from None
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
         """By the kernel's own reasons, such as a local route or ip_nonlocal_bind."""
