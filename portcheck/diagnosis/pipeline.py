@@ -103,7 +103,7 @@ class View:
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
         """The bind table of one port, with indexes into `on_port`."""
-        if self.probe and v6only.hidden(self.on_port(endpoint), self.scene):
+        if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
             self._learn_v6only(endpoint)
         return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 

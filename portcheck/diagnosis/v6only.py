@@ -11,12 +11,12 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.model import Row, Scene, Socket
+    from portcheck.model import Platform, Row, Socket
 
 
-def hidden(sockets: Iterable[Socket], scene: Scene) -> bool:
-    """Whether it matters of one of these sockets, and does not show."""
-    return scene.platform == "linux" and any(map(does_not_show, sockets))
+def hidden(sockets: Iterable[Socket], platform: Platform) -> bool:
+    """Whether it does not show of one of these sockets, and binds would tell."""
+    return platform == "linux" and any(map(does_not_show, sockets))
 
 
 def does_not_show(socket: Socket) -> bool:

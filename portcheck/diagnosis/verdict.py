@@ -231,7 +231,7 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         scene.platform,
     )
     holders = [sockets[index].pids for index in answered_by]
-    doubtful = local.family == "ipv4" and v6only.hidden((sockets[index] for index in answered_by), scene)
+    doubtful = local.family == "ipv4" and v6only.hidden((sockets[index] for index in answered_by), scene.platform)
     if doubtful or any(pids is None for pids in holders):
         return Answer(str(local), answered_by, None)
     return Answer(str(local), answered_by, tuple(sorted({pid for pids in holders for pid in pids or ()})))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
 from portcheck.observe.linux.packet_filter import redirected
@@ -128,18 +127,15 @@ class Linux:
         return linux_policy()
 
     def addresses(self) -> tuple[LocalAddress, ...]:
-        """By rtnetlink; a sandbox may refuse that: psutil asks the C library, which may have another way."""
+        """By rtnetlink; where a sandbox refuses that, by an older way."""
         from portcheck.observe.linux import rtnetlink
 
         try:
             return tuple(rtnetlink.addresses())
-        except OSError as refusal:
-            from portcheck.observe.portable import addresses as portable
+        except OSError:
+            from portcheck.observe.linux import addresses
 
-            try:
-                return portable.addresses()
-            except PortcheckError:  # psutil is not installed
-                raise refusal from None
+            return addresses.addresses()
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
         """By the kernel's own reasons, such as a local route or ip_nonlocal_bind."""

@@ -78,8 +78,13 @@ def read_address(message: bytes) -> LocalAddress | None:
         socket.inet_ntop(family, packed),
         "ipv4" if family == socket.AF_INET else "ipv6",
         _interface_name(index),
-        tentative=flags & (_IFA_F_TENTATIVE | _IFA_F_OPTIMISTIC) == _IFA_F_TENTATIVE,
+        tentative=is_tentative(flags),
     )
+
+
+def is_tentative(flags: int) -> bool:
+    """Whether an address with these flags (IFA_F_*) cannot be bound yet."""
+    return flags & (_IFA_F_TENTATIVE | _IFA_F_OPTIMISTIC) == _IFA_F_TENTATIVE
 
 
 def route_type(address: str) -> int:
