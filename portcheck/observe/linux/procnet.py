@@ -31,8 +31,8 @@ PLACES = ("thread-self/net", "self/net", "net")  # a thread may be in a network 
 FAMILIES: tuple[tuple[Family, str], ...] = (("ipv4", ""), ("ipv6", "6"))
 _HEADING = b"local_address"
 _LISTEN = b"0A"
-_PORTS = 1 << 16
-_PIECE = 1 << 16
+PORTS = 1 << 16
+PIECE = 1 << 16
 LONGEST_LINE = 1 << 10  # the kernel's have 150 bytes, or 200
 _HOW_ODD = (ValueError, LookupError, ArithmeticError)
 _TICKS = os.sysconf("SC_CLK_TCK")  # in a second, of the timers
@@ -110,7 +110,7 @@ def _lines(path: str, at_most: int | None) -> Iterator[bytes]:
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         rest, done, headed = b"", 0, False
-        while piece := os.read(file, _PIECE if at_most is None else min(_PIECE, at_most - done)):
+        while piece := os.read(file, PIECE if at_most is None else min(PIECE, at_most - done)):
             done += len(piece)
             *lines, rest = (rest + piece).split(b"\n")
             if lines and not headed:
@@ -129,8 +129,8 @@ def _lines(path: str, at_most: int | None) -> Iterator[bytes]:
 def _wanted(ports: Iterable[PortRange] | None) -> bytes | bytearray:
     """For each port whether it is asked for."""
     if ports is None:
-        return b"\1" * _PORTS
-    wanted = bytearray(_PORTS)
+        return b"\1" * PORTS
+    wanted = bytearray(PORTS)
     for first, last in ports:
         wanted[first : last + 1] = b"\1" * (last + 1 - first)
     return wanted
