@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from portcheck.addresses import ANY6, unmapped
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def hidden(sockets: Iterable[Socket], platform: Platform) -> bool:
     """Whether it does not show of one of these sockets, and binds would tell."""
-    return platform == "linux" and any(map(does_not_show, sockets))
+    return TRAITS[platform].binds_tell_v6only and any(map(does_not_show, sockets))
 
 
 def does_not_show(socket: Socket) -> bool:
