@@ -82,11 +82,11 @@ def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) 
 
 
 def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
-    from portcheck.diagnosis.blind_spots import cut_commands, hidden_owner
+    from portcheck.diagnosis.blind_spots import POSSIBLE_HOLDERS, cut_commands, hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
-    spots += [spot for spot in scene.blind_spots if hidden or spot.code != "too-many-descriptors"]
+    spots += [spot for spot in scene.blind_spots if hidden or spot.code not in POSSIBLE_HOLDERS]
     if hidden:
         spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
     held_by = {pid for socket in sockets for pid in socket.pids or ()}

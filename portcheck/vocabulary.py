@@ -108,6 +108,7 @@ if TYPE_CHECKING:
         "engine-no-answer",  # a container engine did not say which container it is
         "service-manager-no-answer",  # a service manager did not say which of its units it is
         "too-many-descriptors",  # a process has more of them than are looked at, and may hold the socket
+        "io-uring-unnamed",  # a process has sockets in an io_uring, and the kernel does not tell which
         "command-cut",  # a process has a longer command line than what is read of one
         "family-refused",  # a sandbox refuses IPv4 or IPv6 sockets, which the kernel has
         "supervisor-no-answer",  # a supervisor did not say what it keeps running

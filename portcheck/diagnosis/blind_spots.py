@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import ANY6
+from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
@@ -18,6 +20,8 @@ WITH_A_PLAIN_BIND = "ask with --no-reuseaddr: a plain bind tells, but may make a
 
 # What managers did not say of the holders of other ports that were asked about at the same time.
 WHOSE_IT_IS = ("engine-no-answer", "service-manager-no-answer", "supervisor-no-answer")
+# Who may hold a socket of which the holder is not known.
+POSSIBLE_HOLDERS = ("too-many-descriptors", "io-uring-unnamed")
 
 
 def blind_spots(
@@ -25,7 +29,7 @@ def blind_spots(
 ) -> tuple[BlindSpot, ...]:
     """Every gap of this answer, each code once."""
     table = scene.tables[finding.protocol].blind_spots
-    moot = frozenset(_moot(finding, rows, scene))
+    moot = frozenset(_moot(finding, rows, on_port, scene))
     spots = [_with_a_way_out(spot, rows) for spot in (*table, *scene.blind_spots) if spot.code not in moot]
     spots += _exclusions(finding, scene)
     spots += _hidden_owners(finding, scene)
@@ -35,20 +39,23 @@ def blind_spots(
     return tuple({spot.code: spot for spot in spots}.values())
 
 
-def _moot(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Iterator[str]:
+def _moot(finding: Diagnosis, rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Iterator[str]:
     """The codes of gaps that cannot change this answer."""
     if any(row.blocked_by for row in rows):
         yield from ("processes-hidden", "redirections-not-seen")
     if all(row.method == "probe" and row.outcome == "free" for row in rows):
         yield from TRAITS[scene.platform].settled_by_binds
-    if all(row.blocked_by or row.without_reuseaddr in HIDES_NOBODY for row in rows):
+    explained = all(row.blocked_by or row.without_reuseaddr in HIDES_NOBODY for row in rows)
+    if explained and not _takes_ipv4_by_refusals(finding, scene):
         yield "bound-not-visible"
+    if not any(map(v6only.does_not_show, on_port)):
+        yield "v6only-hidden"
     if all(row.bind.family in scene.families for row in finding.binds):
         yield "family-refused"
     if not finding.sockets:
         yield from WHOSE_IT_IS
     if not any(_is_hidden(socket) for socket in finding.sockets):
-        yield "too-many-descriptors"
+        yield from POSSIBLE_HOLDERS
 
 
 def _with_a_way_out(spot: BlindSpot, rows: Sequence[Row]) -> BlindSpot:
@@ -58,14 +65,27 @@ def _with_a_way_out(spot: BlindSpot, rows: Sequence[Row]) -> BlindSpot:
     return spot
 
 
+def _takes_ipv4_by_refusals(finding: Diagnosis, scene: Scene) -> bool:
+    """Whether a socket counts as dual-stack because IPv4 is refused: somebody who does not show could be why."""
+    table = scene.tables[finding.protocol].sockets
+    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and any(
+        socket.local_port == finding.port and v6only.does_not_show(socket) for socket in table
+    )
+
+
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:
-    """The holder of `what` cannot be seen from here; sudo is advised only where it would help."""
-    remedy = AS_ROOT if scene.uid and not scene.confined else OUTSIDE
+    """The holder of `what` cannot be seen from here; what is advised is only what would help."""
+    helps = scene.uid and not scene.confined
+    remedy = AS_ROOT if helps else None if _has_possible_holders(scene) else OUTSIDE
     return BlindSpot(
         "owner-hidden",
         f"the process{f' of {user}' if user else ''} that holds {what} cannot be seen from here",
         remedy if TRAITS[scene.platform].has_sudo else None,
     )
+
+
+def _has_possible_holders(scene: Scene) -> bool:
+    return any(spot.code in POSSIBLE_HOLDERS for spot in scene.blind_spots)
 
 
 def cut_commands(processes: Iterable[Process]) -> Iterator[BlindSpot]:
@@ -98,7 +118,8 @@ def _hidden_owners(finding: Diagnosis, scene: Scene) -> Iterator[BlindSpot]:
         elif socket.pids == () and socket.inode and (socket.protocol, socket.local_port) not in scene.kernel_owned:
             yield BlindSpot(
                 "no-process",
-                f"no process has {place} open: it is the kernel's own, or being passed from one process to another",
+                f"no process has {place} open: it is the kernel's own, on its way from one process to another,"
+                " or in an io_uring that has no descriptor any more",
             )
 
 

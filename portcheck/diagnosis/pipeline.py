@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
+from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
@@ -13,7 +15,7 @@ from portcheck.profiles import USUAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcheck.model import Diagnosis, Protocol, Row, Scene, Socket
+    from portcheck.model import BindRequest, Diagnosis, Protocol, Row, Scene, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint
 
@@ -104,7 +106,19 @@ class View:
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
         """The bind table of one port, with indexes into `on_port`."""
+        if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
+            self._learn_v6only(endpoint)
         return examine(endpoint, self.on_port(endpoint), self.scene, self.question, self.probe)
+
+    def _learn_v6only(self, endpoint: Endpoint) -> None:
+        """By the binds that disturb nobody: what a plain one tells of TCP does not matter here."""
+
+        def carefully(asked: BindRequest) -> Probe:
+            return try_bind(asked) if asked.reuseaddr or asked.protocol == "udp" else Probe("unknown")
+
+        rows = examine(endpoint, self.on_port(endpoint), self.scene, self.question, carefully)
+        told = v6only.told_by_binds(self.on_port(endpoint), rows)
+        self.sockets[endpoint.protocol, endpoint.port] = list(told)
 
     def known(self, endpoint: Endpoint) -> Diagnosis | None:
         """The finding for a port like this one, where neither a socket nor a bind can make a difference."""

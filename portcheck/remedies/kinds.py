@@ -505,7 +505,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "hidden-by-namespace",
         lambda process, uid: not process.pid and uid == 0,
-        (Remedy("root cannot see its process from inside this container or sandbox: ask on the host"),),
+        (Remedy("root cannot see its process from here: inside a container or sandbox, ask on the host"),),
     ),
     Kind(
         "hidden-from-user",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from portcheck.diagnosis import v6only
 from portcheck.diagnosis.pipeline import checks
 from portcheck.identify.describe import spread
 from portcheck.listing import Filter, list_sockets
@@ -88,6 +89,8 @@ class Monitor:
 
     def _proof(self) -> Proof:
         diagnosis = next(checks([self._endpoint], TABLES_ALONE))
+        if v6only.hidden(diagnosis.sockets, PLATFORM):
+            diagnosis = next(checks([self._endpoint]))  # whether IPv4 clients reach it only a bind tells
         mine = _of_the_command(owner.pid for owner in diagnosis.owners)
         address = self._place.address
         return prove(diagnosis, mine, address, PLATFORM, time.time())

@@ -54,7 +54,11 @@ def _reached(diagnosis: Diagnosis, mine: Collection[int], host: str | None, plat
     answers = {answer.address: answer for answer in diagnosis.answers if answer.address != "localhost"}
     for address in (*PREFERRED, *answers):
         answer = answers.get(address)
-        if answer and _all_mine((diagnosis.sockets[index] for index in answer.sockets), mine):
+        if (
+            answer
+            and answer.pids is not None
+            and _all_mine((diagnosis.sockets[index] for index in answer.sockets), mine)
+        ):
             yield address
 
 

@@ -39,7 +39,7 @@ class Watch:
     def _is_current(self, table: Collection[Socket]) -> bool:
         """Only where every holder shows in the table, by the inode of its socket, and is still the same.
 
-        Without inodes (Windows, macOS, Linux without sock_diag) a server and its successor look alike.
+        Without inodes (Windows, macOS) a server and its successor look alike.
         """
         sockets = self.diagnosis.sockets
         holding = {sockets[index].inode for index in range(len(sockets)) if serves(self.diagnosis, index)}

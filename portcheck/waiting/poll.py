@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
+from portcheck.diagnosis import v6only
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.connect import refusal
-from portcheck.observe.interfaces import is_delivered_here, local_addresses
+from portcheck.observe.interfaces import addresses_told, is_delivered_here
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
 from portcheck.profiles import TABLES_ALONE, USUAL
 from portcheck.traits import PLATFORM
@@ -18,6 +19,7 @@ from portcheck.waiting.loop import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from portcheck.model import LocalAddress, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
@@ -94,11 +96,11 @@ class ListeningWatch:
     def __call__(self, left: float) -> tuple[Standing, ...]:
         """How each target stands now; connecting takes at most `left` seconds for each address."""
         table = listening_or_bound(self._local)
-        own = local_addresses()
+        own = addresses_told()
         return tuple(
             _connect(endpoint, min(left, CONNECT_TIMEOUT))
             if endpoint in self._remote
-            else listening(endpoint, table, own, PLATFORM)
+            else _listening(endpoint, table, own)
             for endpoint in self._endpoints
         )
 
@@ -110,6 +112,15 @@ class ListeningWatch:
             standing if standing.endpoint in self._remote else concluded(standing, next(diagnoses), now)
             for standing in standings
         )
+
+
+def _listening(endpoint: Endpoint, table: Sequence[Socket], own: Sequence[LocalAddress]) -> Standing:
+    """How a target stands by the table; by a bind, too, where only that tells whether IPv4 clients reach a listener."""
+    standing = listening(endpoint, table, own, PLATFORM)
+    on_port = (socket for socket in table if socket.local_port == endpoint.port)
+    if not standing.met or endpoint.host is None or not v6only.hidden(on_port, PLATFORM):
+        return standing
+    return listening(endpoint, next(checks([endpoint])).sockets, own, PLATFORM)
 
 
 def is_remote(endpoint: Endpoint) -> bool:
@@ -133,5 +144,5 @@ def _names(host: Host) -> list[str]:
     if host.kind == "addresses" and host.text:
         return [host.text]
     if host.kind == "interface":
-        return [str(own) for own in local_addresses() if own.interface == host.text]
+        return [str(own) for own in addresses_told() if own.interface == host.text]
     return ["localhost"]

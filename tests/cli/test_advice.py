@@ -122,7 +122,7 @@ def test_a_process_outside_of_ones_namespace(host: Host) -> None:
     done = host.run([*namespace, str(PORTCHECK), "8000", "--json"], check=False)
     (result,) = json.loads(done.stdout)["results"]
     assert (done.returncode, result["owners"][0]["pid"]) == (1, None)
-    assert texts(result) == ["root cannot see its process from inside this container or sandbox: ask on the host"]
+    assert texts(result) == ["root cannot see its process from here: inside a container or sandbox, ask on the host"]
     refused = host.run([*namespace, str(PORTCHECK), "stop", "8000", "--yes"], check=False)
     assert refused.returncode == 1
-    assert "is not stopped: root cannot see its process from inside this container or sandbox" in refused.stdout
+    assert "is not stopped: root cannot see its process from here" in refused.stdout

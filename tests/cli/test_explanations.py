@@ -260,7 +260,7 @@ def test_a_listener_that_nobody_serves_says_so(host: Host) -> None:
 
 
 def test_without_netlink_it_says_what_it_cannot_see(host: Host, tmp_path: Path) -> None:
-    """A container's seccomp profile may refuse it: then psutil reads /proc."""
+    """A container's seccomp profile may refuse it: then /proc/net is read."""
     (tmp_path / "sitecustomize.py").write_text(
         "import _socket\n"
         "class Refused(_socket.socket):\n"
@@ -306,16 +306,37 @@ def confined(host: Host, family: int, *args: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_where_every_netlink_is_refused_the_binds_still_tell(host: Host) -> None:
-    """As systemd's RestrictAddressFamilies= does: then psutil cannot list the interfaces either."""
+    """As systemd's RestrictAddressFamilies= does."""
     held = host.hold("127.0.0.1", 8000)
     code, taken = confined(host, NETLINK, "8000")
     assert (code, taken["verdict"], taken["owners"][0]["pid"]) == (1, "in-use", held.pid)
     code, free = confined(host, NETLINK, "8001")
     assert (code, free["verdict"], free["complete"]) == (0, "free", False)
-    assert {"netlink-refused", "addresses-not-seen"} <= {spot["code"] for spot in free["blind_spots"]}
-    for target in ("eth0:8001", "192.0.2.99:8001"):
-        code, result = confined(host, NETLINK, "--no-probe", target)
-        assert (code, result["verdict"]) == (3, "unknown"), target
+    assert [spot["code"] for spot in free["blind_spots"]] == ["netlink-refused", "bound-not-visible"]
+    assert {row["address"] for row in free["binds"]} >= {"0.0.0.0", "127.0.0.1", "::", "::1"}
+    code, result = confined(host, NETLINK, "--no-probe", "192.0.2.99:8001")
+    assert (code, result["verdict"]) == (3, "unknown")
+
+
+def test_without_netlink_a_bind_tells_who_takes_ipv4(host: Host) -> None:
+    """/proc/net does not show it: one IPv6 listener that takes IPv4 too, one that does not."""
+    program = (
+        "import socket, sys\nmade = [socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=dual)"
+        " for port, dual in ((8001, False), (8002, True))]\nprint('ready', flush=True); sys.stdin.read()"
+    )
+    host.start([sys.executable, "-c", program], ready=b"ready")
+    for port, v6only in (("8001", True), ("8002", False)):
+        _, result = confined(host, NETLINK, port)
+        ((told,), answers) = result["sockets"], {answer["address"]: answer["pids"] for answer in result["answers"]}
+        assert (told["v6only"], bool(answers["127.0.0.1"]), bool(answers["::1"])) == (v6only, not v6only, True)
+        codes = [spot["code"] for spot in result["blind_spots"]]
+        assert codes == ["netlink-refused"] + ["bound-not-visible"] * (not v6only)
+        _, unknown = confined(host, NETLINK, "--no-probe", port)
+        answers = {answer["address"]: answer["pids"] for answer in unknown["answers"]}
+        assert (unknown["sockets"][0]["v6only"], answers["127.0.0.1"], bool(answers["::1"])) == (None, None, True)
+        assert "v6only-hidden" in [spot["code"] for spot in unknown["blind_spots"]]
+        argv = [sys.executable, "-c", SECCOMP, str(NETLINK), str(PORTCHECK), "wait", f"127.0.0.1:{port}", "--timeout=0"]
+        assert host.run(argv, check=False).returncode == (124 if v6only else 0)
 
 
 def test_a_sandbox_without_sockets_is_no_crash(host: Host) -> None:

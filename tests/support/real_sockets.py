@@ -184,16 +184,22 @@ def in_flight(made: socket.socket) -> Hidden:
 
 def in_io_uring(made: socket.socket) -> Hidden:
     """Registers a socket with a new io_uring and closes it."""
-    assert libc
     number = inode(made)
+    ring = ring_with(made.fileno())
+    made.close()
+    return Hidden(number, ring)
+
+
+def ring_with(descriptor: int) -> int:
+    """A new io_uring with which a file is registered."""
+    assert libc
     try:
         ring = check(libc.syscall(IO_URING_SETUP, 4, ctypes.create_string_buffer(120)), "io_uring_setup")
     except OSError as error:
         pytest.skip(f"no io_uring here: {error}")
-    files = (ctypes.c_int * 1)(made.fileno())
+    files = (ctypes.c_int * 1)(descriptor)
     check(libc.syscall(IO_URING_REGISTER, ring, IORING_REGISTER_FILES, files, 1), "io_uring_register")
-    made.close()
-    return Hidden(number, ring)
+    return ring
 
 
 def in_thread_table(make: Callable[[], socket.socket]) -> Hidden:

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from support import real_sockets
+from support import real_sockets, seccomp
 from support.namespaces import Host
 from support.patience import wait_for
 from support.processes import NOBODY, in_child
 
 from portcheck.model import LocalAddress
 from portcheck.observe import interfaces
-from portcheck.observe.interfaces import is_local, local_addresses
+from portcheck.observe.interfaces import addresses_told, is_local, local_addresses
+from portcheck.observe.linux import addresses as without_netlink
 from portcheck.observe.linux import kernel_ports, procfs, rtnetlink, sock_diag
 from portcheck.observe.macos.backend import MacOS
+from portcheck.observe.portable import addresses as portable_addresses
 
 if sys.platform != "linux":
     pytest.skip("rtnetlink is Linux's", allow_module_level=True)
@@ -96,13 +98,45 @@ def test_a_duplicate_address_stays_tentative(namespace: Host) -> None:
     assert found.tentative
 
 
-def test_without_netlink_the_addresses_are_the_same(namespace: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> NoReturn:
-        raise PermissionError
+def test_psutil_knows_the_same_addresses(namespace: Host) -> None:
+    assert {local._replace(tentative=False) for local in local_addresses()} == set(portable_addresses.addresses())
 
+
+def test_without_netlink_the_same_addresses_are_told(namespace: Host) -> None:
+    """As by systemd's RestrictAddressFamilies=: a real seccomp filter.  Some have labels of their own."""
+    number = seccomp.numbers()["socket"]
+    namespace.ip("addr add 192.0.2.9/24 dev v0 label v0:1")
+    Path("/proc/sys/net/ipv6/conf/v0/dad_transmits").write_text("100")
+    namespace.ip("addr add 2001:db8::7/64 dev v0")  # which stays tentative
     by_netlink = local_addresses()
-    monkeypatch.setattr(rtnetlink, "addresses", refused)
-    assert set(local_addresses()) == set(by_netlink)
+
+    def refused() -> tuple[LocalAddress, ...]:
+        seccomp.refuse(number, first=socket.AF_NETLINK)
+        with pytest.raises(PermissionError):
+            rtnetlink.addresses()
+        return local_addresses()
+
+    assert sorted(in_child(refused)) == sorted(by_netlink)
+    assert any(local.tentative for local in by_netlink)
+
+
+def test_where_no_socket_can_be_made_no_address_is_told(namespace: Host) -> None:
+    number = seccomp.numbers()["socket"]
+
+    def refused() -> tuple[LocalAddress, ...]:
+        seccomp.refuse(number)
+        with pytest.raises(PermissionError):
+            local_addresses()
+        return addresses_told()
+
+    assert in_child(refused) == ()
+
+
+@pytest.mark.parametrize("line", [b"odd", b"0 1 2 3 4 5", b"00 01 80 10 zz lo"])
+def test_a_list_of_addresses_that_is_odd_is_refused(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
+    monkeypatch.setattr(procfs, "read", lambda _: line + b"\n")
+    with pytest.raises(OSError, match="cannot be understood"):
+        without_netlink.addresses()
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,13 +20,17 @@ from support.patience import wait_for
 from support.processes import NOBODY, held_by_child, in_child
 from support.real_sockets import Hidden, inode
 
-from portcheck.observe.linux import descriptors, fd_walk, procfs, rare_holders
+from portcheck import check_all
+from portcheck.observe.linux import descriptors, fd_walk, procfs, rare_holders, sock_diag
 from portcheck.observe.linux.descriptors import Holders, holders
 
 if sys.platform != "linux":
     pytest.skip("/proc is Linux's", allow_module_level=True)
 
 NO_SUCH_INODE = 2**40
+needs_named_files = pytest.mark.skipif(
+    sock_diag.release() < (6, 16), reason="this kernel does not name the files of an io_uring"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -132,9 +137,36 @@ def test_a_socket_that_does_not_exist_has_nobody() -> None:
 # Rare holders
 
 
+@needs_named_files
 def test_a_socket_that_is_registered_with_an_io_uring() -> None:
     with held_by_child(lambda: real_sockets.in_io_uring(real_sockets.listener())) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
+
+
+def test_where_the_kernel_does_not_name_the_files_of_an_io_uring_its_owner_is_only_possible(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before Linux 6.16, whose lines are made here of those that a younger one writes."""
+    real = procfs.read
+    monkeypatch.setattr(
+        procfs, "read", lambda path, *most: re.sub(rb"socket:\[\d+\]", b"TCP", real(path, *most) or b"")
+    )
+    with held_by_child(lambda: real_sockets.in_io_uring(real_sockets.listener(8000))) as child:
+        found = holders(child.inodes)
+        assert found.pids == {child.inodes[0]: ()}
+        assert child.pid in found.nameless
+        assert not found.complete
+        (diagnosis,) = check_all(["8000"])
+        assert [owner.pid for owner in diagnosis.owners] == [None]
+        spots = {spot.code: spot for spot in diagnosis.blind_spots}
+        assert str(child.pid) in spots["io-uring-unnamed"].message
+        assert "no-process" not in spots
+        assert spots["owner-hidden"].remedy is None or os.getuid()
+
+
+def test_a_ring_without_sockets_makes_nobody_a_possible_owner() -> None:
+    with open(os.devnull) as file, held_by_child(lambda: real_sockets.ring_with(file.fileno())) as child:
+        assert child.pid not in holders([NO_SUCH_INODE]).nameless
 
 
 def test_a_thread_with_its_own_descriptors() -> None:
@@ -148,6 +180,7 @@ def test_where_threads_cannot_be_compared_each_is_read(monkeypatch: pytest.Monke
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
+@needs_named_files
 def test_a_ring_in_a_threads_own_descriptors() -> None:
     def make() -> Hidden:
         numbers: list[int] = []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import random
 import shutil
 import socket
@@ -12,18 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from struct import pack
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support import real_sockets
-from support.libc import check, libc
 from support.namespaces import Host
 from support.processes import NOBODY, held_by_child, in_child
 from support.real_sockets import inode, port
 
 from portcheck.model import PortRange, Socket, SocketTable
-from portcheck.observe.linux import cgroups, sock_diag
+from portcheck.observe.linux import cgroups, procnet, sock_diag
 from portcheck.observe.portable import sockets as portable_sockets
 from portcheck.observe.system import BACK_END
 
@@ -34,7 +30,6 @@ if sys.platform != "linux":
     pytest.skip("sock_diag is Linux's", allow_module_level=True)
 
 LINK_LOCAL = "fe80::99"
-SOCKET_CALLS = {"x86_64": 41, "aarch64": 198, "riscv64": 198}  # the number of socket(2)
 needs_bound_only = pytest.mark.skipif(
     not sock_diag.sees_bound_only(may_bind=True), reason="this kernel does not list bound-only sockets"
 )
@@ -385,55 +380,12 @@ def test_a_kernel_that_does_not_show_them_is_a_blind_spot(namespace: Host, monke
 # Where the kernel refuses
 
 
-@pytest.mark.skipif(platform.machine() not in SOCKET_CALLS, reason="needs the number of socket(2) here")
-def test_a_sandbox_that_refuses_netlink(namespace: Host) -> None:
-    """A real seccomp filter: psutil answers instead, and what is lost is named."""
-    kept = [real_sockets.listener(80, "::"), real_sockets.udp(80), real_sockets.bound(81)]
-
-    def refused() -> tuple[SocketTable, SocketTable]:
-        _refuse_netlink()
-        return everything("tcp", 80, 81), everything("udp", 80)
-
-    tcp, udp = in_child(refused)
-    assert [seen.inode for seen in tcp.sockets + udp.sockets] == [inode(made) for made in kept[:2]]
-    assert [spot.code for spot in udp.blind_spots] == ["netlink-refused"]
-    assert not tcp.sees_bound_only
-    assert [spot.code for spot in tcp.blind_spots] == [
-        "netlink-refused",
-        "bound-not-visible",
-        "v6only-hidden",
-    ]
-    assert "Operation not permitted" in tcp.blind_spots[0].message
-
-
-def _refuse_netlink() -> None:
-    """From now on socket(AF_NETLINK) is EPERM (seccomp(2); a BPF program of five instructions)."""
-
-    def instruction(code: int, true: int, false: int, value: int) -> bytes:
-        return pack("=HBBI", code, true, false, value)
-
-    load, equal, answer = 0x20, 0x15, 0x06
-    allow, refuse = 0x7FFF0000, 0x00050000 | 1
-    program = b"".join((
-        instruction(load, 0, 0, 0),
-        instruction(equal, 0, 3, SOCKET_CALLS[platform.machine()]),
-        instruction(load, 0, 0, 16 if sys.byteorder == "little" else 20),
-        instruction(equal, 0, 1, socket.AF_NETLINK),
-        instruction(answer, 0, 0, refuse),
-        instruction(answer, 0, 0, allow),
-    ))  # fmt: skip
-    code = ctypes.create_string_buffer(program)
-    filter_ = ctypes.create_string_buffer(pack("@HP", 6, ctypes.addressof(code)))
-    assert libc
-    check(libc.prctl(38, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
-    check(libc.prctl(22, 2, filter_, 0, 0), "PR_SET_SECCOMP")
-
-
 def test_where_everything_is_refused_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(sock_diag, "dump", refuse)
+    monkeypatch.setattr(procnet, "PLACES", ("no/such/place",))
     monkeypatch.setattr("psutil.net_connections", refuse)
     found = everything()
     assert found.sockets == ()

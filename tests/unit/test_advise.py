@@ -275,7 +275,7 @@ CASES = (
          "end it with Ctrl-C (tmux pane %3), or from here", ("portcheck stop 8000",)),
     Case("hidden", hidden(), "only root can see its process and stop it", ("sudo portcheck stop 8000",)),
     Case("hidden-by-namespace", hidden(),
-         "root cannot see its process from inside this container or sandbox: ask on the host", (), ROOT),
+         "root cannot see its process from here: inside a container or sandbox, ask on the host", (), ROOT),
     Case("hidden-from-user", Process(0), "only an administrator can see its process and stop it", (), None),
     # recorded: nothing of these can be had here
     Case("launchd-job", Process(88, "httpd", 0, "root", service="org.apache.httpd", service_manager=LAUNCHD,

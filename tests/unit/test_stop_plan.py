@@ -151,7 +151,7 @@ def test_parents_that_lead_in_a_circle_are_no_trap() -> None:
         (held(APACHE, uid=1000), BO, "only root can stop apache2.service"),
         (hidden(APACHE._replace(pid=0), 1000), BO, "only root can stop apache2.service"),
         (hidden(Process(0, uid=0, user="root"), 0), ROOT,
-         "root cannot see its process from inside this container or sandbox: ask on the host"),
+         "root cannot see its process from here: inside a container or sandbox, ask on the host"),
         (held(node(500)), ROOT, "node (PID 500) is portcheck itself, or what it runs in"),
         (held(APACHE), ROOT._replace(own_cgroup="/system.slice/apache2.service"),
          "apache2.service is portcheck itself, or what it runs in"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.model import OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import sock_diag
 from portcheck.observe.linux.packet_filter import with_redirections
@@ -37,19 +36,13 @@ class Linux:
     def sockets(
         self, protocol: Protocol, ports: Sequence[PortRange] | None, *, depth: Depth, may_bind: bool
     ) -> SocketTable:
-        """By sock_diag; where a sandbox refuses that, by psutil, which sees less."""
+        """By sock_diag; where that is not to be had by /proc/net, and where there is no such /proc by psutil."""
         try:
             return sock_diag.table(protocol, ports, depth, may_bind=may_bind)
         except OSError as refusal:
-            from portcheck.observe.portable.sockets import LINUX, table
+            from portcheck.observe.linux import without_sock_diag
 
-            refused = BlindSpot(
-                "netlink-refused",
-                f"the kernel's own socket list (sock_diag) is refused here: {refusal.strerror or refusal}",
-                OUTSIDE,
-            )
-            by_psutil = table(protocol, ports, depth, LINUX)
-            return by_psutil._replace(blind_spots=(refused, *by_psutil.blind_spots))
+            return without_sock_diag.table(protocol, ports, depth, refusal)
 
     def with_connections(self, table: SocketTable, ports: Sequence[PortRange] | None) -> SocketTable:
         """Nothing that was read is read again."""
@@ -59,7 +52,7 @@ class Linux:
             return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
-        """Redirections, lookup programs, addresses of nobody; for `verbose` the listeners of other network namespaces."""
+        """Redirections, lookup programs, addresses of nobody; for `verbose` the listeners of other namespaces."""
         scene = with_redirections(scene, asked)._replace(unowned=self._unowned(scene))
         if not verbose:
             return scene
@@ -159,15 +152,15 @@ class Linux:
         return user_namespace.confined()
 
     def addresses(self) -> tuple[LocalAddress, ...]:
-        """By rtnetlink; a sandbox may refuse that and leave older ways."""
+        """By rtnetlink; where a sandbox refuses that, by an older way."""
         from portcheck.observe.linux import rtnetlink
 
         try:
             return tuple(rtnetlink.addresses())
         except OSError:
-            from portcheck.observe.linux import plain_addresses
+            from portcheck.observe.linux import addresses
 
-            return tuple(plain_addresses.addresses())
+            return addresses.addresses()
 
     def admits(self, family: Family, address: str, zone: str | None) -> bool | None:
         """By the kernel's own reasons, such as a local route or ip_nonlocal_bind."""

@@ -28,19 +28,21 @@ WORTH_A_FORK = 5_000  # descriptors: with 3,000 a fork and its end take as long 
 class Holders(NamedTuple):
     """Who holds the sockets that were asked for, and what the walk could not see.
 
-    A socket without a holder is in flight (SCM_RIGHTS) or the kernel's own if `complete`; else nobody knows.
+    A socket without a holder is in flight (SCM_RIGHTS), or in an io_uring of which nothing but its memory mapping is
+    left, or the kernel's own, if `complete`; else nobody knows.
     """
 
     pids: Mapping[int, tuple[int, ...]]  # inode → processes, ascending; () where none was found
     hidden: int = 0  # processes whose descriptors may not be read
     crowded: tuple[int, ...] = ()  # those who have more of them than are read
+    nameless: tuple[int, ...] = ()  # those with sockets in an io_uring; the kernel does not tell which ones
     unlisted: bool = False  # /proc does not list every process (hidepid), or is not there
     pid_namespace: bool = False  # processes outside of this PID namespace cannot be seen
 
     @property
     def complete(self) -> bool:
         """Whether every process of this host was looked at."""
-        return not (self.hidden or self.crowded or self.unlisted or self.pid_namespace)
+        return not (self.hidden or self.crowded or self.nameless or self.unlisted or self.pid_namespace)
 
 
 def holders(inodes: Collection[int]) -> Holders:
@@ -54,15 +56,18 @@ def holders(inodes: Collection[int]) -> Holders:
     pids = procfs.process_ids()
     walked = joined(spread(_shares(_without_kernel_threads(pids)), partial(walk, wanted=frozenset(links))))
     missing = links.keys() - walked[0].keys()
+    nameless: set[int] = set()
     if missing:
         from portcheck.observe.linux import rare_holders
 
-        walked = joined([walked, rare_holders.search(frozenset(missing))])
+        rarely, nameless = rare_holders.search(frozenset(missing))
+        walked = joined([walked, rarely])
     holders_of, hidden, crowded = walked
     return Holders(
         {inode: _ascending(holders_of.get(link, ())) for link, inode in links.items()},
         len(hidden),
         tuple(sorted(crowded)),
+        tuple(sorted(nameless)),
         unlisted=1 not in pids,
         pid_namespace=procfs.in_pid_namespace(),
     )

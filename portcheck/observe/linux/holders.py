@@ -8,7 +8,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import descriptors, processes, sock_diag
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from portcheck.model import Scene, Socket, SocketTable
     from portcheck.observe.linux.descriptors import Holders
@@ -21,16 +21,28 @@ def with_pids(scene: Scene) -> Scene:
     sockets = [socket for table in scene.tables.values() for socket in table.sockets]
     holders = descriptors.holders({socket.inode for socket in sockets if socket.inode and socket.pids is None})
     tables = {name: _with_pids(table, holders) for name, table in scene.tables.items()}
-    spots = (*scene.blind_spots, *_crowded(holders))
+    spots = (*scene.blind_spots, *_possible(holders))
     return _with_kernel_owned(scene._replace(tables=tables, blind_spots=spots))
 
 
-def _crowded(holders: Holders) -> Iterator[BlindSpot]:
+def _possible(holders: Holders) -> Iterator[BlindSpot]:
+    """Those who may hold what nobody is known to hold."""
     if holders.crowded:
-        named = " and ".join(map(str, holders.crowded[:NAMED_AT_MOST]))
-        more = len(holders.crowded) - NAMED_AT_MOST
-        who = f"PID {named}" + (f" and {more} more" if more > 0 else "")
-        yield BlindSpot("too-many-descriptors", f"{who} may hold it among more descriptors than are looked at")
+        yield BlindSpot(
+            "too-many-descriptors",
+            f"{_named(holders.crowded)} may hold it among more descriptors than are looked at",
+        )
+    if holders.nameless:
+        yield BlindSpot(
+            "io-uring-unnamed",
+            f"{_named(holders.nameless)} may hold it in an io_uring: this kernel does not tell which sockets are"
+            " registered there (Linux 6.16 and later does)",
+        )
+
+
+def _named(pids: Sequence[int]) -> str:
+    more = len(pids) - NAMED_AT_MOST
+    return f"PID {' and '.join(map(str, pids[:NAMED_AT_MOST]))}" + (f" and {more} more" if more > 0 else "")
 
 
 def _with_pids(table: SocketTable, holders: Holders) -> SocketTable:

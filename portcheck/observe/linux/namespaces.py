@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.model import ForeignListener
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import descriptors, procfs
+from portcheck.observe.linux import descriptors, procnet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from portcheck.model import PortRange, Protocol
 
-LISTEN = "0A"
-UDP_UNCONNECTED = "07"
 MOST_BYTES = 1 << 22  # of a table, with 150 for each socket
 
 
@@ -56,32 +52,21 @@ def _namespaces() -> dict[str, int]:
     return namespaces
 
 
-def _table(pid: int, protocol: Protocol, ports: Collection[PortRange]) -> Iterator[tuple[str, int, int]]:
+def _table(pid: int, protocol: Protocol, ports: Iterable[PortRange]) -> Iterator[tuple[str, int, int]]:
     """(address, port, inode) of the listeners in one process's namespace."""
-    state = LISTEN if protocol == "tcp" else UDP_UNCONNECTED
-    for name in (protocol, f"{protocol}6"):
+    for family, digit in procnet.FAMILIES:
         # Listeners come first, before any number of connections.
-        for address, port, inode in read_table(procfs.read(f"{pid}/net/{name}", MOST_BYTES) or b"", state):
-            if any(port in wanted for wanted in ports):
-                yield address, port, inode
-
-
-def read_table(text: bytes, state: str) -> Iterator[tuple[str, int, int]]:
-    """(address, port, inode) of the sockets of a table that are in this state."""
-    for line in text.decode("ascii", "replace").split("\n")[1:]:
-        row = line.split()
-        if len(row) > 9 and row[3] == state:
-            address, _, port = row[1].partition(":")
-            try:
-                yield _address(address), int(port, 16), int(row[9])
-            except ValueError:  # the last line, where the bound has cut it
-                return
-
-
-def _address(text: str) -> str:
-    """The kernel prints each 32-bit word in the machine's byte order."""
-    raw = bytes.fromhex(text)
-    words = [raw[start : start + 4] for start in range(0, len(raw), 4)]
-    if sys.byteorder == "little":
-        words = [word[::-1] for word in words]
-    return inet_ntop(AF_INET if len(raw) == 4 else AF_INET6, b"".join(words))
+        table = procnet.rows(
+            f"/proc/{pid}/net/{protocol}{digit}",
+            protocol,
+            family,
+            ports,
+            listeners_alone=protocol == "tcp",
+            at_most=MOST_BYTES,
+        )
+        try:
+            for socket in table:
+                if socket and not socket.remote_port:
+                    yield socket.local_address, socket.local_port, socket.inode or 0
+        except OSError:  # it has ended, is another user's, or has no IPv6
+            continue

@@ -1,7 +1,8 @@
 """Where a socket can be held that no process has among its ordinary descriptors.
 
 - A thread may have descriptors of its own (unshare(2), CLONE_FILES): they show in /proc/PID/task/TID/fd only.
-- A socket may be registered with an io_uring, its descriptor closed: the ring's fdinfo lists it (UserFiles).
+- A socket may be registered with an io_uring, its descriptor closed: the ring's fdinfo lists it (UserFiles).  Before
+  Linux 6.16 it gives its protocol alone, and whoever has such a ring may hold it.
 
 Not seen even here: a ring of which only the memory mapping is left, a ring that is busy at the moment of each
 look (the kernel then prints no list), and sockets in flight in SCM_RIGHTS messages.
@@ -38,30 +39,35 @@ _KCMP_NUMBERS = {
 _KCMP_FILES = 2
 _RING = "anon_inode:[io_uring]"
 _RING_LOOKS = 3
+# A socket's name before Linux 6.16 (sock_alloc_file: that of its protocol); a file may be called like that, too.
+_NAMELESS = frozenset(("TCP", "TCPv6", "MPTCP", "MPTCPv6", "UDP", "UDPv6"))
 MOST_COMPARISONS = 20_000  # of threads of one process, at 1 µs each; one for each where they share their descriptors
 MOST_RINGS = 8  # of one process, with the list of up to a million files each
 
 
-def search(wanted: frozenset[str]) -> Seen:
+def search(wanted: frozenset[str]) -> tuple[Seen, set[int]]:
     """Like `fd_walk.walk`, but over every thread and io_uring of every process, which are listed anew.
 
-    So it also finds a process to which a holder handed over before it ended, while the first walk went on.
+    So it also finds a process to which a holder handed over before it ended, while the first walk went on.  In
+    addition, the processes that have sockets in an io_uring of which the kernel does not tell which ones they are.
     """
     same = _comparison()
     tables: dict[int, list[str]] = {}
-    too_much = set()
+    too_much, nameless = set(), set()
     for pid in sorted(procfs.process_ids()):
         tables[pid], whole = _tables(pid, same)
         if not whole:
             too_much.add(pid)
     holders, hidden, crowded = walk(((pid, table) for pid in tables for table in tables[pid]), wanted | {_RING})
     for pid in holders.pop(_RING, ()):
-        links, whole = _registered(tables[pid])
+        files, whole = _registered(tables[pid])
         if not whole:
             too_much.add(pid)
-        for link in wanted & links:
+        if not files.isdisjoint(_NAMELESS):
+            nameless.add(pid)
+        for link in wanted & files:
             holders[link] = (*holders.get(link, ()), pid)
-    return holders, hidden, crowded | too_much
+    return (holders, hidden, crowded | too_much), nameless
 
 
 def _tables(pid: int, same: Compare) -> tuple[list[str], bool]:
@@ -105,12 +111,16 @@ def _comparison() -> Compare:
 
 
 def _registered(tables: Iterable[str]) -> tuple[set[str], bool]:
-    """The links of the sockets that are registered with the io_urings of these tables; whether these are all."""
+    """The names of the files that are registered with the io_urings of these tables; whether these are all."""
     rings = list(islice((f"{table}info/{ring}" for table in tables for ring in _rings(table)), MOST_RINGS + 1))
     texts = [_ring_info(ring) for ring in rings[:MOST_RINGS]]
-    paths = (line.partition(b": ")[2] for text in texts for line in text.split(b"\n"))
-    links = {os.fsdecode(path) for path in paths if path.startswith(b"socket:[")}
-    return links, len(rings) <= MOST_RINGS and all(len(text) < procfs.MOST_BYTES for text in texts)
+    files = {os.fsdecode(line.partition(b": ")[2]) for text in texts for line in _files(text)}
+    return files, len(rings) <= MOST_RINGS and all(len(text) < procfs.MOST_BYTES for text in texts)
+
+
+def _files(text: bytes) -> list[bytes]:
+    """The lines of the list of files: `    0: socket:[1234]`."""
+    return [line for line in text.split(b"\n") if line.startswith(b" ")]
 
 
 def _rings(table: str) -> Iterator[str]:

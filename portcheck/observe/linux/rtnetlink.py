@@ -108,7 +108,7 @@ def read_address(message: bytes) -> LocalAddress | None:
 
 
 def is_tentative(flags: int) -> bool:
-    """Whether an address with these flags cannot be bound yet."""
+    """Whether an address with these flags (IFA_F_*) cannot be bound yet."""
     return flags & (_IFA_F_TENTATIVE | _IFA_F_OPTIMISTIC) == _IFA_F_TENTATIVE
 
 

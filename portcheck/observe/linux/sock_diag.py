@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LISTEN = 1 << 10
 BOUND_ONLY = 1 << 13  # TCPF_BOUND_INACTIVE: bound, neither listening nor connected
 EVERY_STATE = 0xFFF  # without BOUND_ONLY, which earlier kernels do not know
-_STATES: dict[int, State] = {
+STATES: dict[int, State] = {
     1: "ESTABLISHED",
     2: "SYN-SENT",
     3: "SYN-RECEIVED",
@@ -44,7 +44,7 @@ _STATES: dict[int, State] = {
     11: "CLOSING",
 }
 _FAMILIES: dict[int, Family] = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
-_TIMER_TIME_WAIT = 3
+TIMER_TIME_WAIT = 3
 
 # TCPDIAG_GETSOCK walks the kernel's tables once for both families; only TCP has it.  Beyond it there is
 # SOCK_DIAG_BY_FAMILY.  Both say: family, protocol or masks, extensions, states, and any socket.
@@ -208,7 +208,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
     made = partial(tuple.__new__, Socket)
     unpack, size, ntohs = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
     address, details, device = cache(_address), cache(_details), cache(_device)
-    state_name = (_STATES if protocol == "tcp" else {}).get
+    state_name = (STATES if protocol == "tcp" else {}).get
     strangers = user_namespace.strangers_uid()
 
     def read(message: bytes) -> Socket:
@@ -218,7 +218,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
         v6only, cgroup_id, lets = details(message[size:])
         state = state_name(state_number)
         listens = state == "LISTEN"
-        timed = timer == _TIMER_TIME_WAIT
+        timed = timer == TIMER_TIME_WAIT
         # By position, in the order of Socket's fields: half the time of naming them.
         return made((
             protocol, _FAMILIES[family], address(family, local), ntohs(port),

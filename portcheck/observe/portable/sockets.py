@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import os
 
-from portcheck.addresses import is_link_local, parse_address
+from portcheck.addresses import ANY6, is_link_local, parse_address
 from portcheck.lean_socket import AF_INET6, if_indextoname
 from portcheck.model import AS_ROOT, BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.portable.tcp_states import state_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from portcheck.model import PortRange, Protocol, State
     from portcheck.observe.back_end import Depth
 
 _CLOSED: dict[str, State] = {"CLOSE": "CLOSED", "BOUND": "BOUND"}
-_BOUND_NOT_VISIBLE = BlindSpot(
+BOUND_NOT_VISIBLE = BlindSpot(
     "bound-not-visible",
     "TCP sockets that are bound without listening do not show in this system's socket list",
 )
@@ -85,7 +85,7 @@ def table(protocol: Protocol, ports: Sequence[PortRange] | None, depth: Depth, d
         sockets = _with_every_process(sockets, differences.let_go)
     shows_bound_only = protocol == "udp" or differences.lists_bound_only
     if not shows_bound_only:
-        spots.append(_BOUND_NOT_VISIBLE)
+        spots.append(BOUND_NOT_VISIBLE)
     if differences.hides_v6only_and_holders:
         spots.extend(_hidden_details(sockets))
     return SocketTable(
@@ -209,8 +209,13 @@ def _inode(connection: Any) -> int | None:
     return int(link[8:-1]) if link.startswith("socket:[") else None
 
 
-def _hidden_details(sockets: Sequence[Socket]) -> Iterator[BlindSpot]:
-    if any(socket.local_address == "::" and not socket.remote_port for socket in sockets):
+def hidden_v6only(sockets: Iterable[Socket]) -> Iterator[BlindSpot]:
+    """The blind spot where there is an IPv6 wildcard socket."""
+    if any(socket.local_address == ANY6 and not socket.remote_port for socket in sockets):
         yield _V6ONLY_HIDDEN
+
+
+def _hidden_details(sockets: Sequence[Socket]) -> Iterator[BlindSpot]:
+    yield from hidden_v6only(sockets)
     if any(socket.pids and socket.inode is None for socket in sockets):
         yield _ONE_PROCESS
