@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, in_namespace, needs_lab
+from support.kernel_lab import SEED, SHARE, Transport, Way, in_namespace, needs_lab
 from support.namespaces import run_ip
 from support.socket_states import describe, reached
 
@@ -35,7 +35,7 @@ BOUND = (
     "::ffff:0.0.0.0", "::ffff:127.0.0.1", "::ffff:10.77.0.1",
 )  # fmt: skip
 PORT = 2000
-RANDOM_LAYOUTS, LONG_RANDOM_LAYOUTS = 2_000, 30_000
+RANDOM_LAYOUTS, LONG_RANDOM_LAYOUTS = 2_000 // SHARE, 30_000
 LAYOUTS_PER_NAMESPACE = 1_000
 TURNS = 24  # connections for each member of a group that shares them
 

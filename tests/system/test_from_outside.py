@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import SEED, SHARE, Transport, Way, in_namespace, mptcp_exists, needs_lab
 from support.processes import NOBODY
 from support.socket_states import OPEN_PORT, Old, Specimen, make, olds, open_helpers
 
@@ -25,7 +25,7 @@ from portcheck.model import Diagnosis, Row
 
 pytestmark = needs_lab
 
-SITUATIONS, LONG_SITUATIONS = 300, 2_500  # for each asker
+SITUATIONS, LONG_SITUATIONS = 300 // SHARE, 2_500  # for each asker
 MOST_SOCKETS = 4
 FIRST_PORT = 2_000
 IMPATIENCE = 0.5  # seconds

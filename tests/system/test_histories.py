@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import SEED, SHARE, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
 from support.processes import NOBODY
 from support.socket_states import (
     OPEN_PORT,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs_lab
 
-HISTORIES, LONG_HISTORIES = 4_000, 60_000
+HISTORIES, LONG_HISTORIES = 4_000 // SHARE, 60_000
 HISTORIES_PER_NAMESPACE = 1_000
 STEPS = 24
 MOST_SOCKETS = 6

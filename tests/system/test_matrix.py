@@ -9,7 +9,7 @@ from itertools import product
 from typing import NamedTuple
 
 import pytest
-from support.kernel_lab import DEVICES, SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import DEVICES, SEED, SHARE, Transport, Way, in_namespace, mptcp_exists, needs_lab
 from support.namespaces import run_ip
 from support.processes import NOBODY
 from support.socket_states import (
@@ -30,7 +30,7 @@ from portcheck.rules import predict
 
 pytestmark = needs_lab
 
-SHORT_FORM = 8  # one pair in so many
+SHORT_FORM = 8 * SHARE  # one pair in so many
 SPECIMENS_PER_NAMESPACE = 100
 Question = tuple[Old, list[Way]]
 
