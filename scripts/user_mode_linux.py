@@ -27,8 +27,8 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "si
 MEMORY_MIB = 1024
 ROOT = Path("/")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-# tcp_diag and its like are loaded at the first question otherwise; the rest are what a test may ask `ip` or `nft` for.
-MODULES = ("ipv6", "veth", "dummy", "vrf", "vxlan", "tcp_diag", "udp_diag", "inet_diag", "nf_tables")
+MODULES = ("ipv6", "veth", "dummy", "vrf", "vxlan", "nf_tables")  # what a test may ask `ip` or `nft` for
+DIAGNOSTIC_MODULES = ("inet_diag", "tcp_diag", "udp_diag")
 FREE_MEMORY = ("/dev/shm", "/tmp", "/var/tmp")
 
 # The guest's first process.  What must be had by everybody but lies below a directory that is not everybody's (as a
@@ -42,8 +42,8 @@ mount -t sysfs sysfs /sys
 mkdir -p /dev/pts
 mount -t devpts -o ptmxmode=666 devpts /dev/pts
 {cgroups}
-echo {modprobe} >/proc/sys/kernel/modprobe
-for module in {modules}; do {modprobe} -q $module 2>/dev/null; done
+for module in {modules}; do {folder}/modprobe -q $module 2>/dev/null; done
+echo {helper} >/proc/sys/kernel/modprobe
 ip link set lo up
 sh {folder}/command </dev/null >{folder}/output 2>&1
 echo $? >{folder}/status
@@ -79,7 +79,7 @@ class Boot(NamedTuple):
     readable: Sequence[Path] = ()  # what every user must be able to read
     hidepid: int = 0
     cgroups: str = "v2"
-    modules: bool = True
+    modules: bool = True  # whether the kernel may load what it is asked for, such as sock_diag's
     timeout: float = 600
 
 
@@ -139,7 +139,7 @@ def build(suite: str, directory: Path) -> None:
 
 
 def with_library_of_its_own(program: Path, library: Path, at_last: Path) -> None:
-    """A newer release's program wants that release's C library.  (Its loader cannot be called: UML starts itself anew.)"""
+    """A newer release's program wants that release's C library, and has to know where: it starts itself once more."""
     if shutil.which("patchelf") is None:
         raise CannotBeHadError("needs patchelf")
     loader, code = (next(library.rglob(name)) for name in ("ld-linux-x86-64.so.2", "libc.so.6"))
@@ -198,11 +198,9 @@ def boot(linux: Linux, wanted: Boot, folder: Path) -> Done:
     (folder / "command").write_text(wanted.command + "\n")
     (folder / "init").write_text(init_script(linux, wanted, folder))
     (folder / "init").chmod(0o755)
-    if wanted.modules:
-        # for the kernel, which calls one program without options when it needs a module
-        modprobe = folder / "modprobe"
-        modprobe.write_text(f'#!/bin/sh\nexec modprobe -d {quoted(linux.modules)} "$@"\n')
-        modprobe.chmod(0o755)
+    modprobe = folder / "modprobe"  # a program, since that is what the kernel calls when it needs a module
+    modprobe.write_text(f'#!/bin/sh\nexec modprobe -d {quoted(linux.modules)} "$@"\n')
+    modprobe.chmod(0o755)
     argv = [
         str(linux.program), f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
         "con=null", "con0=null,fd:1", "con1=null", f"uml_dir={folder}", f"init={folder}/init",
@@ -213,16 +211,30 @@ def boot(linux: Linux, wanted: Boot, folder: Path) -> Done:
             argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, env=environment,
             start_new_session=True,
         )  # fmt: skip
+        running.add(process.pid)
         try:
             process.wait(wanted.timeout)
         except subprocess.TimeoutExpired:
             console.write(f"\nnot done within {wanted.timeout:.0f} s\n".encode())
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end(process.pid)
             process.wait()
+            running.discard(process.pid)
     status = text(folder / "status").strip()
     return Done(int(status) if status else None, text(folder / "output"), text(folder / "console"))
+
+
+running: set[int] = set()  # the process groups of the guests that there are now
+
+
+def end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def end_all() -> None:
+    for group in tuple(running):
+        end(group)
 
 
 def text(path: Path) -> str:
@@ -244,8 +256,8 @@ def init_script(linux: Linux, wanted: Boot, folder: Path) -> str:
         proc_options=f"-o hidepid={wanted.hidepid}" if wanted.hidepid else "",
         covers="\n".join(covers([*wanted.readable, linux.modules], folder)),
         cgroups=CGROUPS[wanted.cgroups],
-        modprobe=f"{folder}/modprobe" if wanted.modules else "/bin/false",
-        modules=" ".join(MODULES),
+        modules=" ".join(MODULES + DIAGNOSTIC_MODULES * wanted.modules),
+        helper=f"{folder}/modprobe" if wanted.modules else "/bin/false",
         folder=folder,
     )
 

@@ -171,5 +171,5 @@ def test_clients_reach_whom_they_should(transport: Transport, long: bool, report
     report("  by sockets: " + ", ".join(f"{size}: {count:,}" for size, count in sorted(tally.servers.items())))
     assert not tally.wrong, tally.wrong[0]
     assert tally.answers.total() == len(asked) * len(LOCAL)
-    assert min(tally.answers.values()) > 100
+    assert min(tally.answers.values()) > 100 // SHARE
     assert set(tally.answers) == {"nobody", "one socket", "a group", "whom the order decides"}

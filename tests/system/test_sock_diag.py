@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support import real_sockets
+from support.kernel_lab import mptcp_exists
 from support.libc import check, libc
 from support.namespaces import Host
 from support.processes import NOBODY, held_by_child, in_child
@@ -227,6 +228,8 @@ def test_where_the_kernel_counts_no_multipath_socket_none_is_asked_for(
     def never(*_: object) -> NoReturn:
         raise AssertionError("was asked for")
 
+    if not mptcp_exists():
+        pytest.skip("this kernel has no MPTCP")
     plain = real_sockets.listener(80)
     table = everything()
     with monkeypatch.context() as patched:
