@@ -97,8 +97,12 @@ def main() -> int:
     except CannotBeHadError as error:
         return skipped(str(error))
     jobs = [(suite, version) for suite in SUITES if suite.name in options.only for version in kernels]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
         counts = list(pool.map(lambda job: done(job[0], job[1], kernels[job[1]], long=options.long), jobs))
+    finally:  # also where this is interrupted: no guest stays behind
+        pool.shutdown(wait=False, cancel_futures=True)
+        user_mode_linux.end_all()
     table = {(version, suite.name): count for (suite, version), count in zip(jobs, counts, strict=True)}
     print("\n".join([*details(table), "", *rows(table)]))
     wrong = [count for count in table.values() if count.failed or not count.passed]
@@ -122,9 +126,7 @@ def arguments() -> argparse.Namespace:
 
 
 def interrupted(number: int, _: FrameType | None) -> None:
-    """Ends at once, and every guest with it: they are processes of this machine."""
-    user_mode_linux.end_all()
-    os._exit(128 + number)
+    raise SystemExit(128 + number)
 
 
 def had(version: str, *, renew: bool) -> Linux:

@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 # Which of Debian's releases has which kernel.
@@ -212,6 +213,8 @@ def boot(linux: Linux, wanted: Boot, folder: Path) -> Done:
             start_new_session=True,
         )  # fmt: skip
         running.add(process.pid)
+        if over.is_set():
+            end(process.pid)
         try:
             process.wait(wanted.timeout)
         except subprocess.TimeoutExpired:
@@ -225,6 +228,7 @@ def boot(linux: Linux, wanted: Boot, folder: Path) -> Done:
 
 
 running: set[int] = set()  # the process groups of the guests that there are now
+over = Event()
 
 
 def end(group: int) -> None:
@@ -233,6 +237,8 @@ def end(group: int) -> None:
 
 
 def end_all() -> None:
+    """Ends the guests of all threads, also those that are just about to start."""
+    over.set()
     for group in tuple(running):
         end(group)
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 from subprocess import CalledProcessError
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from support import real_sockets
@@ -25,10 +25,14 @@ from support.processes import NOBODY, held_by_child, in_child
 
 from portcheck.api import check
 
+if TYPE_CHECKING:
+    from portcheck.model import Protocol
+
 pytestmark = needs_lab
 
 UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-PORTS = (80, 8000)
+PROTOCOLS: tuple[Protocol, Protocol] = ("tcp", "udp")
+BOTH_PORTS = (80, 8000)
 OUTCOMES = {
     errno.EADDRINUSE: "in-use",
     errno.EACCES: "denied",
@@ -41,8 +45,13 @@ class Setting(NamedTuple):
     """What is set up in a host's own network."""
 
     name: str
-    prepare: Callable[[Host], object] = lambda _: None
+    prepare: Callable[[Host], object]
     ipv6: bool = True
+    ports: tuple[int, ...] = (8000,)
+
+
+def nothing(host: Host) -> None:
+    """As it is."""
 
 
 def vrf(host: Host) -> None:
@@ -72,18 +81,19 @@ def written(path: Path, text: str) -> Callable[[Host], object]:
 
 
 SETTINGS = (
-    Setting("as usual"),
+    Setting("as usual", nothing, ports=BOTH_PORTS),
     Setting("bindv6only=1", written(Path("/proc/sys/net/ipv6/bindv6only"), "1")),
-    Setting("disable_ipv6", ipv6=False),
-    Setting("no privileged ports", written(UNPRIVILEGED, "0")),
-    Setting("more privileged ports", written(UNPRIVILEGED, "9000")),
+    Setting("disable_ipv6", nothing, ipv6=False),
+    Setting("no privileged ports", written(UNPRIVILEGED, "0"), ports=BOTH_PORTS),
+    Setting("more privileged ports", written(UNPRIVILEGED, "9000"), ports=BOTH_PORTS),
     Setting("VRF", vrf),
     Setting("nf_tables", redirection),
 )
 bound = partial(real_sockets.bound, reuseaddr=True)
 listening = partial(real_sockets.listener, reuseaddr=True)
 # Who is there already.
-LAYOUTS: dict[str, Callable[[int], object]] = {
+Layout = Callable[[int], object]
+LAYOUTS: dict[str, Layout] = {
     "nobody": lambda _: None,
     "loopback": lambda port: listening(port, "127.0.0.1"),
     "every IPv4 address": lambda port: listening(port, "0.0.0.0"),
@@ -95,7 +105,7 @@ LAYOUTS: dict[str, Callable[[int], object]] = {
     "UDP": lambda port: real_sockets.udp(port, "127.0.0.1"),
     "on a device": lambda port: listening(port, "0.0.0.0", device="eth0"),
 }
-IN_A_VRF = {"in a VRF": lambda port: listening(port, "0.0.0.0", device="red")}
+IN_A_VRF: dict[str, Layout] = {"in a VRF": lambda port: listening(port, "0.0.0.0", device="red")}
 
 
 @pytest.mark.parametrize("uid", [0, NOBODY], ids=["root", "an ordinary user"])
@@ -106,9 +116,9 @@ def test_every_row_is_as_the_kernel_has_it(setting: Setting, uid: int, report: C
     compared: Counter[str] = Counter()
     with Host(ipv6=setting.ipv6) as host, host.entered():
         setting.prepare(host)
-        check(PORTS[0])  # imports what that user may not be able to read
+        check(8000)  # imports what that user may not be able to read
         for name, make in layouts.items():
-            for port in PORTS:
+            for port in setting.ports:
                 try:
                     make(port)
                 except OSError:
@@ -128,7 +138,7 @@ Asked = tuple[str, dict[str, Any], Truths]
 def ask(port: int) -> list[Asked]:
     """portcheck's answer, and then the kernel's to each of its rows: for a server with SO_REUSEADDR, and without."""
     answers: list[Asked] = []
-    for protocol in ("tcp", "udp"):
+    for protocol in PROTOCOLS:
         result = check(port, protocol=protocol).to_dict()
         kernel = [
             tuple(bound_as(row, port, protocol, reuseaddr=each) for each in (True, False)) for row in result["binds"]
@@ -169,7 +179,7 @@ def compare(result: dict[str, Any], kernel: Truths, compared: Counter[str]) -> l
 
 def test_root_is_told_who_it_is(host: Host) -> None:
     with host.entered(), held_by_child(lambda: [listening(8000, "::"), real_sockets.udp(8000)], uid=NOBODY) as child:
-        for protocol in ("tcp", "udp"):
+        for protocol in PROTOCOLS:
             answer = check(8000, protocol=protocol)
             assert (answer.verdict, [owner.pid for owner in answer.owners]) == ("in-use", [child.pid])
 
@@ -177,14 +187,14 @@ def test_root_is_told_who_it_is(host: Host) -> None:
 def test_an_ordinary_user_is_told_that_something_is_there_that_it_may_not_see(host: Host) -> None:
     with host.entered(), held_by_child(lambda: [listening(8000, "::"), real_sockets.udp(8000)]) as child:
         check(8000)
-        for protocol in ("tcp", "udp"):
+        for protocol in PROTOCOLS:
             answer = in_child(partial(result_of, protocol), uid=NOBODY)
             assert answer["verdict"] == "in-use"
             assert child.pid not in [owner["pid"] for owner in answer["owners"]]
             assert answer["blind_spots"]
 
 
-def result_of(protocol: str) -> dict[str, Any]:
+def result_of(protocol: Protocol) -> dict[str, Any]:
     return check(8000, protocol=protocol).to_dict()
 
 
