@@ -64,7 +64,7 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "this kernel makes no such socket: [Errno 93]": None,  # the same
     "this kernel does not count its multipath sockets": None,  # the same
     "this kernel does not list bound-only sockets": ("5.10", "6.1"),  # since 6.8
-    "this kernel does not name the sockets of an io_uring": ("5.10", "6.1", "6.12"),  # since 6.16
+    "this kernel does not name the files of an io_uring": ("5.10", "6.1", "6.12"),  # since 6.16
     "this kernel has no kcmp(2)": None,  # user-mode-linux is built without it
 }
 

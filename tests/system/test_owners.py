@@ -132,18 +132,6 @@ def test_a_socket_that_does_not_exist_has_nobody() -> None:
 # Rare holders
 
 
-@pytest.fixture
-def named_rings() -> None:
-    """An io_uring's fdinfo names a registered socket by its inode since Linux 6.16."""
-    kept = real_sockets.in_io_uring(real_sockets.listener())
-    assert isinstance(kept.keeper, int)
-    shown = f"socket:[{kept.inode}]" in Path(f"/proc/self/fdinfo/{kept.keeper}").read_text()
-    os.close(kept.keeper)
-    if not shown:
-        pytest.skip("this kernel does not name the sockets of an io_uring")
-
-
-@pytest.mark.usefixtures("named_rings")
 def test_a_socket_that_is_registered_with_an_io_uring() -> None:
     with held_by_child(lambda: real_sockets.in_io_uring(real_sockets.listener())) as child:
         assert pids_of(*child.inodes) == [(child.pid,)]
@@ -160,7 +148,6 @@ def test_where_threads_cannot_be_compared_each_is_read(monkeypatch: pytest.Monke
         assert pids_of(*child.inodes) == [(child.pid,)]
 
 
-@pytest.mark.usefixtures("named_rings")
 def test_a_ring_in_a_threads_own_descriptors() -> None:
     def make() -> Hidden:
         numbers: list[int] = []

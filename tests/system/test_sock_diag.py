@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from support import real_sockets
-from support.kernel_lab import mptcp_exists
 from support.libc import check, libc
 from support.namespaces import Host
 from support.processes import NOBODY, held_by_child, in_child
@@ -228,7 +227,7 @@ def test_where_the_kernel_counts_no_multipath_socket_none_is_asked_for(
     def never(*_: object) -> NoReturn:
         raise AssertionError("was asked for")
 
-    if not mptcp_exists():
+    if not Path("/proc/sys/net/mptcp/enabled").exists():
         pytest.skip("this kernel has no MPTCP")
     plain = real_sockets.listener(80)
     table = everything()
