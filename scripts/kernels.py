@@ -60,12 +60,14 @@ SUITES = (
 )
 # Words of a skip → on which kernels it is right; None is all of them.
 ALLOWED: dict[str, tuple[str, ...] | None] = {
-    "this kernel has no MPTCP": None,  # user-mode-linux is built without it
-    "this kernel makes no such socket: [Errno 93]": None,  # the same
-    "this kernel does not count its multipath sockets": None,  # the same
+    # user-mode-linux is built without these
+    "this kernel has no MPTCP": None,
+    "this kernel makes no such socket: [Errno 93]": None,  # MPTCP
+    "this kernel does not count its multipath sockets": None,
+    "this kernel has no nf_tables for IPv4": None,
+    "this kernel has no kcmp(2)": None,
     "this kernel does not list bound-only sockets": ("5.10", "6.1"),  # since 6.8
     "this kernel does not name the files of an io_uring": ("5.10", "6.1", "6.12"),  # since 6.16
-    "this kernel has no kcmp(2)": None,  # user-mode-linux is built without it
 }
 
 

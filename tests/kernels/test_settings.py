@@ -73,7 +73,10 @@ def redirection(host: Host) -> None:
         "add chain ip nat in { type nat hook prerouting priority -100; }",
         "add rule ip nat in tcp dport 8000 redirect to :9000",
     )
-    host.run(["nft", "; ".join(rules)])
+    done = host.run(["nft", "; ".join(rules)], check=False)
+    if "Operation not supported" in done.stderr:
+        pytest.skip("this kernel has no nf_tables for IPv4")
+    assert done.returncode == 0, done.stderr
 
 
 def written(path: Path, text: str) -> Callable[[Host], object]:
