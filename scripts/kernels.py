@@ -235,9 +235,11 @@ def is_allowed(reason: str, version: str) -> bool:
 
 def compared(output: str) -> tuple[str, ...]:
     """The lines of pytest's section of that name (tests/conftest.py), without those that go into details."""
-    section = re.search(r"^=+ compared =+$(.*?)^=", output, re.MULTILINE | re.DOTALL)
-    lines = section.group(1).strip("\n").splitlines() if section else []
-    return tuple(line for line in lines if not line.startswith(" "))
+    section = re.search(
+        r"^=+ compared =+$(.*?)(?:^=|^\d+ (?:passed|failed|skipped)|\Z)", output, re.MULTILINE | re.DOTALL
+    )
+    lines = section.group(1).splitlines() if section else []
+    return tuple(line for line in lines if line and not line.startswith(" "))
 
 
 Table = dict[tuple[str, str], Count]

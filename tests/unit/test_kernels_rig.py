@@ -41,6 +41,12 @@ def test_what_passed_is_counted_with_what_it_compared() -> None:
     assert count.cell == "2 passed"
 
 
+def test_the_comparisons_are_found_where_no_summary_follows() -> None:
+    output = "=== compared ===\nhistories: 500, 0 falsely free\n  in these states: LISTEN\n2 passed in 3.21s\n"
+    assert kernels.compared(output) == ("histories: 500, 0 falsely free",)
+    assert kernels.compared("2 passed in 3.21s\n") == ()
+
+
 @pytest.mark.parametrize("element", ["failure", "error"])
 def test_a_failure_is_named_with_its_first_line(element: str) -> None:
     count = kernels.judged(document(case(), case(f'<{element} message="no&#10;more"/>')), FINISHED, "6.1")
