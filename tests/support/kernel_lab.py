@@ -31,6 +31,7 @@ Transport = Literal["tcp", "mptcp", "udp"]
 
 DEVICES = (None, "lo", "v0")
 SEED = int(os.environ.get("PORTCHECK_TEST_SEED", "3"))
+SHARE = int(os.environ.get("PORTCHECK_TEST_SHARE", "1"))  # of the short forms only one in so many, for a slow kernel
 EPHEMERAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 STATES: dict[int, State] = dict(
     enumerate(

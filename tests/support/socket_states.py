@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from portcheck.addresses import ANY4, ANY6, is_mapped, is_wildcard, unmapped
 from portcheck.model import Socket
 from support.kernel_lab import DEVICES, EPHEMERAL_PORTS, STATES, Transport, Way, acting_as
+from support.patience import wait_for
 
 if TYPE_CHECKING:
     from portcheck.model import State
@@ -159,6 +160,8 @@ def _last_ack(way: Way, port: int, peer: str) -> Specimen:
     described = describe(child, way, "LAST-ACK")
     _fill(child)
     client.shutdown(socket.SHUT_WR)
+    # Closed before the other end's FIN is here it would go to CLOSING, as happens on a slow machine.
+    wait_for(lambda: child.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == TCP_CLOSE_WAIT, "CLOSE_WAIT")
     child.close()
     return Specimen(described, (client,))
 
@@ -298,6 +301,7 @@ def _udp_automatic(way: Way, port: int, peer: str) -> Specimen:
 
 
 IP_BIND_ADDRESS_NO_PORT = 24
+TCP_CLOSE_WAIT = b"\x08"  # the first byte of struct tcp_info
 
 _MAKERS: dict[str, Callable[[Way, int, str], Specimen]] = {
     "bound": _bound,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, Transport, Way, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import SEED, SHARE, Transport, Way, in_namespace, mptcp_exists, needs_lab
 from support.older_kernels import bound_only_hidden
 from support.processes import NOBODY
 from support.socket_states import OPEN_PORT, Old, Specimen, make, olds, open_helpers
@@ -27,7 +27,7 @@ from portcheck.model import Diagnosis, Row
 
 pytestmark = needs_lab
 
-SITUATIONS, OLDER_SITUATIONS, LONG_SITUATIONS = 300, 100, 2_500  # for each asker
+SITUATIONS, OLDER_SITUATIONS, LONG_SITUATIONS = 300 // SHARE, 100 // SHARE, 2_500  # for each asker
 MOST_SOCKETS = 4
 FIRST_PORT = 2_000
 IMPATIENCE = 0.5  # seconds

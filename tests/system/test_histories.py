@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from support.kernel_lab import (
     SEED,
+    SHARE,
     Transport,
     Way,
     acting_as,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs_lab
 
-HISTORIES, LONG_HISTORIES = 4_000, 60_000
+HISTORIES, LONG_HISTORIES = 4_000 // SHARE, 60_000
 HISTORIES_PER_NAMESPACE = 1_000
 STEPS = 24
 MOST_SOCKETS = 6

@@ -12,6 +12,7 @@ import pytest
 from support.kernel_lab import (
     DEVICES,
     SEED,
+    SHARE,
     Transport,
     Way,
     in_namespace,
@@ -40,7 +41,7 @@ from portcheck.rules import predict
 
 pytestmark = needs_lab
 
-SHORT_FORM = 8  # one pair in so many
+SHORT_FORM = 8 * SHARE  # one pair in so many
 SPECIMENS_PER_NAMESPACE = 100
 Question = tuple[Old, list[Way]]
 

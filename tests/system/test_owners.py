@@ -198,6 +198,8 @@ def test_a_ring_in_a_threads_own_descriptors() -> None:
 
 
 def test_threads_that_share_their_descriptors_are_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not rare_holders._comparison()(os.getpid(), os.getpid()):
+        pytest.skip("this kernel has no kcmp(2)")
     read: list[str] = []
     real = fd_walk.held_links
 
