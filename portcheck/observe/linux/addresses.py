@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 from array import array
 from struct import Struct
 
@@ -30,6 +29,8 @@ def addresses() -> tuple[LocalAddress, ...]:
 
 
 def _ipv4() -> Iterator[LocalAddress]:
+    import fcntl  # which Unix alone has
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         needed, _ = _IFCONF.unpack(fcntl.ioctl(asked.fileno(), _SIOCGIFCONF, _IFCONF.pack(0, 0)))
         # What comes in between has room, too.

@@ -35,7 +35,6 @@ PORTS = 1 << 16
 PIECE = 1 << 16
 LONGEST_LINE = 1 << 10  # the kernel's have 150 bytes, or 200
 _HOW_ODD = (ValueError, LookupError, ArithmeticError)
-_TICKS = os.sysconf("SC_CLK_TCK")  # in a second, of the timers
 
 
 def table(protocol: Protocol, ports: Iterable[PortRange] | None, depth: Depth) -> SocketTable:
@@ -141,7 +140,7 @@ def reader(protocol: Protocol, family: Family) -> Callable[[list[bytes]], Socket
 
     It raises one of _HOW_ODD where they are not written like that.
     """
-    address = cache(_address)
+    address, ticks_in_a_second = cache(_address), os.sysconf("SC_CLK_TCK")
     state_of: Mapping[int, State] = STATES if protocol == "tcp" else {}
 
     def read(fields: list[bytes]) -> Socket:
@@ -169,7 +168,7 @@ def reader(protocol: Protocol, family: Family) -> Callable[[list[bytes]], Socket
             uid=_number(uid),
             pids=() if left else None,
             queue=int(queues.rpartition(b":")[2], 16) if listens else None,
-            expires_in=int(ticks, 16) / _TICKS if timed else None,
+            expires_in=int(ticks, 16) / ticks_in_a_second if timed else None,
             inode=0 if left else inode or None,
             minisocket=timed and state == "FIN-WAIT-2",
         )
