@@ -44,7 +44,8 @@ def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Sce
         "closing": "connections that are still closing",
         "connection": _connections(finding),
     }.get(finding.cause, "other sockets")
-    but = f"for a server that sets SO_REUSEADDR; without it {left} would refuse the bind"
+    would = "would" if any(row.without_reuseaddr == "in-use" for row in rows) else "may"
+    but = f"for a server that sets SO_REUSEADDR; without it {left} {would} refuse the bind"
     return subject._replace(answer=f"{answer} {but}")
 
 

@@ -2,7 +2,8 @@
 
 Without probing nothing may be falsely free, at most 0.2% falsely in use, and `unknown` only for a reason that is named;
 with probing every TCP row is right, or open for servers without SO_REUSEADDR where the kernel does not list what is
-only bound; whoever asks about such a server gets the right answer there too.  As root the exact holders are known.
+only bound, or options of a seen socket decide; whoever asks about such a server gets the right answer there too.  As
+root the exact holders are known.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def judge_probed(tally: Tally, probed: Diagnosis, plainly: Diagnosis, kernel: di
     for row in probed.binds:
         told, answer = (row.with_reuseaddr, row.without_reuseaddr), kernel[row.bind]
         tally.probed.update(zip(told, answer, strict=True))
-        if told != answer and not (may_be_open and told == (answer[0], "unknown")):
+        is_open = told == (answer[0], "unknown") and (may_be_open or row.conflicts)
+        if told != answer and not is_open:
             tally.wrong.append(f"probed {told}, kernel {answer}: {row}\n  {probed.sockets}")
     for row in plainly.binds:
         if row.without_reuseaddr != kernel[row.bind][1]:

@@ -127,6 +127,18 @@ def test_a_hidden_owner_is_a_blind_spot_and_sudo_helps_only_a_user() -> None:
         assert found.owners[0].process.user == "root"
 
 
+def test_unreadable_options_are_not_tried_by_a_plain_bind_and_not_claimed() -> None:
+    """An IPv6 connection counts as one on an IPv4 address too, unless it is v6only, which is not told of it."""
+    left = listener("::1", state="ESTABLISHED", remote_address="::1", remote_port=901, v6only=None)
+    kernel = Hidden()
+    kernel.sockets = []
+    named = Host("0.0.0.0", "addresses", (Address("ipv4", "0.0.0.0"),))
+    found = diagnosis(scene(left._replace(family="ipv6")), endpoint(host=named), probe=kernel)
+    assert (found.verdict, [row.without_reuseaddr for row in found.binds]) == ("free", ["unknown"])
+    assert found.message.endswith("without it connections of an earlier server may refuse the bind.")
+    assert all(asked.reuseaddr for asked in kernel.asked)
+
+
 NOT_LISTED = BlindSpot("bound-not-visible", "this kernel does not list them")
 
 
