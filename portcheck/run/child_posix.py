@@ -13,6 +13,7 @@ import signal
 import time
 from contextlib import suppress
 
+from portcheck.errors import PortcheckError
 from portcheck.lean_functools import cache
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.system import descends
@@ -211,6 +212,13 @@ def _die_with_parent() -> None:
 
 def _prctl(option: int, value: int) -> None:
     if HERE.has_prctl:
-        import ctypes
+        try:
+            import ctypes
 
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+            c_library = ctypes.CDLL(None)
+        except (ImportError, OSError):  # a static Python, as one built for musl may be
+            raise PortcheckError(
+                "this Python was built without ctypes, so what the command starts could outlive it",
+                "take a Python with ctypes for `portcheck run`",
+            ) from None
+        c_library.prctl(option, value, 0, 0, 0)

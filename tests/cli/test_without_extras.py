@@ -14,6 +14,7 @@ from support.needs import need
 
 import portcheck
 from portcheck.cli.options import COMMANDS
+from portcheck.observe.linux import rare_holders
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from portcheck.__main__ import main; main()"
@@ -119,3 +120,23 @@ def test_where_netlink_is_refused_every_command_works_too(busy: tuple[Host, Path
     program = REFUSED.format(root=str(ROOT), tests=str(ROOT / "tests"))
     done = host.run([sys.executable, "-c", program, *shlex.split(line)], check=False, cwd=project)
     assert (done.returncode, words in done.stdout + done.stderr) == (code, True), done
+
+
+WITHOUT_CTYPES = "import sys; sys.modules['ctypes'] = None; from portcheck.__main__ import main; sys.exit(main())"
+
+
+def test_a_python_without_ctypes_still_looks(busy: tuple[Host, Path]) -> None:
+    """As a static one is built: every socket's holders are named, and `run` says why it starts nothing."""
+    host, project = busy
+    argv = [sys.executable, "-c", WITHOUT_CTYPES]
+    looked, plain = (host.run([*way, "list", "--json"], check=False, cwd=project) for way in (argv, WITHOUT))
+    assert (looked.returncode, json.loads(looked.stdout)) == (0, json.loads(plain.stdout))
+    ran = host.run([*argv, "run", "8090", "--", "echo", "started"], check=False, cwd=project)
+    assert (ran.returncode, ran.stdout) == (125, "")
+    assert "without ctypes" in ran.stderr
+
+
+def test_rare_holders_are_looked_for_without_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    holders, _, _ = rare_holders.search(frozenset(["socket:[0]"]))
+    assert holders == {}
