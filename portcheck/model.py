@@ -426,11 +426,17 @@ class Sentence(NamedTuple):
     answer: str  # "in use", "free on every IPv4 address", "fail", "be told"
     reason: str = ""
     proper: bool = False  # the subject is a name or a command, which is written the same at the start of a sentence
+    consequences: tuple[str, ...] = ()  # what follows from the reason: "the other addresses are free"
+
+    @property
+    def because(self) -> str:
+        """The reason, with what follows from it."""
+        return "; ".join(filter(None, (self.reason, *self.consequences)))
 
     @property
     def clause(self) -> str:
         """As a part of another sentence: no capital, no full stop."""
-        because = f": {self.reason}" if self.reason else ""
+        because = f": {self.because}" if self.because else ""
         return f"{self.subject} {self.verb} {self.answer}{because}"
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portcheck.diagnosis.bind_table import examine, explained, unexplained
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
 from portcheck.profiles import USUAL
@@ -29,8 +29,15 @@ def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterato
         yield view.numbered(finding, endpoint)
 
 
-def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
-    """The same for people: neighbouring ports that are free and alike share one diagnosis."""
+class Stretch(NamedTuple):
+    """Neighbouring ports that are alike: the answer for the first, and the last of them."""
+
+    first: Diagnosis
+    last: int
+
+
+def stretches(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Stretch]:
+    """The same for people: neighbouring ports that are alike, free or refused, share one answer."""
     first: Diagnosis | None = None
     last, before = 0, None
     for endpoint, finding, view in _findings(endpoints, question):
@@ -38,10 +45,15 @@ def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iter
             last += 1
             continue
         if first:
-            yield together(first, last)
+            yield Stretch(first, last)
         first, last, before = view.numbered(finding, endpoint), endpoint.port, finding
     if first:
-        yield together(first, last)
+        yield Stretch(first, last)
+
+
+def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
+    """Those answers with sentences that speak of all their ports."""
+    return (together(first, last) for first, last in stretches(endpoints, question))
 
 
 def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tuple[Endpoint, Diagnosis, View]]:

@@ -40,6 +40,24 @@ def user(of: Process | Socket) -> str | None:
     return None if of.uid is None else f"uid {of.uid}"
 
 
+def age(seconds: float) -> str:
+    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running."""
+    for unit, length, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 48)):
+        if seconds < most * length:
+            return f"{max(0, int(seconds // length))} {unit}"
+    return f"{int(seconds // 86400)} d"
+
+
+def target(diagnosis: Diagnosis, last: int | None = None) -> str:
+    """A port as one would ask for it, or neighbours: `3000`, `53/udp`, `127.0.0.1:8000-8010`."""
+    ports = str(diagnosis.port) if last in (None, diagnosis.port) else f"{diagnosis.port}-{last}"
+    kind = "/udp" if diagnosis.protocol == "udp" else ""
+    host = diagnosis.host
+    if not host or "," in host:
+        return ports + kind
+    return visible(f"[{host}]:{ports}{kind}" if ":" in host else f"{host}:{ports}{kind}")
+
+
 def address(bind: Bind) -> str:
     """`0.0.0.0`, `:: (IPv6 only)`, `:: (dual-stack)`, `fe80::1%eth0`."""
     wildcard = bind.address == "::"
@@ -81,6 +99,13 @@ def remarks(diagnosis: Diagnosis, *, verbose: bool) -> Iterator[str]:
 def noted(note: Note | PortNote) -> str:
     """A note on its own line."""
     return f"note: {visible(note.message)}"
+
+
+def nothing_listed(words: Sequence[str], programs: Sequence[str]) -> str:
+    """What `list` says where it lists nothing, though it was asked for these ports or programs."""
+    if programs:
+        return f"no program called {visible(' or '.join(programs))} listens here"
+    return f"nothing listens on {visible(', '.join(words))}" if words else "nothing that was asked for listens here"
 
 
 def unseen(spots: Iterable[BlindSpot]) -> Iterator[str]:
