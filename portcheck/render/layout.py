@@ -120,7 +120,7 @@ def table(
     ]
     before = cells(indent) + sum(widths) + len(GAP) * len(widths)
     room = width - before
-    if room < min(LEAST_OF_THE_LAST, max((cells(row[-1].text) for row in rows), default=0)):
+    if room < (_longest_word(headings[-1], rows) if wrap else _least(rows)):
         yield []
         yield from (list(_paragraph(headings, row, width, indent)) for row in rows)
         return
@@ -130,6 +130,14 @@ def table(
             start += (cell, Piece(" " * (taken - cells(cell.text)) + GAP))
         last = row[-1] if wrap else row[-1]._replace(text=fitted(row[-1].text, room))
         yield [*wrapped([last], width, start=start, further=" " * before)] if wrap else [[*start, last]]
+
+
+def _least(rows: Sequence[Cells]) -> int:
+    return min(LEAST_OF_THE_LAST, max((cells(row[-1].text) for row in rows), default=0))
+
+
+def _longest_word(heading: str, rows: Sequence[Cells]) -> int:
+    return max(cells(word) for text in (heading, *(row[-1].text for row in rows)) for word in (text.split() or [""]))
 
 
 def _paragraph(headings: Sequence[str], row: Cells, width: int, indent: str) -> Iterator[list[Piece]]:

@@ -94,17 +94,22 @@ def _headline(diagnosis: Diagnosis, last: int | None, holding: Sequence[Holder],
     if diagnosis.verdict == "unknown":
         claim, _, end = sentence.subject.removeprefix("whether ").rpartition(" is free")
         yield from (Piece("whether "), Piece(visible(claim or end), "bold"), Piece(" is free " if claim else " "))
-        yield Piece(f"{sentence.verb} {sentence.answer}", colour)
+        yield Piece(visible(f"{sentence.verb} {sentence.answer}"), colour)
         yield Piece(f": {visible(sentence.because)}")
         return
     yield Piece(visible(sentence.subject) if sentence.proper else target(diagnosis, last), "bold")
-    yield Piece(f" {sentence.verb if last in (None, diagnosis.port) or sentence.verb != 'is' else 'are'} ")
     if diagnosis.verdict == "denied" and diagnosis.cause == "privileged" and not sentence.proper:
-        yield from (Piece("not be bound without root", colour), Piece(f": {visible(sentence.because)}", "dim"))
+        several = last not in (None, diagnosis.port)
+        yield from (Piece(" "), Piece("need root" if several else "needs root", colour))
+        yield Piece(f": {visible(sentence.because)}", "dim")
         return
-    verdict, _, condition = sentence.answer.partition(" on ")
-    yield Piece(visible(verdict), colour)
-    yield Piece(visible(f" on {condition}") if condition else "", "dim")
+    verdict, _, where = visible(sentence.answer).partition(" on ")
+    if sentence.verb == "is":
+        yield Piece(" is " if last in (None, diagnosis.port) else " are ")
+    else:
+        verdict = f"{visible(sentence.verb)} {verdict}"
+        yield Piece(" ")
+    yield from (Piece(verdict, colour), Piece(f" on {where}" if where else "", "dim"))
     if holding and not sentence.proper:
         yield from _by(holding)
     elif holding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.ourselves import as_called
 from portcheck.render.escape import visible
 from portcheck.traits import HERE
 
@@ -119,7 +120,8 @@ def _unseen(spot: BlindSpot) -> str:
 
 
 def quoted(command: Sequence[str], *, windows: bool = not HERE.has_posix_shell) -> str:
-    """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
+    """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell; our own as we were called."""
+    command = as_called(command)
     if windows:
         return visible(" ".join(map(_quoted_for_windows, command)))
     if all(map(_is_plain, command)):
