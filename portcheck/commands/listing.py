@@ -34,7 +34,7 @@ def run(request: ListRequest) -> int:
     _refuse_an_unknown_user(request, listing)
     stream.write(_lines(listing, request))
     if request.face != "json":
-        stream.write_to(sys.stderr, _remarks(listing, wanted, request))
+        stream.say(_remarks(listing, wanted, request), sys.stderr, request.color)
     return exit_codes.DONE
 
 

@@ -13,7 +13,8 @@ from portcheck.profiles import USUAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from portcheck.model import Diagnosis, Protocol, Row, Scene, Socket
+    from portcheck.diagnosis.bind_table import Prober
+    from portcheck.model import BindRequest, Diagnosis, Probe, Protocol, Row, Scene, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint
 
@@ -110,10 +111,23 @@ class View:
         self.special = {port for _, port in scene.redirected} | {listener.port for listener in scene.elsewhere}
         self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
         self.quiet: dict[object, Diagnosis] = {}
+        self.heard: dict[object, Heard] = {}
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
-        """The bind table of one port, with indexes into `on_port`."""
-        return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
+        """The bind table of one port, with indexes into `on_port`.
+
+        The kernel is asked for every port.  Where no socket is there, and it answers as it did for another such port,
+        the rules have nothing new to say.
+        """
+        if self.probe is None or endpoint.port in self.busy:
+            return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
+        kind = self._kind(endpoint)
+        if kind in self.heard and self.heard[kind].again(endpoint.port, self.probe):
+            return self.heard[kind].rows
+        answers: list[tuple[BindRequest, Probe]] = []
+        rows = examine(endpoint, (), self.scene, self.server, _recorded(self.probe, answers))
+        self.heard[kind] = Heard(rows, tuple(answers))
+        return rows
 
     def known(self, endpoint: Endpoint) -> Diagnosis | None:
         """The finding for a port like this one, where neither a socket nor a bind can make a difference."""
@@ -156,6 +170,26 @@ class View:
         alone = port in self.special or (self.marked and any(port in ports for ports in self.marked))
         needs_privilege = port < policy.unprivileged_from and not policy.privileged
         return endpoint.protocol, endpoint.hosts, needs_privilege, port if alone else None
+
+
+class Heard(NamedTuple):
+    """What the kernel has answered for a port without sockets, and what followed from it."""
+
+    rows: tuple[Row, ...]
+    answers: tuple[tuple[BindRequest, Probe], ...]
+
+    def again(self, port: int, probe: Prober) -> bool:
+        """Whether the kernel answers the same for this port."""
+        return all(probe(request._replace(port=port)) == answer for request, answer in self.answers)
+
+
+def _recorded(probe: Prober, answers: list[tuple[BindRequest, Probe]]) -> Prober:
+    def asked(request: BindRequest) -> Probe:
+        answer = probe(request)
+        answers.append((request, answer))
+        return answer
+
+    return asked
 
 
 def by_port(scene: Scene) -> Sockets:

@@ -10,13 +10,30 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Literal
 
     Cells = Sequence["Piece"]
+    Mark = Literal["good", "bad", "doubtful"]
 
 CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "1;32", "yellow": "1;33"}
 GAP = "  "  # between columns
 LEAST_OF_THE_LAST = 8  # cells of a table's last column: with fewer, every row becomes a paragraph
 LABELLED = ("PID",)  # a number that nobody would know without its heading
+
+
+class Sign(NamedTuple):
+    """What the eye meets first."""
+
+    sign: str
+    plain: str  # where the terminal has no more than ASCII
+    style: str
+
+
+MARKS: dict[Mark, Sign] = {
+    "good": Sign("✓", "ok", "green"),
+    "bad": Sign("✗", "x", "red"),
+    "doubtful": Sign("!", "!", "yellow"),
+}
 
 
 class Canvas(NamedTuple):

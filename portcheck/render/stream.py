@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
+    from portcheck.render.layout import Mark
     from portcheck.requests import Color
 
 # Our own signs, where the encoding lacks them; everything else is escaped.
@@ -65,9 +66,18 @@ def complain(cause: str, remedy: str | None = None) -> None:
     """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
     lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
     try:
-        write_to(sys.stderr, lines)
+        say(lines, sys.stderr)
     except PortcheckError:
         return
+
+
+def say(lines: Iterable[str], stream: TextIO | None, color: Color = "auto", mark: Mark | None = None) -> None:
+    """Plain lines; at a terminal with whole words wrapped, and with the marks and colours of a check."""
+    if is_terminal(stream):
+        from portcheck.render.voice import voiced
+
+        lines = voiced(lines, canvas(stream, os.environ, color), mark)
+    write_to(stream, lines)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

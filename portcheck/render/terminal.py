@@ -13,7 +13,7 @@ from __future__ import annotations
 from portcheck.model import AS_ROOT
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
-from portcheck.render.layout import Piece, cells, painted, table, wrapped
+from portcheck.render.layout import MARKS, Piece, cells, painted, table, wrapped
 from portcheck.render.words import noted, quoted, target, unseen
 
 if TYPE_CHECKING:
@@ -22,17 +22,10 @@ if TYPE_CHECKING:
     from portcheck.diagnosis.pipeline import Stretch
     from portcheck.model import Advice, BlindSpot, Diagnosis
     from portcheck.render.holder import Holder
-    from portcheck.render.layout import Canvas
+    from portcheck.render.layout import Canvas, Mark
 
     Lines = Iterator[list[Piece]]
 
-# Verdict → its mark, the one that ASCII has for it, and their colour.
-MARKS = {
-    "free": ("✓", "ok", "green"),
-    "in-use": ("✗", "x", "red"),
-    "denied": ("✗", "x", "red"),
-}
-DOUBTFUL = ("!", "!", "yellow")
 INDENT = "  "
 SHOWN_HOLDERS = 8
 WIDEST_PORT = 24  # columns, in an overview
@@ -73,10 +66,14 @@ def _answer(diagnosis: Diagnosis, canvas: Canvas, last: int | None, *, verbose: 
 
 
 def _mark(diagnosis: Diagnosis, canvas: Canvas) -> Piece:
-    sign, plain, colour = MARKS.get(diagnosis.verdict, DOUBTFUL)
-    if diagnosis.verdict == "free" and diagnosis.cause:
-        sign, plain, colour = DOUBTFUL
-    return Piece(sign if canvas.signs else plain, colour)
+    sign = MARKS[_how_it_stands(diagnosis)]
+    return Piece(sign.sign if canvas.signs else sign.plain, sign.style)
+
+
+def _how_it_stands(diagnosis: Diagnosis) -> Mark:
+    if diagnosis.verdict == "free":
+        return "doubtful" if diagnosis.cause else "good"
+    return "bad" if diagnosis.verdict in ("in-use", "denied") else "doubtful"
 
 
 def _holders(diagnosis: Diagnosis, canvas: Canvas) -> list[Holder]:
@@ -283,7 +280,7 @@ def _kind(line: _Line) -> object:
 
 def _drawn(line: _Line, canvas: Canvas, room: int) -> Lines:
     """Mark, port, and the rest beside it, or below where there is no room for that."""
-    widest = 1 if canvas.signs else max(len(plain) for _, plain, _ in MARKS.values())
+    widest = 1 if canvas.signs else max(len(sign.plain) for sign in MARKS.values())
     label = target(line.first, line.last)
     start = [Piece(line.mark.text.ljust(widest + 1), line.mark.style), Piece(label.ljust(room) + INDENT, "bold")]
     beside = widest + 1 + max(room, len(label)) + len(INDENT)
