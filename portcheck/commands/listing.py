@@ -69,9 +69,9 @@ def is_program(word: str, names: SystemNames) -> bool:
 
 
 def _endpoints(word: str, names: SystemNames, protocols: Iterable[Protocol]) -> Iterator[Endpoint]:
-    """A port without a protocol is one of each."""
+    """A port without a protocol is one of each; `:3000` is a port, as lsof has it, on whatever address."""
     for protocol in protocols:
-        yield from parse_targets([word], names, protocol=protocol)
+        yield from parse_targets([word.removeprefix(":")], names, protocol=protocol)
 
 
 def _refuse_an_unknown_user(request: ListRequest, listing: Listing) -> None:

@@ -12,14 +12,13 @@ from itertools import islice
 from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.render.layout import Canvas
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
-    from portcheck.render.layout import Mark
+    from portcheck.render.layout import Canvas, Mark
     from portcheck.requests import Color
 
 # Our own signs, where the encoding lacks them; everything else is escaped.
@@ -90,6 +89,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def canvas(stream: TextIO | None, environ: Mapping[str, str], color: Color) -> Canvas:
     """What can be drawn on this stream, now."""
+    from portcheck.render.layout import Canvas  # a pipe needs none
+
     return Canvas(width(stream, environ), wants_colour(stream, environ, color), has_signs(stream, environ), time.time())
 
 
