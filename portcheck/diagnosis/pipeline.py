@@ -180,7 +180,7 @@ class Heard(NamedTuple):
 
     def again(self, port: int, probe: Prober) -> bool:
         """Whether the kernel answers the same for this port."""
-        return all(probe(request._replace(port=port)) == answer for request, answer in self.answers)
+        return all(probe(request.at(port)) == answer for request, answer in self.answers)
 
 
 def _recorded(probe: Prober, answers: list[tuple[BindRequest, Probe]]) -> Prober:
