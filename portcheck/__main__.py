@@ -88,7 +88,9 @@ def _help(argv: "Sequence[str]") -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("portcheck"):
             raise
-        complain(f"help and completion need {error.name}: pip install typer")
+        from portcheck.observe.ourselves import install_hint
+
+        complain(f"help and completion need {error.name}", install_hint())
         return exit_codes.USAGE
     code, text = answer(argv)
     write(text.splitlines())

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import is_wildcard
 from portcheck.model import Owner, Process
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.interfaces import local_addresses
 from portcheck.observe.snapshot import ranges_of, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from portcheck.model import BlindSpot, Protocol, Scene, Socket
+    from portcheck.requests import SortKey
+    from portcheck.target import Endpoint, Host
 
 
 class Filter(NamedTuple):
@@ -21,6 +25,10 @@ class Filter(NamedTuple):
     user: str | None = None  # a name or a number
     pid: int | None = None
     name: str | None = None  # part of the process name, in any case
+    uid: int | None = None
+    # Further words, of which one is enough: endpoints, and parts of what programs are called.
+    endpoints: tuple[Endpoint, ...] = ()
+    programs: tuple[str, ...] = ()
 
 
 class Listing:
@@ -59,7 +67,10 @@ class Listing:
 
 def list_sockets(wanted: Filter) -> Listing:
     """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
-    ports = None if wanted.ports is None else ranges_of(wanted.ports)
+    numbers = wanted.ports
+    if wanted.endpoints and not wanted.programs:
+        numbers = tuple(endpoint.port for endpoint in wanted.endpoints)
+    ports = None if numbers is None else ranges_of(numbers)
     scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
     sockets = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
     sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
@@ -67,18 +78,89 @@ def list_sockets(wanted: Filter) -> Listing:
 
 
 def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
+    return _passes(socket, wanted, scene) and (
+        not (wanted.endpoints or wanted.programs)
+        or any(_is_at(socket, endpoint) for endpoint in wanted.endpoints)
+        or any(_is_called(socket, name, scene) for name in wanted.programs)
+    )
+
+
+def _passes(socket: Socket, wanted: Filter, scene: Scene) -> bool:
     if socket.protocol == "udp" and socket.remote_port and not wanted.connections:
         return False
     if wanted.user is not None and wanted.user not in (socket.user, str(socket.uid)):
         return False
+    if wanted.uid is not None and wanted.uid != socket.uid:
+        return False
     if wanted.pid is not None and wanted.pid not in (socket.pids or ()):
         return False
-    return wanted.name is None or _has_name(socket.pids or (), wanted.name, scene.processes)
+    return wanted.name is None or _has_name(socket, wanted.name, scene)
 
 
-def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) -> bool:
-    names = (processes[pid].name or "" for pid in pids if pid in processes)
+def _has_name(socket: Socket, name: str, scene: Scene) -> bool:
+    names = (scene.processes[pid].name or "" for pid in socket.pids or () if pid in scene.processes)
     return any(name.casefold() in called.casefold() for called in names)
+
+
+def _is_called(socket: Socket, name: str, scene: Scene) -> bool:
+    """By any of its names, what it runs, its unit or its container."""
+    from portcheck.identify.describe import program
+    from portcheck.identify.names import names
+
+    processes = [scene.processes[pid] for pid in socket.pids or () if pid in scene.processes]
+    every = {called for process in processes for called in (*names(process), program(process), process.service or "")}
+    every |= {process.container.name or "" for process in processes if process.container}
+    return any(name.casefold() in called.casefold() for called in every)
+
+
+def _is_at(socket: Socket, endpoint: Endpoint) -> bool:
+    """Whether it is on that port, and on the host that was named, if one was."""
+    if (socket.protocol, socket.local_port) != (endpoint.protocol, endpoint.port):
+        return False
+    return any(_is_on(socket, host) for host in endpoint.hosts)
+
+
+def _is_on(socket: Socket, host: Host) -> bool:
+    if host.kind == "every":
+        return True
+    if host.kind == "wildcard":
+        return is_wildcard(socket.local_address)
+    if host.kind == "interface":
+        return socket.interface == host.text or any(
+            own.interface == host.text and own.address == socket.local_address for own in local_addresses()
+        )
+    return socket.local_address in {address.text for address in host.addresses}
+
+
+def in_order(listing: Listing, by: SortKey) -> Listing:
+    """The same, sorted by something else than the port."""
+    if by == "port":
+        return listing
+
+    def key(socket: Socket) -> tuple[object, ...]:
+        process = next((listing.processes[pid] for pid in socket.pids or () if pid in listing.processes), None)
+        if by == "user":
+            return (socket.user is None, socket.user or "")
+        if process is None:
+            return (True,)
+        if by == "pid":
+            return (False, process.pid)
+        if by == "age":  # the youngest first: it is what somebody has just started
+            return (False, -(process.started_at or 0))
+        from portcheck.identify.describe import program
+
+        return (False, program(process).casefold())
+
+    return Listing(tuple(sorted(listing.sockets, key=key)), listing.processes, listing.blind_spots)
+
+
+def origins(process: Process) -> tuple[Process, ...]:
+    """How it came to run: the processes above it, the first one first, and itself."""
+    from portcheck.identify.interpreters import script
+    from portcheck.observe.context import Ancestry
+
+    above = (one._replace(script=script(one)) for one in Ancestry({}).of(process))
+    return (*reversed([*above]), process)
 
 
 def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:

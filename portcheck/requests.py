@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Face = Literal["auto", "plain", "json"]
+    Color = Literal["auto", "always", "never"]
+    SortKey = Literal["port", "pid", "program", "user", "age"]
     Format = Literal["text", "json", "github", "junit"]
 
 
@@ -23,7 +25,7 @@ class CheckRequest(NamedTuple):
     face: Face = "auto"
     quiet: bool = False
     verbose: bool = False
-    color: bool = True
+    color: Color = "auto"
 
 
 class PickRequest(NamedTuple):
@@ -41,12 +43,13 @@ class PickRequest(NamedTuple):
     probe: bool = True
     profile: str | None = None
     json: bool = False
+    color: Color = "auto"
 
 
 class ListRequest(NamedTuple):
-    """portcheck list [PORT|RANGE]..."""
+    """portcheck list [TARGET|NAME]..."""
 
-    ports: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  # every form of a target, or parts of program names
     tcp: bool = False
     udp: bool = False
     all: bool = False
@@ -54,8 +57,11 @@ class ListRequest(NamedTuple):
     pid: int | None = None
     name: str | None = None
     pids: bool = False
+    mine: bool = False
+    sort: SortKey = "port"
     face: Face = "auto"
-    color: bool = True
+    verbose: bool = False
+    color: Color = "auto"
 
 
 class StopRequest(NamedTuple):
@@ -72,6 +78,7 @@ class StopRequest(NamedTuple):
     timeout: float | None = None  # seconds; None: as long as processes and managers usually need
     settle: float = 2.0
     json: bool = False
+    color: Color = "auto"
 
 
 class WaitRequest(NamedTuple):
@@ -91,6 +98,7 @@ class WaitRequest(NamedTuple):
     profile: str | None = None
     json: bool = False
     quiet: bool = False
+    color: Color = "auto"
 
 
 class RunRequest(NamedTuple):
@@ -112,6 +120,7 @@ class RunRequest(NamedTuple):
     probe: bool = True
     profile: str | None = None
     quiet: bool = False
+    color: Color = "auto"
 
 
 class PreflightRequest(NamedTuple):
@@ -125,6 +134,7 @@ class PreflightRequest(NamedTuple):
     strict: bool = False  # what is left open counts as unknown
     probe: bool = True
     quiet: bool = False
+    color: Color = "auto"
 
 
 class HelpRequest(NamedTuple):

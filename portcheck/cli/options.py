@@ -55,7 +55,17 @@ JSON = Option(("--json",), "One JSON document on stdout.", "json")
 JSON_FACE = JSON._replace(field="face", value="json")
 PLAIN_FACE = Option(("--plain",), "Plain stable lines, as when piped.", "face", value="plain")
 QUIET = Option(("--quiet", "-q"), "Print nothing; the exit code answers.", "quiet")
-NO_COLOR = Option(("--no-color",), "No colours (NO_COLOR is heeded too).", "color", value=False)
+COLORS = (
+    Option(
+        ("--color",),
+        "Colours: auto (at a terminal), always or never.",
+        "color",
+        metavar="WHEN",
+        read=Choice("time for colours", "auto", "always", "never"),
+        default="auto",
+    ),
+    Option(("--no-color",), "No colours (NO_COLOR is heeded too).", "color", value="never"),
+)
 
 CHECK = Command(
     "check",
@@ -72,7 +82,7 @@ CHECK = Command(
         PLAIN_FACE,
         QUIET,
         Option(("--verbose", "-v"), "The whole bind table and what else was seen.", "verbose"),
-        NO_COLOR,
+        *COLORS,
     ),
     examples=("portcheck 80", "portcheck 3000 5432 53/udp", "portcheck 127.0.0.1:8000-8010"),
     details=("The default command: portcheck 80 is portcheck check 80.",),
@@ -83,7 +93,7 @@ LIST = Command(
     "list",
     ListRequest,
     "Every listening or bound socket with its owners.",
-    Operands("PORT|RANGE", "Only these; all unless named.", "ports"),
+    Operands("TARGET|NAME", "Only these ports, or programs with this in their name.", "ports"),
     (
         Option(("--tcp",), "TCP only.", "tcp"),
         Option(("--udp",), "UDP only.", "udp"),
@@ -92,11 +102,21 @@ LIST = Command(
         Option(("--pid",), "Only sockets that this process holds.", "pid", metavar="PID", read=Whole(1)),
         Option(("--name",), "Only processes with this in their name.", "name", metavar="NAME"),
         Option(("--pids",), "PIDs of the listeners alone, one a line.", "pids"),
+        Option(("--mine",), "Only sockets of your own.", "mine"),
+        Option(
+            ("--sort",),
+            "By port, pid, program, user or age.",
+            "sort",
+            metavar="BY",
+            read=Choice("order", "port", "pid", "program", "user", "age"),
+            default="port",
+        ),
         JSON_FACE,
         PLAIN_FACE,
-        NO_COLOR,
+        Option(("--verbose", "-v"), "Commands too, and of one port how its holder came to run.", "verbose"),
+        *COLORS,
     ),
-    examples=("portcheck list", "portcheck list 8000-9000 --user www-data"),
+    examples=("portcheck list", "portcheck list node", "portcheck list 8000-9000 --user www-data"),
     excludes=(("--pids", "--json"),),
 )
 
@@ -117,6 +137,7 @@ PICK = Command(
         NO_PROBE,
         PROFILE,
         JSON,
+        *COLORS,
     ),
     examples=("portcheck pick 8000 8001 9000-9010",),
     needs=(Need(("candidates", "--any"), "pick needs candidates, such as 8000 8001 9000-9010, or --any"),),
@@ -151,6 +172,7 @@ STOP = Command(
             default="2s",
         ),
         JSON,
+        *COLORS,
     ),
     examples=("portcheck stop 3000",),
     needs=(Need(("targets",), "stop needs a target, such as 3000 or 127.0.0.1:3000"),),
@@ -195,6 +217,7 @@ WAIT = Command(
         PROFILE,
         JSON,
         QUIET,
+        *COLORS,
     ),
     examples=("portcheck wait 5432 --timeout 60", "portcheck wait 3000 --free"),
     details=("Exit 124 when time is up.",),
@@ -256,6 +279,7 @@ RUN = Command(
         NO_PROBE,
         PROFILE,
         Option(QUIET.spellings, "Say nothing about what is seen.", "quiet"),
+        *COLORS,
     ),
     examples=("portcheck run 8000-8010 -- npm run dev",),
     details=(
@@ -282,6 +306,7 @@ PREFLIGHT = Command(
         Option(("--strict",), "Exit 3 where anything was left open, such as a variable without a value.", "strict"),
         NO_PROBE,
         QUIET,
+        *COLORS,
     ),
     examples=("portcheck preflight", "portcheck preflight compose.yaml --format github"),
     details=("Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.",),

@@ -6,7 +6,8 @@ import os
 import sys
 
 from portcheck import exit_codes
-from portcheck.diagnosis.pipeline import checks, summaries
+from portcheck.diagnosis.pipeline import Stretch, checks, stretches
+from portcheck.diagnosis.sentence import together
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
@@ -14,49 +15,58 @@ from portcheck.render import plain, stream
 from portcheck.target import parse_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis
+    from portcheck.model import Verdict
+    from portcheck.profiles import Question
     from portcheck.requests import CheckRequest
+    from portcheck.target import Endpoint
 
 
 def run(request: CheckRequest) -> int:
-    """Checks, prints, and returns the exit code of the contract."""
-    diagnoses = tuple(diagnose(request))
-    if not request.quiet:
-        _print(diagnoses, request)
-    return exit_codes.of_verdicts(diagnosis.verdict for diagnosis in diagnoses)
+    """Checks, prints as it goes, and returns the exit code of the contract."""
+    endpoints, question = asked(request)
+    verdicts: set[Verdict] = set()
+    answers = _noted(_answers(endpoints, question, request), verdicts)
+    if request.face == "json" and not request.quiet:
+        from portcheck.render.json_documents import check_chunks
+
+        stream.write(check_chunks(diagnosis for diagnosis, _ in answers), end="")
+    else:
+        stream.write(() if request.quiet else _lines(answers, request, several=len(endpoints) > 1))
+    for _ in answers:  # nobody reads on, or nobody wants to: the verdicts count all the same
+        continue
+    return exit_codes.of_verdicts(verdicts)
 
 
-def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
-    """The diagnoses that a request asks for.  Raises UsageError before anything is looked at.
-
-    JSON has one for every port, and `-v` a bind table; else neighbours that are free and alike are one.
-    """
+def asked(request: CheckRequest) -> tuple[tuple[Endpoint, ...], Question]:
+    """What a request asks.  Raises UsageError before anything is looked at."""
     endpoints = parse_targets(
         request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe, verbose=request.verbose)
-    one_for_each = request.verbose or request.face == "json"
-    return checks(endpoints, question) if one_for_each else summaries(endpoints, question)
+    return endpoints, question
 
 
-def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
-    if request.face == "json":
-        from portcheck.render.json_documents import check_document, dumps
+def _answers(endpoints: Sequence[Endpoint], question: Question, request: CheckRequest) -> Iterator[Stretch]:
+    """JSON has an answer for every port, and `-v` a bind table; else neighbours that are alike share one."""
+    if request.verbose or request.face == "json":
+        return (Stretch(diagnosis, diagnosis.port) for diagnosis in checks(endpoints, question))
+    return stretches(endpoints, question)
 
-        stream.write([dumps(check_document(diagnoses))])
-    elif request.face == "plain" or not stream.can_be_drawn_on(sys.stdout):
-        for diagnosis in diagnoses:
-            stream.write(plain.check(diagnosis, verbose=request.verbose))
-    else:
-        from portcheck.render import terminal
 
-        stream.write(
-            terminal.checks(
-                diagnoses,
-                verbose=request.verbose,
-                width=stream.width(sys.stdout, os.environ),
-                colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
-            )
-        )
+def _noted(answers: Iterable[Stretch], verdicts: set[Verdict]) -> Iterator[Stretch]:
+    for answer in answers:
+        verdicts.add(answer.first.verdict)
+        yield answer
+
+
+def _lines(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) -> Iterable[str]:
+    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+        return (line for first, last in answers for line in plain.check(together(first, last), verbose=request.verbose))
+    from portcheck.render import terminal
+
+    canvas = stream.canvas(sys.stdout, os.environ, request.color)
+    if several and not request.verbose:
+        return terminal.overview(answers, canvas, request.targets)
+    return terminal.checks(answers, canvas, verbose=request.verbose)

@@ -1,4 +1,4 @@
-"""portcheck list [PORT|RANGE]...: every listening or bound socket with its owners."""
+"""portcheck list [TARGET|NAME]...: every listening or bound socket with its owners."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import sys
 
 from portcheck import exit_codes
-from portcheck.listing import Filter, list_sockets
+from portcheck.errors import UsageError
+from portcheck.listing import Filter, in_order, list_sockets, origins
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.databases import is_user
 from portcheck.observe.names import SystemNames
+from portcheck.observe.system import own_uid
 from portcheck.render import plain, stream
-from portcheck.target import parse_ports
+from portcheck.target import parse_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from portcheck.listing import Listing
     from portcheck.model import Protocol
     from portcheck.requests import ListRequest
+    from portcheck.target import Endpoint
 
 
 def run(request: ListRequest) -> int:
@@ -26,19 +30,12 @@ def run(request: ListRequest) -> int:
 
     wanted = _filter(request)
     with Progress("reading the socket table"):
-        listing = list_sockets(wanted)
-    _print(listing, request)
-    if request.ports and not (listing.sockets or wanted.connections or request.pids or request.face == "json"):
-        stream.write_to(sys.stderr, _hint(wanted))
+        listing = in_order(list_sockets(wanted), request.sort)
+    _refuse_an_unknown_user(request, listing)
+    stream.write(_lines(listing, request))
+    if request.face != "json":
+        stream.say(_remarks(listing, wanted, request), sys.stderr, request.color)
     return exit_codes.DONE
-
-
-def _hint(wanted: Filter) -> Iterator[str]:
-    """A port on which nobody listens is not free yet where connections have it."""
-    connections = len(list_sockets(wanted._replace(connections=True)))
-    if connections:
-        have = "connection has" if connections == 1 else "connections have"
-        yield f"nothing listens there, but {connections} {have} such a port: --all shows them too"
 
 
 def _filter(request: ListRequest) -> Filter:
@@ -46,16 +43,42 @@ def _filter(request: ListRequest) -> Filter:
     protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
     if request.tcp and request.udp:
         protocols = ("tcp", "udp")
-    ports = tuple(port for text in request.ports for port in parse_ports(text, names)) if request.ports else None
-    return Filter(protocols, ports, request.all and not request.pids, request.user, request.pid, request.name)
+    endpoints: list[Endpoint] = []
+    programs = []
+    for word in request.ports:
+        if is_program(word, names):
+            programs.append(word)
+        else:
+            endpoints += _endpoints(word, names, protocols)
+    return Filter(
+        protocols,
+        connections=request.all and not request.pids,
+        user=request.user,
+        pid=request.pid,
+        name=request.name,
+        uid=own_uid() if request.mine else None,
+        endpoints=tuple(endpoints),
+        programs=tuple(programs),
+    )
 
 
-def _print(listing: Listing, request: ListRequest) -> None:
-    stream.write(_lines(listing, request))
-    if request.face != "json":
-        from portcheck.render.words import unseen
+def is_program(word: str, names: SystemNames) -> bool:
+    """Whether a word can only be a part of a program's name: a service of that name goes first."""
+    is_name = word[:1].isalpha() and not set(":/,*[]") & set(word)
+    return is_name and names.service(word, "tcp") is None and names.service(word, "udp") is None
 
-        stream.write_to(sys.stderr, unseen(listing.blind_spots))
+
+def _endpoints(word: str, names: SystemNames, protocols: Iterable[Protocol]) -> Iterator[Endpoint]:
+    """A port without a protocol is one of each; `:3000` is a port, as lsof has it, on whatever address."""
+    for protocol in protocols:
+        yield from parse_targets([word.removeprefix(":")], names, protocol=protocol)
+
+
+def _refuse_an_unknown_user(request: ListRequest, listing: Listing) -> None:
+    """Raises UsageError: an empty list for a name that was mistyped would say that all is well."""
+    user = request.user
+    if user and not listing.sockets and not user.isdecimal() and not is_user(user):
+        raise UsageError(f"unknown user '{user}'")
 
 
 def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
@@ -65,14 +88,36 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         from portcheck.render.json_documents import dumps, list_document
 
         return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
-    if request.face == "plain" or not stream.can_be_drawn_on(sys.stdout):
+    if request.face == "plain" or not stream.is_terminal(sys.stdout):
         return plain.listing(listing.sockets, listing.processes, remote=request.all)
-    from portcheck.render import terminal
+    return _drawn(listing, request)
 
-    return terminal.listing(
-        listing.sockets,
-        listing.processes,
-        remote=request.all,
-        width=stream.width(sys.stdout, os.environ),
-        colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
-    )
+
+def _drawn(listing: Listing, request: ListRequest) -> Iterator[str]:
+    from portcheck.render.listing import chain, entries
+    from portcheck.render.listing import listing as table
+
+    canvas = stream.canvas(sys.stdout, os.environ, request.color)
+    listed = entries(listing.sockets, listing.processes)
+    yield from table(listed, canvas, verbose=request.verbose)
+    if request.verbose and len({socket.local_port for socket in listing.sockets}) == 1:
+        for process in dict.fromkeys(entry.process for entry in listed if entry.process):
+            yield from chain(origins(process), canvas)
+
+
+def _remarks(listing: Listing, wanted: Filter, request: ListRequest) -> Iterator[str]:
+    from portcheck.render.words import nothing_listed, unseen
+
+    if not listing.sockets:
+        yield nothing_listed(request.ports, wanted.programs)
+        if request.ports and not (wanted.connections or request.pids):
+            yield from _connected(wanted)
+    yield from unseen(listing.blind_spots)
+
+
+def _connected(wanted: Filter) -> Iterator[str]:
+    """A port on which nobody listens is not free yet where connections have it."""
+    connections = len(list_sockets(wanted._replace(connections=True)))
+    if connections:
+        have = "connection has" if connections == 1 else "connections have"
+        yield f"nothing listens there, but {connections} {have} such a port: --all shows them too"

@@ -48,7 +48,7 @@ def pick(request: PickRequest) -> Choice:
 
 
 def _print(choice: Choice, request: PickRequest) -> None:
-    stream.write_to(sys.stderr, remarks(choice))
+    stream.say(remarks(choice), sys.stderr, request.color)
     if request.json:
         from portcheck.render.json_documents import dumps, pick_document
 

@@ -159,4 +159,4 @@ class _Runner:
 
     def _tell_lines(self, lines: Iterable[str]) -> None:
         if not self._request.quiet:
-            stream.write_to(sys.stderr, lines)
+            stream.say(lines, sys.stderr, self._request.color)

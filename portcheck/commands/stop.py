@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from portcheck import exit_codes
@@ -10,14 +9,13 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
 from portcheck.render.progress import Progress
-from portcheck.render.stop import another_intention, conclusion, intention, wrapped
+from portcheck.render.stop import another_intention, conclusion, intention, mark
 from portcheck.stop.outcome import newcomers, not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import Plan, plan
 from portcheck.stop.watch import Watch
 from portcheck.target import parse_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import TextIO
 
     from portcheck.model import Diagnosis, Protocol
@@ -41,7 +39,7 @@ def run(request: StopRequest) -> int:
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
     stopped = _freed(endpoint, request)
     if not request.json:
-        _say(conclusion(stopped), sys.stdout)
+        stream.say(conclusion(stopped), sys.stdout, request.color, mark(stopped))
     return stopped
 
 
@@ -53,7 +51,7 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     intended = _planned(before, request)
     if not intended.steps:
         return untouched(before, intended)
-    _say(intention(before, intended, force=request.force), sys.stderr if request.json else sys.stdout)
+    stream.say(intention(before, intended, force=request.force), _aside(request), request.color)
     withheld = _without_consent(before, intended, request)
     if withheld:
         return withheld
@@ -92,7 +90,7 @@ def _agreed_again(stopped: Report, request: StopRequest) -> Plan | None:
     again = _planned(after, request)
     if not again.steps:
         return None
-    _say(another_intention(stopped, again, force=request.force), sys.stderr if request.json else sys.stdout)
+    stream.say(another_intention(stopped, again, force=request.force), _aside(request), request.color)
     return again if _agrees() else None
 
 
@@ -120,5 +118,6 @@ def _agrees() -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _say(lines: Iterable[str], to: TextIO | None) -> None:
-    stream.write_to(to, wrapped(lines, stream.width(to, os.environ)) if stream.is_terminal(to) else lines)
+def _aside(request: StopRequest) -> TextIO | None:
+    """Where the plan is told: a document stands alone on stdout."""
+    return sys.stderr if request.json else sys.stdout

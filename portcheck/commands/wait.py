@@ -10,7 +10,7 @@ from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.progress import Progress
-from portcheck.render.wait import clock, complaints, obstacles, successes
+from portcheck.render.wait import announcement, clock, complaints, obstacles, successes
 from portcheck.target import parse_targets
 from portcheck.waiting.loop import Plan, obstacle, unmet
 from portcheck.waiting.poll import wait_for
@@ -18,7 +18,7 @@ from portcheck.waiting.poll import wait_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from portcheck.requests import WaitRequest
+    from portcheck.requests import Color, WaitRequest
     from portcheck.waiting.loop import Standing, Waited
 
 
@@ -35,7 +35,7 @@ def run(request: WaitRequest) -> int:
 
         stream.write([dumps(wait_document("free" if request.free else "listening", waited))])
     elif not request.quiet:
-        _print(waited, plan)
+        _print(waited, plan, request.color)
     return exit_codes.of_wait(waited.outcome)
 
 
@@ -68,15 +68,18 @@ class _Status:
             return
         self.stop_clock()
         if self._request.free:
-            stream.write_to(sys.stderr, obstacles(missing))
+            stream.say(obstacles(missing), sys.stderr, self._request.color)
+        elif stream.is_terminal(sys.stderr):
+            stream.say([announcement(missing, self._request.timeout)], sys.stderr, self._request.color)
         self._clock = Progress(clock(missing))
         self._clock.start()
         self._before = state
 
 
-def _print(waited: Waited, plan: Plan) -> None:
+def _print(waited: Waited, plan: Plan, color: Color) -> None:
     if waited.outcome == "met":
-        stream.write(successes(waited))
+        for line in successes(waited):
+            stream.say([line], sys.stdout, color, "good")
         return
     for cause, remedy in complaints(waited, plan):
         stream.complain(cause, remedy)

@@ -7,7 +7,7 @@ from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
 from portcheck.model import Probe
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
 from portcheck.profiles import USUAL
@@ -15,6 +15,7 @@ from portcheck.profiles import USUAL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from portcheck.diagnosis.bind_table import Prober
     from portcheck.model import BindRequest, Diagnosis, Protocol, Row, Scene, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint
@@ -31,8 +32,15 @@ def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterato
         yield view.numbered(finding, endpoint)
 
 
-def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
-    """The same for people: neighbouring ports that are free and alike share one diagnosis."""
+class Stretch(NamedTuple):
+    """Neighbouring ports that are alike: the answer for the first, and the last of them."""
+
+    first: Diagnosis
+    last: int
+
+
+def stretches(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Stretch]:
+    """The same for people: neighbouring ports that are alike, free or refused, share one answer."""
     first: Diagnosis | None = None
     last, before = 0, None
     for endpoint, finding, view in _findings(endpoints, question):
@@ -40,10 +48,15 @@ def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iter
             last += 1
             continue
         if first:
-            yield together(first, last)
+            yield Stretch(first, last)
         first, last, before = view.numbered(finding, endpoint), endpoint.port, finding
     if first:
-        yield together(first, last)
+        yield Stretch(first, last)
+
+
+def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
+    """Those answers with sentences that speak of all their ports."""
+    return (together(first, last) for first, last in stretches(endpoints, question))
 
 
 def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tuple[Endpoint, Diagnosis, View]]:
@@ -103,12 +116,25 @@ class View:
         self.special = {port for _, port in scene.redirected} | {listener.port for listener in scene.elsewhere}
         self.marked = (*scene.policy.reserved, *(excluded.ports for excluded in scene.policy.excluded))
         self.quiet: dict[object, Diagnosis] = {}
+        self.heard: dict[object, Heard] = {}
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
-        """The bind table of one port, with indexes into `on_port`."""
-        if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
-            self._learn_v6only(endpoint)
-        return examine(endpoint, self.on_port(endpoint), self.scene, self.question, self.probe)
+        """The bind table of one port, with indexes into `on_port`.
+
+        The kernel is asked for every port.  Where no socket is there, and it answers as it did for another such port,
+        the rules have nothing new to say.
+        """
+        if self.probe is None or endpoint.port in self.busy:
+            if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
+                self._learn_v6only(endpoint)
+            return examine(endpoint, self.on_port(endpoint), self.scene, self.question, self.probe)
+        kind = self._kind(endpoint)
+        if kind in self.heard and self.heard[kind].again(endpoint.port, self.probe):
+            return self.heard[kind].rows
+        answers: list[tuple[BindRequest, Probe]] = []
+        rows = examine(endpoint, (), self.scene, self.question, _recorded(self.probe, answers))
+        self.heard[kind] = Heard(rows, tuple(answers))
+        return rows
 
     def _learn_v6only(self, endpoint: Endpoint) -> None:
         """By the binds that disturb nobody: what a plain one tells of TCP does not matter here."""
@@ -161,6 +187,26 @@ class View:
         alone = port in self.special or (self.marked and any(port in ports for ports in self.marked))
         needs_privilege = port < policy.unprivileged_from and not policy.privileged
         return endpoint.protocol, endpoint.hosts, needs_privilege, port if alone else None
+
+
+class Heard(NamedTuple):
+    """What the kernel has answered for a port without sockets, and what followed from it."""
+
+    rows: tuple[Row, ...]
+    answers: tuple[tuple[BindRequest, Probe], ...]
+
+    def again(self, port: int, probe: Prober) -> bool:
+        """Whether the kernel answers the same for this port."""
+        return all(probe(request.at(port)) == answer for request, answer in self.answers)
+
+
+def _recorded(probe: Prober, answers: list[tuple[BindRequest, Probe]]) -> Prober:
+    def asked(request: BindRequest) -> Probe:
+        answer = probe(request)
+        answers.append((request, answer))
+        return answer
+
+    return asked
 
 
 def by_port(scene: Scene) -> Sockets:

@@ -78,7 +78,7 @@ def _denied(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
     free = [row for row in rows if row.outcome == "free"]
     where = dict.fromkeys(row.bind.address for row in refused) if free and not subject.proper else ()
     rest = f"only {listed(_ways(free))} can be" if free else _nobody(finding)
-    return _cannot(subject, where, f"{_policy(finding, scene, error)}; {rest}")
+    return _cannot(subject, where, _policy(finding, scene, error))._replace(consequences=(rest,))
 
 
 def _nobody(finding: Diagnosis) -> str:
@@ -163,16 +163,18 @@ def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
         )
     else:
         reason = _holders(blockers, finding, scene) + _shared(finding)
-        if _partly(rows, taken) and not subject.proper:
-            reason += f"; {_rest(rows, taken)}"
+    consequences = []
+    if blockers and _partly(rows, taken) and not subject.proper:
+        consequences.append(_rest(rows, taken))
     if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
-        reason += f"; besides, ports below {scene.policy.unprivileged_from} need privilege"
+        consequences.append(f"besides, ports below {scene.policy.unprivileged_from} need privilege")
     if beside and not subject.proper:
-        reason += f"; {listed(_ways(beside))} can {only} be bound beside it, sharing its clients"
+        consequences.append(f"{listed(_ways(beside))} can {only} be bound beside it, sharing its clients")
+    subject = subject._replace(reason=reason, consequences=tuple(consequences))
     if not subject.proper:
-        return subject._replace(answer="in use", reason=reason)
+        return subject._replace(answer="in use")
     would = "fail" if len(beside) < len(taken) else f"{only} start beside another server"
-    return subject._replace(answer=would, reason=reason)
+    return subject._replace(answer=would)
 
 
 def _refused(rows: Sequence[Row], finding: Diagnosis, scene: Scene) -> str:
@@ -230,7 +232,7 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
             clauses.append(_left_behind(sockets, finding))
             continue
         others = _others(owner, sockets, finding)
-        clauses.append(f"{_named(owner, others, finding, scene)} {_does(sockets, several=others > 0)}")
+        clauses.append(f"{_named(owner, others, finding, scene)} {does(sockets, several=others > 0)}")
     more = len(clauses) - NAMED_AT_MOST
     together = "; ".join(clauses[:NAMED_AT_MOST])
     return f"{together}; and {more} more" if more > 0 else together
@@ -293,7 +295,7 @@ def _named(owner: Owner | None, others: int, finding: Diagnosis, scene: Scene) -
     return f"{named} and {others} more {'process' if others == 1 else 'processes'}"
 
 
-def _does(sockets: Sequence[Socket], *, several: bool) -> str:
+def does(sockets: Sequence[Socket], *, several: bool) -> str:
     """What the sockets do there: listens on ..., has bound ... without listening, is connected from ..."""
     first = sockets[0]
     places = spread(sockets)
@@ -346,8 +348,8 @@ def _is_wildcard(row: Row) -> bool:
 
 
 def speaks_of_ports(diagnosis: Diagnosis) -> bool:
-    """Whether its sentence can speak of several ports: "Port 80 is free ...", "UDP port 53 is free ..."."""
-    return diagnosis.verdict == "free" and not diagnosis.sentence.proper
+    """Whether its sentence can speak of several ports: "Port 80 is free ...", "UDP port 53 cannot be bound ..."."""
+    return diagnosis.verdict in ("free", "denied") and not diagnosis.sentence.proper
 
 
 def together(first: Diagnosis, last: int) -> Diagnosis:
@@ -355,4 +357,5 @@ def together(first: Diagnosis, last: int) -> Diagnosis:
     if first.port == last:
         return first
     ports = port_named(first.protocol, first.port, last)
-    return first._replace(sentence=first.sentence._replace(subject=ports, verb="are"))
+    verb = "are" if first.sentence.verb == "is" else first.sentence.verb
+    return first._replace(sentence=first.sentence._replace(subject=ports, verb=verb))

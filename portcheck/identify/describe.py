@@ -106,6 +106,27 @@ def _name(process: Process) -> str:
     return f"{name} {process.script}"
 
 
+def program(process: Process) -> str:
+    """What runs there, as its user would call it: `vite`, `uvicorn shop:app`, `node server.js`.
+
+    An interpreter is left out where what it runs is a program of a name of its own.
+    """
+    name = f"{_name(process)} to {process.forwards}" if process.forwards else _name(process)
+    script = process.script or ""
+    own_name = script.partition(" ")[0]
+    if own_name and name == f"{called(process)} {script}" and not set("/\\.") & set(own_name) and own_name[0] != "-":
+        return script
+    return name
+
+
+def at_home(process: Process) -> str | None:
+    """Where its project is, or where it was started: `~/shop`; None where that says nothing."""
+    directory = process.project_dir or process.cwd
+    if not directory or directory == "/" or directory[1:] == ":\\":
+        return None
+    return _at_home(directory, process.user)
+
+
 def _details(process: Process, now: float) -> Iterator[str]:
     if process.pid:
         yield f"PID {process.pid}"
@@ -122,15 +143,19 @@ def _details(process: Process, now: float) -> Iterator[str]:
 
 def _origin(process: Process) -> Iterator[str]:
     """Where it was started, and what keeps it running."""
-    directory = process.project_dir or process.cwd
-    if directory and directory != "/" and directory[1:] != ":\\":
-        yield f"in {_at_home(directory, process.user)}"
+    if directory := at_home(process):
+        yield f"in {directory}"
     if process.left_by:
         yield f"left behind by {process.left_by}"
     if process.task:
         yield f"by {process.task}"
     if process.session:
         yield process.session
+    yield from kept_by(process)
+
+
+def kept_by(process: Process) -> Iterator[str]:
+    """What keeps it running, or has started it."""
     if process.supervisor and process.supervisor_pid == process.pid:
         yield f"for its {process.supervised}"
     elif process.supervisor:

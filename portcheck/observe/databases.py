@@ -80,3 +80,16 @@ def _addresses(host: str) -> tuple[Address, ...]:
     entries = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=flags)
     addresses = (parse_address(str(sockaddr[0])) for *_, sockaddr in entries)
     return tuple(dict.fromkeys(address for address in addresses if address))
+
+
+def is_user(name: str) -> bool:
+    """Whether the user database knows this name; where there is none, every name may be somebody's."""
+    try:
+        import pwd
+    except ImportError:
+        return True
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.observe.ourselves import install_hint
 from portcheck.preflight.declarations import LeftUnreadError, PreflightError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1 << 18  # a thousand services; libyaml takes half a second for the worst of it, Python alone five
 MAX_PORTS = 1 << 14  # a telephone exchange publishes 10,000; checked in 1.3 s
-INSTALL = 'pip install "portcheck[preflight]"'
 ALLOW = "--allow-outside"
 # Not the project's: what git keeps beside it, which may hold the token that it was fetched with.
 PRIVATE = ".git"
@@ -165,7 +165,7 @@ def needs(package: str, file: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError:
-        raise PreflightError(file, None, f"reading it needs {package}", INSTALL) from None
+        raise PreflightError(file, None, f"reading it needs {package}", install_hint("preflight")) from None
 
 
 class Allowance:

@@ -38,7 +38,7 @@ def _advice(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:
 
 def _for_one(remedy: Remedy) -> Remedy:
     """With several unrelated holders, `stop` wants one of them to be named."""
-    return remedy._replace(command=ONE_OF_SEVERAL.command) if remedy.command == STOP else remedy
+    return ONE_OF_SEVERAL if remedy.command == STOP else remedy
 
 
 def _about_cause(finding: Diagnosis, scene: Scene) -> Iterator[Advice]:

@@ -10,7 +10,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.text import utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from portcheck.chooser import Choice
@@ -29,6 +29,17 @@ def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
     results = [diagnosis.to_dict() for diagnosis in diagnoses]
     complete = all(entry["complete"] for entry in results)
     return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
+
+
+def check_chunks(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
+    """The text of that document as the answers come, so that those of 65,535 ports never are in memory together."""
+    yield f'{{"schema_version": {SCHEMA_VERSION}, "results": ['
+    complete, separator = True, ""
+    for diagnosis in diagnoses:
+        complete = complete and diagnosis.complete
+        yield separator + dumps(diagnosis.to_dict())
+        separator = ", "
+    yield f'], "complete": {dumps(complete)}}}\n'
 
 
 def pick_document(choice: Choice) -> dict[str, Any]:
@@ -196,7 +207,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
     return {**json_value(fields), "result": diagnosis.to_dict() if diagnosis else None}
 
 
-def dumps(document: dict[str, Any]) -> str:
+def dumps(document: object) -> str:
     """The document on one line, in ASCII.
 
     ASCII is valid UTF-8 in every locale and code page, and nothing in it steers a terminal (as C1 controls

@@ -37,4 +37,4 @@ def left_over(left: Sequence[Process], now: float) -> Iterator[str]:
 
 def still_held(by: Diagnosis) -> str:
     """After all that the command started was to end."""
-    return f"port {by.port} is still held: {by.sentence.reason}"
+    return f"port {by.port} is still held: {by.sentence.because}"

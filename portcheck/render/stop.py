@@ -10,13 +10,13 @@ from portcheck.render.words import quoted
 from portcheck.stop.plan import ended_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from portcheck.model import Diagnosis, Process
+    from portcheck.render.layout import Mark
     from portcheck.stop.outcome import Report
     from portcheck.stop.plan import Ending, Plan, Step
 
-COMMAND = " " * 6  # what a command is indented by
 MOST_NAMED = 8  # of a list of processes or ports; a document has them all
 
 
@@ -86,16 +86,16 @@ def conclusion(report: Report) -> Iterator[str]:
         yield visible(report.before.message)
     yield visible(report.message)
     for advice in report.advice:
-        yield from plain.advice_lines(advice)
+        lines = plain.advice_lines(advice)
+        if advice.command and advice.text in report.message:
+            next(lines)  # it has just been said
+        yield from lines
 
 
-def wrapped(lines: Iterable[str], width: int) -> Iterator[str]:
-    """For a terminal of so many columns: sentences break between words, a command stays one line to be copied."""
-    from textwrap import wrap
-
-    for line in lines:
-        if line.startswith(COMMAND):
-            yield line
-        else:
-            indent = "  " if line.startswith(" ") else ""
-            yield from wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+def mark(report: Report) -> Mark | None:
+    """None where nothing was to be done."""
+    if report.outcome in ("planned", "declined"):
+        return None
+    if report.outcome in ("free", "already-free"):
+        return "good"
+    return "doubtful" if report.outcome == "unknown" else "bad"

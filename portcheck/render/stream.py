@@ -6,6 +6,7 @@ import codecs
 import errno
 import os
 import sys
+import time
 from itertools import islice
 
 from portcheck.errors import PortcheckError
@@ -17,20 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
+    from portcheck.render.layout import Canvas, Mark
+    from portcheck.requests import Color
+
 # Our own signs, where the encoding lacks them; everything else is escaped.
-SPELLED_OUT = {"→": "->", "…": "..."}
+SPELLED_OUT = {"→": "->", "…": "...", "✗": "x", "✓": "ok"}
+SIGNS = "".join(SPELLED_OUT)
 ERRORS = "portcheck"
 USUAL_WIDTH = 80
 AT_ONCE = 512  # lines: one by one, 20,000 take three times as long
 
 
-def write(lines: Iterable[str]) -> bool:
+def write(lines: Iterable[str], end: str = "\n") -> bool:
     """Writes lines to stdout, as `write_to` does."""
-    return write_to(sys.stdout, lines)
+    return write_to(sys.stdout, lines, end)
 
 
-def write_to(stream: TextIO | None, lines: Iterable[str]) -> bool:
-    """Writes lines to a stream and flushes it; False when nobody reads it any more.
+def write_to(stream: TextIO | None, lines: Iterable[str], end: str = "\n") -> bool:
+    """Writes lines, each with its `end`, to a stream and flushes it; False when nobody reads it any more.
 
     That is a closed pipe, or None: a standard stream that was closed before Python started.  Nothing more is written to
     it then, not even at exit.  Raises PortcheckError for a full disk and the like.
@@ -40,8 +45,9 @@ def write_to(stream: TextIO | None, lines: Iterable[str]) -> bool:
     try:
         _tolerate_every_character(stream)
         rest = iter(lines)
-        while some := tuple(islice(rest, AT_ONCE)):
-            stream.write("\n".join((*some, "")))
+        at_once = 1 if is_terminal(stream) else AT_ONCE  # a person reads along
+        while some := tuple(islice(rest, at_once)):
+            stream.write(end.join((*some, "")))
         stream.flush()
     except OSError as error:
         _silence(stream)
@@ -59,9 +65,18 @@ def complain(cause: str, remedy: str | None = None) -> None:
     """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
     lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
     try:
-        write_to(sys.stderr, lines)
+        say(lines, sys.stderr)
     except PortcheckError:
         return
+
+
+def say(lines: Iterable[str], stream: TextIO | None, color: Color = "auto", mark: Mark | None = None) -> None:
+    """Plain lines; at a terminal with whole words wrapped, and with the marks and colours of a check."""
+    if is_terminal(stream):
+        from portcheck.render.voice import voiced
+
+        lines = voiced(lines, canvas(stream, os.environ, color), mark)
+    write_to(stream, lines)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -72,21 +87,30 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def can_be_drawn_on(stream: TextIO | None) -> bool:
-    """Whether tables can be drawn there: on a terminal, where rich is installed.  Else plain lines have to do."""
-    if not is_terminal(stream):
+def canvas(stream: TextIO | None, environ: Mapping[str, str], color: Color) -> Canvas:
+    """What can be drawn on this stream, now."""
+    from portcheck.render.layout import Canvas  # a pipe needs none
+
+    return Canvas(width(stream, environ), wants_colour(stream, environ, color), has_signs(stream, environ), time.time())
+
+
+def has_signs(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Whether our marks can be shown there; the console of Linux has few characters beside ASCII."""
+    try:
+        SIGNS.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
         return False
-    from importlib.util import find_spec
-
-    return find_spec("rich") is not None
+    return environ.get("TERM") not in ("linux", "dumb")
 
 
-def wants_colour(stream: TextIO | None, environ: Mapping[str, str], *, allowed: bool = True) -> bool:
-    """--no-color, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str], color: Color) -> bool:
+    """--color=always and never, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
 
     no-color.org, force-color.org and bixense.com/clicolors: a variable counts unless it is empty.
     """
-    if not allowed or environ.get("NO_COLOR"):
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
         return False
     if any(environ.get(name, "0") not in ("", "0") for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
         return True

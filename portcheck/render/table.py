@@ -55,13 +55,13 @@ def rows(sockets: Iterable[Socket], processes: Mapping[int, Process]) -> Iterato
             users[who] = _user(socket)
         yield Listed(
             socket.protocol,
-            _scoped(socket),
+            scoped(socket),
             str(socket.local_port),
             socket.state or NONE,
             holders.pids,
             holders.names,
             users[who] or holders.user or UNSEEN,
-            _remote(socket),
+            remote(socket),
             holders.command,
         )
 
@@ -84,12 +84,14 @@ def _user(of: Process | Socket) -> str | None:
     return user(of) if of.user else None if of.uid is None else str(of.uid)
 
 
-def _scoped(socket: Socket) -> str:
+def scoped(socket: Socket) -> str:
+    """`fe80::1%eth0`"""
     address = visible(socket.local_address)
     return f"{address}%{visible(socket.interface)}" if socket.interface else address
 
 
-def _remote(socket: Socket) -> str:
+def remote(socket: Socket) -> str:
+    """The other end of a connection."""
     if socket.remote_address is None:
         return NONE
     address = visible(socket.remote_address)

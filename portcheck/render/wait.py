@@ -18,6 +18,12 @@ def obstacles(missing: Sequence[Standing]) -> Iterator[str]:
     return (f"waiting: {visible(standing.message)}" for standing in missing)
 
 
+def announcement(missing: Sequence[Standing], timeout: float) -> str:
+    """What is waited for, told at once to whoever sits at a terminal."""
+    places = ", ".join(visible(place(standing.endpoint)) for standing in missing) or "it to last"
+    return f"waiting for {places}: nothing listens there yet (for {timeout:g} s at most)"
+
+
 def clock(missing: Sequence[Standing]) -> str:
     """What the clock on a terminal says is being waited for."""
     what = visible(place(missing[0].endpoint)) if missing else "it to last"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.ourselves import as_called
 from portcheck.render.escape import visible
 from portcheck.traits import HERE
 
@@ -38,6 +39,24 @@ def user(of: Process | Socket) -> str | None:
     if of.user:
         return shortened(of.user, NAME_WIDTH)
     return None if of.uid is None else f"uid {of.uid}"
+
+
+def age(seconds: float) -> str:
+    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running."""
+    for unit, length, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 48)):
+        if seconds < most * length:
+            return f"{max(0, int(seconds // length))} {unit}"
+    return f"{int(seconds // 86400)} d"
+
+
+def target(diagnosis: Diagnosis, last: int | None = None) -> str:
+    """A port as one would ask for it, or neighbours: `3000`, `53/udp`, `127.0.0.1:8000-8010`."""
+    ports = str(diagnosis.port) if last in (None, diagnosis.port) else f"{diagnosis.port}-{last}"
+    kind = "/udp" if diagnosis.protocol == "udp" else ""
+    host = diagnosis.host
+    if not host or "," in host:
+        return ports + kind
+    return visible(f"[{host}]:{ports}{kind}" if ":" in host else f"{host}:{ports}{kind}")
 
 
 def address(bind: Bind) -> str:
@@ -83,6 +102,13 @@ def noted(note: Note | PortNote) -> str:
     return f"note: {visible(note.message)}"
 
 
+def nothing_listed(words: Sequence[str], programs: Sequence[str]) -> str:
+    """What `list` says where it lists nothing, though it was asked for these ports or programs."""
+    if programs:
+        return f"no program called {visible(' or '.join(programs))} listens here"
+    return f"nothing listens on {visible(', '.join(words))}" if words else "nothing that was asked for listens here"
+
+
 def unseen(spots: Iterable[BlindSpot]) -> Iterator[str]:
     """Blind spots, each once: on stderr for `list` and `pick`, below the answer for `check` and `preflight`."""
     return map(_unseen, dict.fromkeys(spots))
@@ -94,7 +120,8 @@ def _unseen(spot: BlindSpot) -> str:
 
 
 def quoted(command: Sequence[str], *, windows: bool = not HERE.has_posix_shell) -> str:
-    """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell."""
+    """As it can be pasted into a POSIX shell, on Windows into cmd or PowerShell; our own as we were called."""
+    command = as_called(command)
     if windows:
         return visible(" ".join(map(_quoted_for_windows, command)))
     if all(map(_is_plain, command)):

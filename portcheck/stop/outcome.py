@@ -148,7 +148,7 @@ def _who(done: Doing) -> str:
         f"{who(root.process, done.now)} on {spread(after.sockets[index] for index in sorted(root.sockets))}"
         for root in _roots(after)
     ]
-    return " and ".join(holders) or after.sentence.reason
+    return " and ".join(holders) or after.sentence.because
 
 
 def _ended(step: Step, living: Collection[Process]) -> str:

@@ -47,7 +47,7 @@ def listening(
     serving = [socket for socket in sockets if _is_for(socket, endpoint)]
     reached = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
     if not all(reached):
-        return Standing(endpoint, met=False, message=f"nobody listens on {place(endpoint)}")
+        return Standing(endpoint, met=False, message=f"nothing listens on {place(endpoint)}")
     inodes = frozenset(socket.inode for sockets in reached for socket in sockets if socket.inode)
     return Standing(endpoint, met=True, message=f"somebody listens on {place(endpoint)}", evidence=inodes)
 

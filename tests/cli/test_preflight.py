@@ -268,7 +268,9 @@ def test_without_the_extra_it_says_what_to_install(
     write(tmp_path, f"project/{file}", "{}")
     done = preflight(host, tmp_path / "project", env={"PYTHONPATH": str(tmp_path / "hidden")})
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr == f'portcheck: {file}: reading it needs {package}\n  → pip install "portcheck[preflight]"\n'
+    cause, remedy = done.stderr.splitlines()
+    assert cause == f"portcheck: {file}: reading it needs {package}"
+    assert remedy.endswith(' install "whyport[preflight]"')
 
 
 def test_hostile_names_stay_harmless(host: Host, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_server_that_comes_after_a_second(host: Host) -> None:
 def test_time_is_up_and_nobody_listens(host: Host) -> None:
     done = host.portcheck("wait", str(PORT), "--timeout", "300ms")
     assert (done.returncode, done.stdout) == (124, "")
-    assert done.stderr == "portcheck: timed out after 0.3 s: nobody listens on port 8000\n"
+    assert done.stderr == "portcheck: timed out after 0.3 s: nothing listens on port 8000\n"
 
 
 def test_time_is_up_and_it_is_said_who_still_holds_it(host: Host) -> None:
@@ -115,7 +115,7 @@ def test_a_port_that_is_bound_without_listening(host: Host) -> None:
     code, document = waited(host, str(PORT), "--timeout", "0")
     (target,) = document["targets"]
     assert (code, document["outcome"], target["met"]) == (124, "timeout", False)
-    assert target["message"].startswith("nobody listens on port 8000; port 8000 is in use: ")
+    assert target["message"].startswith("nothing listens on port 8000; port 8000 is in use: ")
     assert target["result"]["cause"] == "bound"
     assert target["result"]["owners"][0]["pid"] == holder.pid
 
@@ -339,6 +339,6 @@ def test_from_python() -> None:
         assert (failed.value.exit_code, failed.value.waited.outcome) == (1, "hopeless")
     (standing,) = portcheck.wait(held.port, free=True, timeout=PATIENCE)
     assert standing.diagnosis is not None
-    with pytest.raises(portcheck.WaitFailed, match="nobody listens") as failed:
+    with pytest.raises(portcheck.WaitFailed, match="nothing listens") as failed:
         portcheck.wait(f"127.0.0.1:{held.port}", timeout=0)
     assert failed.value.exit_code == 124

@@ -15,6 +15,7 @@ from support.needs import need
 import portcheck
 from portcheck.cli.options import COMMANDS
 from portcheck.observe.linux import rare_holders
+from portcheck.observe.ourselves import DISTRIBUTION
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from portcheck.__main__ import main; main()"
@@ -60,13 +61,24 @@ def with_everything(busy: tuple[Host, Path], line: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+# What differs at a terminal.
+AT_A_TERMINAL = {
+    "check 8000": "8000 is in use by python3",
+    "check 8001": "8001 is free",
+    "list": "PORT ADDRESS PROGRAM PID USER AGE",
+}
+
+
 @pytest.mark.parametrize("line", LINES)
-def test_a_terminal_gets_plain_lines(busy: tuple[Host, Path], line: str) -> None:
+def test_a_terminal_gets_its_face_all_the_same(busy: tuple[Host, Path], line: str) -> None:
     need("script")
     host, project = busy
     code, words = LINES[line]
+    words = AT_A_TERMINAL.get(line, words)
     typed = shlex.join([*WITHOUT, *shlex.split(line)])
-    done = host.run(["script", "-qec", typed, "/dev/null"], check=False, cwd=project, env={"TERM": "xterm"})
+    done = host.run(
+        ["script", "-qec", typed, "/dev/null"], check=False, cwd=project, env={"TERM": "xterm", "NO_COLOR": "1"}
+    )
     assert (done.returncode, words in " ".join(done.stdout.split())) == (code, True), done
 
 
@@ -83,7 +95,10 @@ def test_json(busy: tuple[Host, Path], line: str) -> None:
 def test_help_and_completion_say_what_they_need(line: str) -> None:
     done = subprocess.run([*WITHOUT, *shlex.split(line)], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "portcheck: help and completion need typer: pip install typer\n"
+    cause, remedy = done.stderr.splitlines()
+    assert cause == "portcheck: help and completion need typer"
+    assert remedy.startswith("  → ")
+    assert remedy.endswith(f" {DISTRIBUTION}")
 
 
 @pytest.mark.parametrize(
@@ -138,5 +153,5 @@ def test_a_python_without_ctypes_still_looks(busy: tuple[Host, Path]) -> None:
 
 def test_rare_holders_are_looked_for_without_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ctypes", None)
-    holders, _, _ = rare_holders.search(frozenset(["socket:[0]"]))
+    (holders, *_), _ = rare_holders.search(frozenset(["socket:[0]"]))
     assert holders == {}

@@ -1,4 +1,4 @@
-"""The exact text of the face for a terminal, at 80 columns and without colour unless said otherwise."""
+"""The face for a terminal: its exact text at 80 columns, and what holds at every width."""
 
 from __future__ import annotations
 
@@ -11,254 +11,299 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import (
+    EVERY_BIND,
     EXAMPLES,
     HOSTILE,
     STARTED,
     diagnosis,
+    free,
     hostile,
     httpd_everywhere,
     listener,
     node_on_loopback,
+    taken,
+    time_wait,
     two_owners,
     unknown_owner,
     with_a_udp_note,
 )
 from support.generated import diagnoses
 
-from portcheck.model import Advice, Diagnosis, Note, Owner, Process
-from portcheck.render import plain, terminal
-from portcheck.text import local
+from portcheck.diagnosis.pipeline import Stretch
+from portcheck.model import Advice, Diagnosis, Note, Owner, Process, Sentence
+from portcheck.render import terminal
+from portcheck.render.layout import Canvas, cells
 
-SINCE = local(STARTED)
 TESTS = Path(__file__).parents[1]
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colours
+NOW = STARTED + 12 * 60
+WIDTHS = (20, 33, 40, 60, 80, 120, 300, 1000)
 
 
-def told(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80) -> str:
-    return "\n".join(terminal.check(diagnosis, verbose=verbose, width=width))
+def told(diagnosis: Diagnosis, *, verbose: bool = False, width: int = 80, signs: bool = True) -> str:
+    canvas = Canvas(width, signs=signs, now=NOW)
+    return "\n".join(terminal.check(diagnosis, canvas, verbose=verbose))
+
+
+def overview(*answers: Diagnosis | Stretch, width: int = 80, signs: bool = True) -> list[str]:
+    stretches = [each if isinstance(each, Stretch) else Stretch(each, each.port) for each in answers]
+    targets = [str(stretch.first.port) for stretch in stretches]
+    return list(terminal.overview(stretches, Canvas(width, signs=signs, now=NOW), targets))
+
+
+def consequence(found: Diagnosis, reason: str, *consequences: str) -> Diagnosis:
+    return found._replace(sentence=found.sentence._replace(reason=reason, consequences=consequences))
+
+
+def node() -> Diagnosis:
+    """As a real check tells it, with what follows from the reason apart."""
+    follows = "the other addresses are free, but a server that binds 0.0.0.0 would fail"
+    found = consequence(node_on_loopback(), "node (PID 812, bo) listens on 127.0.0.1", follows)
+    return found._replace(advice=(Advice("end it from here", ("portcheck", "stop", "3000")),))
+
+
+def denied(port: int) -> Diagnosis:
+    rows = tuple(free(bind)._replace(outcome="denied", error="EACCES") for bind in EVERY_BIND)
+    because = "ports below 1024 need privilege (EACCES)"
+    sentence = Sentence(f"port {port}", "cannot", "be bound", because, consequences=("no socket is in the way",))
+    return diagnosis(port, verdict="denied", cause="privileged", binds=rows)._replace(sentence=sentence)
 
 
 def test_free_is_one_line() -> None:
-    assert told(diagnosis(8000)) == "Port 8000 is free on every IPv4 and IPv6 address."
+    assert told(diagnosis(8000)) == "✓ 8000 is free on every IPv4 and IPv6 address"
 
 
-def test_a_sentence_is_coloured_as_rich_does_it() -> None:
-    alone, remarked = diagnosis(8000), diagnosis(8000, notes=(Note("reserved-from-ephemeral", "kept"),))
-    first, second = (next(terminal.check(found, colour=True)) for found in (alone, remarked))
-    assert first == second == "\x1b[1;32mPort 8000 is free on every IPv4 and IPv6 address.\x1b[0m"
+def test_a_held_port() -> None:
+    assert (
+        told(node())
+        == """\
+✗ 3000 is in use by node server.js (PID 812, bo) in ~/shop, for 12 min, in tmux
+  0
+  It listens on 127.0.0.1; the other addresses are free, but a server that binds
+  0.0.0.0 would fail.
+
+  portcheck stop 3000"""
+    )
 
 
-def test_only_a_sentence_that_fits_goes_without_rich() -> None:
-    code = "import sys; from support import examples; from portcheck.render import terminal; "
-    show = "print(len(list(terminal.check(examples.diagnosis(8000), width=int(sys.argv[1])))), 'rich' in sys.modules)"
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", code + show, width], capture_output=True, text=True, cwd=TESTS, check=True
-        )
-        for width in ("49", "48")
-    ]
-    assert [done.stdout.split() for done in said] == [["1", "False"], ["2", "True"]]
-
-
-def test_one_server_everywhere() -> None:
+def test_a_service_with_workers() -> None:
     assert (
         told(httpd_everywhere())
-        == f"""\
-Port 80 is in use: httpd (PID 382, root, since 09:00) and 10 more processes
-listen on every IPv4 and IPv6 address.
+        == """\
+✗ 80 is in use by apache2.service (main process httpd, PID 382 and 10 more,
+  root), for 12 min
 
-  PID             NAME   USER      SINCE             COMMAND
-  382             httpd  root      {SINCE}  /usr/sbin/httpd -k start
-  390 and 9 more  httpd  www-data  {SINCE}  /usr/sbin/httpd -k start
-
-  → Stop the service.
-      sudo systemctl stop apache2.service"""
+  Stop the service.
+    sudo systemctl stop apache2.service"""
     )
 
 
-def test_rows_that_differ_are_told_by_their_fate() -> None:
-    assert (
-        told(node_on_loopback())
-        == f"""\
-Port 3000 is in use: node (PID 812, bo, since 09:00) listens on 127.0.0.1; the
-other addresses are free, but a server that binds 0.0.0.0 would fail.
-
-  PID  NAME  USER  SINCE             COMMAND
-  812  node  bo    {SINCE}  node server.js
-
-  ADDRESS                                      OUTCOME  BLOCKED BY
-  0.0.0.0, :: (dual-stack), 127.0.0.1          in-use   node (PID 812)
-  :: (IPv6 only), ::1, 192.0.2.7,              free
-  fe80::1%eth0
-
-  → Stop it where it runs (tmux 0) with Ctrl-C, or end it.
-      kill 812"""
-    )
-
-
-def test_two_owners_and_who_answers_where() -> None:
+def test_two_holders_have_a_table() -> None:
     assert (
         told(two_owners())
-        == r"""Port 20000 is in use: Service.exe (PID 5444, SYSTEM) listens on 127.0.0.1;
-docker-proxy (PID 6001, root) on every IPv6 address.
+        == """\
+✗ 20000 is in use by 2 programs that have nothing to do with each other
 
-  PID   NAME          USER    SINCE  COMMAND
-  5444  Service.exe   SYSTEM  ?      C:\S\Service.exe
-  6001  docker-proxy  root    ?
-
-  ADDRESS              OUTCOME  BLOCKED BY
-  0.0.0.0, 127.0.0.1   in-use   Service.exe (PID 5444)
-  :: (IPv6 only), ::1  in-use   docker-proxy (PID 6001)
-  :: (dual-stack)      in-use   Service.exe (PID 5444), docker-proxy (PID
-                                6001)
-
-  CLIENTS OF      REACH
-  127.0.0.1       Service.exe (PID 5444)
-  ::1, localhost  docker-proxy (PID 6001)
-  192.0.2.7       nobody"""
+  PID   PROGRAM               USER    LISTENS ON  ANSWERS CLIENTS OF
+  5444  Service.exe           SYSTEM  127.0.0.1   127.0.0.1
+  6001  docker container web  root    ::          ::1, localhost"""
     )
 
 
-def test_an_owner_that_cannot_be_seen() -> None:
+def test_a_holder_that_only_root_sees() -> None:
     assert (
         told(unknown_owner())
         == """\
-Port 443 is in use: nginx.service (root; its process cannot be seen) listens on
-every IPv4 address; besides, ports below 1024 need privilege.
-  not seen: the process of root that holds 0.0.0.0:443 cannot be seen from here
-  → run portcheck with sudo"""
+✗ 127.0.0.1:443 is in use by nginx.service (root, hidden from here)
+
+  sudo portcheck 127.0.0.1:443"""
     )
 
 
-def test_a_remark_needs_no_empty_line_where_no_table_is() -> None:
+def test_time_wait_is_free_with_a_condition() -> None:
     assert (
-        told(with_a_udp_note())
+        told(time_wait())
         == """\
-Port 53 is free on every IPv4 and IPv6 address.
-  note: UDP port 53 is held by dnsmasq (PID 77); that is no conflict for TCP"""
+! 5000 is free on every IPv4 and IPv6 address for a server that sets
+  SO_REUSEADDR; without it TIME_WAIT entries for another 55 s would refuse the
+  bind
+
+  Set SO_REUSEADDR in the server, or wait 55 s."""
     )
+
+
+def test_a_privileged_port() -> None:
+    assert (
+        told(denied(80))
+        == """\
+✗ 80 needs root: ports below 1024 need privilege (EACCES); no socket is in the
+  way"""
+    )
+
+
+def test_what_cannot_be_told() -> None:
+    sentence = Sentence("whether port 53 is free", "cannot", "be told", "there is no table")
+    found = diagnosis(53, verdict="unknown", complete=False)._replace(sentence=sentence)
+    assert told(found) == "! whether port 53 is free cannot be told: there is no table"
+
+
+def test_notes_and_blind_spots_are_told() -> None:
+    assert told(with_a_udp_note()).split("\n")[1] == (
+        "  note: UDP port 53 is held by dnsmasq (PID 77); that is no conflict for TCP"
+    )
+
+
+def test_ascii_where_the_terminal_has_no_more() -> None:
+    shown = [told(found, signs=False).partition(" ")[0] for found in (diagnosis(), httpd_everywhere(), time_wait())]
+    assert shown == ["ok", "x", "!"]
+    assert told(node(), signs=False).isascii()
+
+
+def test_several_targets_have_a_line_each() -> None:
+    assert overview(node(), Stretch(diagnosis(8000), 8001), denied(80), time_wait()) == [
+        "✗ 3000  node server.js (PID 812, bo, ~/shop)",
+        "✓ 8000-8001",
+        "✗ 80    ports below 1024 need privilege (EACCES); no socket is in the way",
+        "! 5000  free on every IPv4 and IPv6 address for a server that sets SO_REUSEADDR;",
+        "        without it TIME_WAIT entries for another 55 s would refuse the bind",
+    ]
+
+
+def test_equal_neighbours_share_a_line_whatever_their_verdict() -> None:
+    held = [node()._replace(port=port) for port in (3000, 3001, 3002)]
+    assert overview(*held, denied(20), denied(21), denied(23)) == [
+        "✗ 3000-3002  node server.js (PID 812, bo, ~/shop)",
+        "✗ 20-21  ports below 1024 need privilege (EACCES); no socket is in the way",
+        "✗ 23    ports below 1024 need privilege (EACCES); no socket is in the way",
+    ]
+
+
+def test_what_was_not_seen_is_told_once_for_all() -> None:
+    shown = overview(unknown_owner(), unknown_owner()._replace(port=444))
+    assert [line for line in shown if line.startswith("not seen: ")] == [
+        "not seen: the process of root that holds 0.0.0.0:443 cannot be seen from here →"
+    ]
 
 
 def test_verbose_tells_every_row() -> None:
-    assert """\
-  ADDRESS          OUTCOME  BLOCKED BY      HOW
-  0.0.0.0          in-use   node (PID 812)  probe, EADDRINUSE
-  :: (IPv6 only)   free                     probe
-  :: (dual-stack)  in-use   node (PID 812)  probe, EADDRINUSE
-  127.0.0.1        in-use   node (PID 812)  probe, EADDRINUSE
-  ::1              free                     probe
-  192.0.2.7        free                     probe
-  fe80::1%eth0     free                     probe
-
-  CLIENTS OF      REACH
-  127.0.0.1       node (PID 812)
-  ::1, 192.0.2.7  nobody
-""" in told(node_on_loopback(), verbose=True)
+    shown = told(node(), verbose=True)
+    assert (
+        """\
+  ADDRESS          OUTCOME  HOW                BLOCKED BY
+  0.0.0.0          in-use   probe, EADDRINUSE  node (PID 812)
+  :: (IPv6 only)   free     probe
+"""
+        in shown
+    )
+    assert "  CLIENTS OF      REACH\n  127.0.0.1       node (PID 812)\n  ::1, 192.0.2.7  nobody\n" in shown
 
 
-def test_many_owners_are_cut_short() -> None:
-    owners = tuple(Owner(pid, Process(pid, name=f"server{pid}", user="bo"), (0,)) for pid in range(1, 31))
-    assert "\n  ...  22 more               -v shows all\n" in told(node_on_loopback()._replace(owners=owners))
+def many_holders() -> Diagnosis:
+    sockets = tuple(listener(f"127.0.0.{number}", 3000, 100000 + number) for number in range(1, 31))
+    owners = tuple(
+        Owner(100000 + number, Process(100000 + number, name=f"server{number}", uid=1000, user="bo"), (number - 1,))
+        for number in range(1, 31)
+    )
+    rows = tuple(taken(bind, *range(30)) for bind in EVERY_BIND)
+    return node()._replace(sockets=sockets, owners=owners, binds=rows, advice=())
 
 
-def test_a_command_stays_on_one_line() -> None:
-    command = ("docker", "compose", "--project-directory", "/srv/" + "x" * 90, "stop", "web")
-    lines = told(diagnosis(advice=(Advice("Stop it.", command),)), width=40).split("\n")
-    assert lines[-1] == f"      {' '.join(command)}"
+def test_many_holders_are_cut_short() -> None:
+    lines = told(many_holders()).split("\n")
+    assert lines[-1] == "  22 more (-v shows all)"
+    assert len([line for line in lines if "  server" in line]) == 8
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_one_port_with_one_holder_takes_eight_lines_at_most(name: str) -> None:
+    found = EXAMPLES[name]()
+    if name != "hostile" and len(found.owners) != 2:
+        assert len(told(found).split("\n")) <= 8
+
+
+LONG = "an-application-server-with-a-very-long-name.service"
+
+
+def awkward() -> dict[str, tuple[Diagnosis, list[str]]]:
+    """Diagnoses, and what must be readable in each at every width."""
+    process = node().owners[0].process
+    owner = node().owners[0]
+    stop = Advice("end it", ("portcheck", "stop", "--pid", "812", "/" + "x" * 200))
+    wide = process._replace(script=None, name="サーバー" * 4, command=("サーバー",), project_dir="/家/仕事" * 9)
+    return {
+        "long name": (node()._replace(owners=(owner._replace(process=process._replace(service=LONG)),)), [LONG[:40]]),
+        "long command": (node()._replace(advice=(stop,)), ["x" * 200, "portcheck stop --pid 812"]),
+        "many holders": (many_holders(), ["100001", "server1", "100008", "server8"]),
+        "wide characters": (node()._replace(owners=(owner._replace(process=wide),)), ["サーバー"]),
+        "two": (two_owners(), ["5444", "Service.exe", "6001", "docker", "127.0.0.1"]),
+    }
+
+
+@pytest.mark.parametrize("name", awkward())
+@pytest.mark.parametrize("width", WIDTHS)
+def test_at_no_width_what_matters_is_cut(name: str, width: int) -> None:
+    found, words = awkward()[name]
+    shown = told(found, width=width)
+    assert [word for word in (str(found.port), *words) if word not in shown] == []
+    assert "812" in shown or found.owners[0].pid != 812
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_nothing_is_wider_than_the_terminal_but_commands(name: str, width: int) -> None:
+def test_nothing_is_wider_than_the_terminal_but_commands_and_words(name: str, width: int) -> None:
+    found = EXAMPLES[name]()
     for verbose in (False, True):
-        lines = told(EXAMPLES[name](), verbose=verbose, width=width).split("\n")
-        assert [line for line in lines if len(line) > width and not line.startswith("      ")] == []
+        for line in told(found, verbose=verbose, width=width).split("\n"):
+            assert cells(line) <= width or len(line.split()) <= 2 or line.strip().startswith(("sudo", "kill")), line
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_colour_only_adds_colours(name: str) -> None:
-    coloured = "\n".join(terminal.check(EXAMPLES[name](), colour=True))
-    bare = [line.rstrip() for line in ESCAPE.sub("", coloured).split("\n")]
-    assert bare == told(EXAMPLES[name]()).split("\n")
-    assert coloured.startswith("\x1b[1;3")
+    found = EXAMPLES[name]()
+    coloured = "\n".join(terminal.check(found, Canvas(80, colour=True, now=NOW)))
+    assert [line.rstrip() for line in ESCAPE.sub("", coloured).split("\n")] == told(found).split("\n")
 
 
-def test_the_verdict_has_its_colour() -> None:
-    first = [
-        next(terminal.check(found, colour=True)).split("m")[0]
-        for found in (diagnosis(), httpd_everywhere(), diagnosis(verdict="unknown"))
+def test_only_the_verdict_has_a_colour() -> None:
+    shown = "\n".join(terminal.check(node(), Canvas(200, colour=True, now=NOW)))
+    coloured = re.findall(r"\x1b\[1;3\dm([^\x1b]*)", shown)
+    assert coloured == ["✗", "in use"]
+    assert "\x1b[1mnode server.js\x1b[0m" in shown
+    colours = [
+        next(terminal.check(found, Canvas(80, colour=True))).split("m")[0]
+        for found in (diagnosis(), node(), diagnosis(verdict="unknown"))
     ]
-    assert first == ["\x1b[1;32", "\x1b[1;31", "\x1b[1;33"]
-
-
-def test_several_ports_are_set_apart_where_more_than_a_line_is_said() -> None:
-    shown = list(terminal.checks([diagnosis(1), diagnosis(2), with_a_udp_note(), diagnosis(3)]))
-    assert [line[:8] for line in shown] == [
-        "Port 1 i",
-        "Port 2 i",
-        "",
-        "Port 53 ",
-        "  note: ",
-        "",
-        "Port 3 i",
-    ]
-
-
-def test_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = told(node_on_loopback())
-    for name, value in {"TERM": "dumb", "COLUMNS": "20", "FORCE_COLOR": "1", "JUPYTER_COLUMNS": "20"}.items():
-        monkeypatch.setenv(name, value)
-    assert told(node_on_loopback()) == before
+    assert colours == ["\x1b[1;32", "\x1b[1;31", "\x1b[1;33"]
 
 
 def test_hostile_text_is_only_text() -> None:
     shown = told(hostile(), verbose=True, width=300)
-    assert r"evil\x1b[2J\n\u202e[bold]:bomb:\xff" in shown  # and neither markup nor emoji
+    assert r"evil\x1b[2J\n\u202e[bold]:bomb:\xff" in shown
     assert HOSTILE not in shown
     assert shown.replace("\n", "").isprintable()
 
 
-@settings(max_examples=40, deadline=None)
-@given(diagnoses(), st.sampled_from([1, 20, 80]))
-def test_no_diagnosis_reaches_the_terminal_raw(found: Diagnosis, width: int) -> None:
-    lines = list(terminal.check(found, verbose=True, width=width, colour=True))
+@settings(max_examples=60, deadline=None)
+@given(diagnoses(), st.sampled_from([1, 20, 80]), st.booleans())
+def test_no_diagnosis_reaches_the_terminal_raw(found: Diagnosis, width: int, verbose: bool) -> None:
+    canvas = Canvas(width, colour=True, now=NOW)
+    lines = [*terminal.check(found, canvas, verbose=verbose), *terminal.overview([Stretch(found, found.port)], canvas)]
     assert all(ESCAPE.sub("", line).isprintable() for line in lines)
 
 
-def test_listing() -> None:
-    sockets = [
-        listener("0.0.0.0", 80, 382, 390, user="root"),
-        listener("fe80::aaaa:bbbb:cccc:dddd", 8080, 812, interface="eth0", user="bo"),
-    ]
-    processes = {
-        382: Process(382, name="httpd", command=("/usr/sbin/httpd", "-k", "start")),
-        812: Process(812, name="tmux: server", command=("tmux",)),
-    }
-    assert list(terminal.listing(sockets, processes)) == [
-        "PROTO  ADDRESS                         PORT  STATE       PID  NAME          USER",
-        "tcp    0.0.0.0                           80  LISTEN  382,390  httpd         root",
-        "tcp    fe80::aaaa:bbbb:cccc:dddd%eth0  8080  LISTEN      812  tmux: server  bo",
-    ]
-    wide = list(terminal.listing(sockets, processes, remote=True, width=120))
-    assert wide[0].split()[-2:] == ["REMOTE", "COMMAND"]
-    assert wide[1].endswith("-       /usr/sbin/httpd -k start")
-
-
-def test_a_long_listing_is_plain() -> None:
-    sockets = [listener("127.0.0.1", port, 1) for port in range(1, terminal.MANY + 2)]
-    assert list(terminal.listing(sockets, {}, colour=True)) == list(plain.listing(sockets, {}))
-    assert list(terminal.listing(sockets[1:], {})) != list(plain.listing(sockets[1:], {}))
-
-
-def test_no_more_of_rich_is_imported_than_a_table_takes() -> None:
+def test_nothing_of_rich_is_imported() -> None:
     code = """if True:
         import sys
         from support import examples
         from portcheck.render import terminal
-        before = "rich" in sys.modules
-        list(terminal.check(examples.httpd_everywhere(), colour=True))
-        costly = ("live", "progress", "markdown", "syntax", "traceback")
-        print(before, "rich.table" in sys.modules, [name for name in costly if f"rich.{name}" in sys.modules])
+        from portcheck.render.layout import Canvas
+        list(terminal.check(examples.two_owners(), Canvas(colour=True), verbose=True))
+        print("rich" in sys.modules)
     """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TESTS)
-    assert run.stdout == "False True []\n"
+    assert run.stdout == "False\n"
+
+
+def test_a_note_makes_no_other_headline() -> None:
+    noted = diagnosis(8000, notes=(Note("reserved-from-ephemeral", "kept"),))
+    assert told(noted).split("\n") == [told(diagnosis(8000)), "  note: kept"]

@@ -140,9 +140,20 @@ def test_is_terminal() -> None:
     ],
 )
 def test_colour(environ: dict[str, str], *, on_terminal: bool, in_pipe: bool) -> None:
-    assert stream.wants_colour(Terminal(), environ) is on_terminal
-    assert stream.wants_colour(io.StringIO(), environ) is in_pipe
-    assert not stream.wants_colour(Terminal(), environ, allowed=False)
+    assert stream.wants_colour(Terminal(), environ, "auto") is on_terminal
+    assert stream.wants_colour(io.StringIO(), environ, "auto") is in_pipe
+    assert not stream.wants_colour(Terminal(), environ, "never")
+    assert stream.wants_colour(io.StringIO(), environ, "always")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "term", "signs"),
+    [("utf-8", "xterm", True), ("ascii", "xterm", False), ("cp1252", "", False), ("utf-8", "linux", False)],
+)
+def test_marks_are_signs_where_the_terminal_has_them(encoding: str, term: str, *, signs: bool) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    assert stream.has_signs(out, {"TERM": term}) is signs
+    assert stream.canvas(out, {"TERM": term, "COLUMNS": "40"}, "auto").signs is signs
 
 
 @pytest.mark.parametrize(("columns", "width"), [("132", 132), ("0", 80), ("", 80), ("wide", 80), ("-5", 80), ("²", 80)])

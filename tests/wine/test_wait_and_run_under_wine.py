@@ -23,7 +23,7 @@ def test_wait_sees_a_listener_and_who_it_is(windows: Machine) -> None:
     missing = windows.portcheck("wait", str(PORT), "--timeout", "200ms")
     assert (missing.code, missing.complaints()) == (
         124,
-        ["portcheck: timed out after 0.2 s: nobody listens on port 47600"],
+        ["portcheck: timed out after 0.2 s: nothing listens on port 47600"],
     )
     with windows.holding("0.0.0.0", PORT) as holder:
         there = windows.portcheck("wait", str(PORT), "--json")

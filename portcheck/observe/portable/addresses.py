@@ -13,9 +13,11 @@ def addresses() -> tuple[LocalAddress, ...]:
     try:
         import psutil
     except ModuleNotFoundError:
+        from portcheck.observe.ourselves import install_hint
+
         raise PortcheckError(
             "the addresses of this host's interfaces are not told here, and psutil is not installed",
-            "pip install psutil, or run portcheck outside of the sandbox or container",
+            f"{install_hint()}, or run portcheck outside of the sandbox or container",
         ) from None
 
     return tuple(

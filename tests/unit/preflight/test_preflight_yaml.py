@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 
+from portcheck.observe.ourselves import install_hint
 from portcheck.preflight import PreflightError
 from portcheck.preflight.files import MAX_BYTES
 from portcheck.preflight.yaml_nodes import MAX_DEPTH, documents, fields, items, line_of, scalar
@@ -172,7 +173,7 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(PreflightError) as caught:
         documents(path)
     assert caught.value.cause == f"{path}: reading it needs PyYAML"
-    assert caught.value.remedy == 'pip install "portcheck[preflight]"'
+    assert caught.value.remedy == install_hint("preflight")
 
 
 def test_nodes_keep_their_lines_and_their_text(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""How this very portcheck was called, and what installed it: for commands that work where they are pasted."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from portcheck.namedtuple import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DISTRIBUTION = "whyport"  # what installers call this project: `portcheck` is another one's on PyPI
+PROGRAM = "portcheck"
+# A script that starts portcheck for its user (scripts/portcheck) says here how it was called itself.
+CALLED_AS = "PORTCHECK_CALLED_AS"
+_called_as = os.environ.pop(CALLED_AS, None)  # for us alone: not for what `run` starts
+
+
+def as_called(command: Sequence[str]) -> tuple[str, ...]:
+    """A command of ours as it has to be typed here: sudo has a PATH of its own, and takes an absolute path."""
+    if PROGRAM not in command:
+        return tuple(command)
+    place = command.index(PROGRAM)
+    return (*command[:place], *called(absolute=command[0] == "sudo"), *command[place + 1 :])
+
+
+def called(*, absolute: bool = False) -> tuple[str, ...]:
+    """How portcheck was called; by its name alone where it was imported by another program."""
+    by = _called_as or sys.argv[0]
+    name = os.path.basename(by)
+    if name == "__main__.py" and os.path.basename(os.path.dirname(by)) == PROGRAM:
+        return (_typed(sys.executable, absolute=absolute), "-m", PROGRAM)
+    if name.endswith(".pyz"):
+        typed = _typed(by, absolute=absolute)
+        return (typed,) if os.access(by, os.X_OK) else (_typed(sys.executable, absolute=absolute), typed)
+    if name.removesuffix(".exe") != PROGRAM:
+        return (PROGRAM,)
+    return (_typed(by, absolute=absolute),)
+
+
+def _typed(path: str, *, absolute: bool) -> str:
+    """The name alone where the PATH leads there, else the path as it is."""
+    if absolute:
+        return os.path.abspath(path)
+    name = os.path.basename(path)
+    found = _on_path(name)
+    if found and os.path.realpath(found) == os.path.realpath(path):
+        return name
+    return path if os.path.dirname(path) else os.path.join(os.curdir, path)
+
+
+def _on_path(name: str) -> str | None:
+    """What a shell would start by that name."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    files = (os.path.join(folder, name) for folder in folders if folder)
+    return next((file for file in files if os.access(file, os.X_OK) and os.path.isfile(file)), None)
+
+
+def install_hint(extra: str | None = None) -> str:
+    """What puts the packages that are missing into the environment that runs, whatever made it."""
+    wanted = f'"{DISTRIBUTION}[{extra}]"' if extra else DISTRIBUTION
+    return f"{_installer(sys.prefix)} {wanted}"
+
+
+def _installer(prefix: str) -> str:
+    python = _typed(sys.executable, absolute=False)
+    if os.path.isfile(os.path.join(prefix, "pipx_metadata.json")):
+        return "pipx install --force"
+    if os.path.isfile(os.path.join(prefix, "uv-receipt.toml")):
+        return "uv tool install --force"
+    if _is_made_by_uv(prefix):  # which puts no pip into it
+        return f"uv pip install --python {python}"
+    if prefix == sys.base_prefix and _is_managed_by_the_system():  # PEP 668: pip refuses
+        return "pipx install"
+    return f"{python} -m pip install"
+
+
+def _is_made_by_uv(prefix: str) -> bool:
+    try:
+        with open(os.path.join(prefix, "pyvenv.cfg"), encoding="utf-8") as settings:
+            return any(line.startswith("uv =") for line in settings)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_managed_by_the_system() -> bool:
+    return os.path.isfile(os.path.join(os.path.dirname(os.__file__), "EXTERNALLY-MANAGED"))
