@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import is_wildcard, unmapped
 from portcheck.model import Owner, Process
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.snapshot import ranges_of, survey
@@ -9,7 +10,10 @@ from portcheck.observe.snapshot import ranges_of, survey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from portcheck.model import BlindSpot, Protocol, Scene, Socket
+    from portcheck.model import BlindSpot, Family, PortRange, Protocol, Scene, Socket
+    from portcheck.target import Endpoint, Host
+
+    Asked = Mapping[tuple[Protocol, int], tuple[Host, ...]]
 
 
 class Filter(NamedTuple):
@@ -21,6 +25,9 @@ class Filter(NamedTuple):
     user: str | None = None  # a name or a number
     pid: int | None = None
     name: str | None = None  # part of the process name, in any case
+    endpoints: tuple[Endpoint, ...] = ()  # these, and
+    programs: tuple[str, ...] = ()  # those of programs with one of these in a name
+    family: Family | None = None
 
 
 class Listing:
@@ -59,15 +66,55 @@ class Listing:
 
 def list_sockets(wanted: Filter) -> Listing:
     """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
-    ports = None if wanted.ports is None else ranges_of(wanted.ports)
-    scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
-    sockets = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
+    scene = survey(wanted.protocols, _ranges(wanted), "everything" if wanted.connections else "listeners")
+    asked = {(endpoint.protocol, endpoint.port): endpoint.hosts for endpoint in wanted.endpoints}
+    sockets = [
+        socket
+        for table in scene.tables.values()
+        for socket in table.sockets
+        if _wanted(socket, wanted, scene) and _asked_for(socket, asked, wanted, scene)
+    ]
     sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
     return Listing(tuple(sockets), scene.processes, tuple(_gaps(sockets, scene)))
 
 
+def _ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
+    """The only ports that need to be read; None: all of them."""
+    if wanted.ports is not None:
+        return ranges_of(wanted.ports)
+    if not wanted.endpoints or wanted.programs:
+        return None
+    return ranges_of(endpoint.port for endpoint in wanted.endpoints)
+
+
+def _asked_for(socket: Socket, asked: Asked, wanted: Filter, scene: Scene) -> bool:
+    """Whether it is one of the endpoints, or a program's with one of the names; nothing asked for is everything."""
+    if not asked and not wanted.programs:
+        return True
+    hosts = asked.get((socket.protocol, socket.local_port), ())
+    if any(_is_at(socket, host) for host in hosts):
+        return True
+    return any(_has_name(socket.pids or (), name, scene.processes) for name in wanted.programs)
+
+
+def _is_at(socket: Socket, host: Host) -> bool:
+    """Whether a server of this host, or its clients, would meet the socket.  `list :3000` asks for all of 3000."""
+    if host.kind in ("every", "wildcard") or is_wildcard(socket.local_address):
+        return True
+    if host.kind == "interface":
+        from portcheck.observe.system import BACK_END
+
+        return any(
+            local.interface == host.text and local.address == unmapped(socket.local_address)
+            for local in BACK_END.addresses()
+        )
+    return any(address.text == unmapped(socket.local_address) for address in host.addresses)
+
+
 def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
     if socket.protocol == "udp" and socket.remote_port and not wanted.connections:
+        return False
+    if wanted.family not in (None, socket.family):
         return False
     if wanted.user is not None and wanted.user not in (socket.user, str(socket.uid)):
         return False
@@ -77,8 +124,10 @@ def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
 
 
 def _has_name(pids: Iterable[int], name: str, processes: Mapping[int, Process]) -> bool:
-    names = (processes[pid].name or "" for pid in pids if pid in processes)
-    return any(name.casefold() in called.casefold() for called in names)
+    from portcheck.identify.names import names
+
+    every = (called for pid in pids if pid in processes for called in names(processes[pid]))
+    return any(name.casefold() in called.casefold() for called in every)
 
 
 def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:

@@ -7,6 +7,9 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import Literal
 
+    from portcheck.model import Family
+
+    Color = Literal["auto", "always", "never"]
     Face = Literal["auto", "plain", "json"]
     Format = Literal["text", "json", "github", "junit"]
 
@@ -17,13 +20,14 @@ class CheckRequest(NamedTuple):
     targets: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None  # --as
     face: Face = "auto"
     quiet: bool = False
     verbose: bool = False
-    color: bool = True
+    color: Color = "auto"
 
 
 class PickRequest(NamedTuple):
@@ -41,29 +45,32 @@ class PickRequest(NamedTuple):
     probe: bool = True
     profile: str | None = None
     json: bool = False
+    color: Color = "auto"
 
 
 class ListRequest(NamedTuple):
-    """portcheck list [PORT|RANGE]..."""
+    """portcheck list [TARGET|NAME]..."""
 
-    ports: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()  # every form of a target, or parts of programs' names
     tcp: bool = False
     udp: bool = False
     all: bool = False
     user: str | None = None
     pid: int | None = None
     name: str | None = None
+    family: Family | None = None
     pids: bool = False
     face: Face = "auto"
-    color: bool = True
+    color: Color = "auto"
 
 
 class StopRequest(NamedTuple):
     """portcheck stop TARGET..."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...]  # none: all that `pid` holds
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     yes: bool = False
     dry_run: bool = False
     force: bool = False
@@ -72,6 +79,7 @@ class StopRequest(NamedTuple):
     timeout: float | None = None  # seconds; None: as long as processes and managers usually need
     settle: float = 2.0
     json: bool = False
+    color: Color = "auto"
 
 
 class WaitRequest(NamedTuple):
@@ -91,6 +99,7 @@ class WaitRequest(NamedTuple):
     profile: str | None = None
     json: bool = False
     quiet: bool = False
+    color: Color = "auto"
 
 
 class RunRequest(NamedTuple):
@@ -112,6 +121,7 @@ class RunRequest(NamedTuple):
     probe: bool = True
     profile: str | None = None
     quiet: bool = False
+    color: Color = "auto"
 
 
 class PreflightRequest(NamedTuple):
@@ -125,12 +135,20 @@ class PreflightRequest(NamedTuple):
     strict: bool = False  # what is left open counts as unknown
     probe: bool = True
     quiet: bool = False
+    color: Color = "auto"
 
 
 class HelpRequest(NamedTuple):
-    """Help, or completion: what typer answers."""
+    """Help, of portcheck itself or of a command: what typer answers."""
 
     argv: tuple[str, ...] = ("--help",)
+
+
+class CompletionRequest(NamedTuple):
+    """portcheck --show-completion [SHELL], or --install-completion [SHELL]"""
+
+    shell: str | None = None  # None: the one that asks
+    install: bool = False
 
 
 class VersionRequest(NamedTuple):

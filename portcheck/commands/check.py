@@ -34,7 +34,11 @@ def diagnose(request: CheckRequest) -> Iterator[Diagnosis]:
     JSON has one for every port, and `-v` a bind table; else neighbours that are free and alike are one.
     """
     endpoints = parse_targets(
-        request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
+        request.targets,
+        SystemNames(),
+        protocol="udp" if request.udp else "tcp",
+        hosts=request.hosts,
+        family=request.family,
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe, verbose=request.verbose)
     one_for_each = request.verbose or request.face == "json"
@@ -57,6 +61,6 @@ def _print(diagnoses: Sequence[Diagnosis], request: CheckRequest) -> None:
                 diagnoses,
                 verbose=request.verbose,
                 width=stream.width(sys.stdout, os.environ),
-                colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
+                colour=stream.wants_colour(sys.stdout, os.environ, request.color),
             )
         )

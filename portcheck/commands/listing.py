@@ -1,4 +1,4 @@
-"""portcheck list [PORT|RANGE]...: every listening or bound socket with its owners."""
+"""portcheck list [TARGET|NAME]...: every listening or bound socket with its owners."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from portcheck.listing import Filter, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import plain, stream
-from portcheck.target import parse_ports
+from portcheck.target import parse_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,20 @@ def run(request: ListRequest) -> int:
 
 
 def _filter(request: ListRequest) -> Filter:
-    names = SystemNames()
+    endpoints, programs = parse_wanted(request.ports, SystemNames())
     protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
     if request.tcp and request.udp:
         protocols = ("tcp", "udp")
-    ports = tuple(port for text in request.ports for port in parse_ports(text, names)) if request.ports else None
-    return Filter(protocols, ports, request.all and not request.pids, request.user, request.pid, request.name)
+    return Filter(
+        protocols,
+        connections=request.all and not request.pids,
+        user=request.user,
+        pid=request.pid,
+        name=request.name,
+        endpoints=endpoints,
+        programs=programs,
+        family=request.family,
+    )
 
 
 def _print(listing: Listing, request: ListRequest) -> None:
@@ -64,5 +72,5 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         listing.processes,
         remote=request.all,
         width=stream.width(sys.stdout, os.environ),
-        colour=stream.wants_colour(sys.stdout, os.environ, allowed=request.color),
+        colour=stream.wants_colour(sys.stdout, os.environ, request.color),
     )

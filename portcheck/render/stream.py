@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
+    from portcheck.requests import Color
+
 # Our own signs, where the encoding lacks them; everything else is escaped.
 SPELLED_OUT = {"→": "->", "…": "..."}
 ERRORS = "portcheck"
@@ -81,12 +83,14 @@ def can_be_drawn_on(stream: TextIO | None) -> bool:
     return find_spec("rich") is not None
 
 
-def wants_colour(stream: TextIO | None, environ: Mapping[str, str], *, allowed: bool = True) -> bool:
-    """--no-color, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
+def wants_colour(stream: TextIO | None, environ: Mapping[str, str], color: Color = "auto") -> bool:
+    """--color=always and never, then NO_COLOR, then what forces colour, then whether a terminal would understand it.
 
     no-color.org, force-color.org and bixense.com/clicolors: a variable counts unless it is empty.
     """
-    if not allowed or environ.get("NO_COLOR"):
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
         return False
     if any(environ.get(name, "0") not in ("", "0") for name in ("CLICOLOR_FORCE", "FORCE_COLOR")):
         return True

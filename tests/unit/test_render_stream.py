@@ -142,7 +142,8 @@ def test_is_terminal() -> None:
 def test_colour(environ: dict[str, str], *, on_terminal: bool, in_pipe: bool) -> None:
     assert stream.wants_colour(Terminal(), environ) is on_terminal
     assert stream.wants_colour(io.StringIO(), environ) is in_pipe
-    assert not stream.wants_colour(Terminal(), environ, allowed=False)
+    assert not stream.wants_colour(Terminal(), environ, "never")
+    assert stream.wants_colour(io.StringIO(), environ, "always")
 
 
 @pytest.mark.parametrize(("columns", "width"), [("132", 132), ("0", 80), ("", 80), ("wide", 80), ("-5", 80), ("²", 80)])
