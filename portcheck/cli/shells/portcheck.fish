@@ -3,8 +3,11 @@
 function __portcheck_complete
     set -l before (commandline --tokenize --current-process --cut-at-cursor)
     set -l current (commandline --current-token --cut-at-cursor)
-    set -l asked (string join -- \n $before[2..] "$current" | string collect --no-trim-newlines --allow-empty)
-    set -l lines (env _PORTCHECK_COMPLETE=fish "_PORTCHECK_WORDS=$asked" $before[1] 2>/dev/null)
+    set -l asked
+    for word in $before[2..]
+        set asked "$asked$word"\n
+    end
+    set -l lines (env _PORTCHECK_COMPLETE=fish "_PORTCHECK_WORDS=$asked$current" $before[1] 2>/dev/null)
     switch "$lines[1]"
         case files
             __fish_complete_path "$current"
