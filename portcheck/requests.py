@@ -139,7 +139,7 @@ class PreflightRequest(NamedTuple):
 
 
 class HelpRequest(NamedTuple):
-    """Help, of portcheck itself or of a command: what typer answers."""
+    """Help, of portcheck itself or of a command: made from the table of commands."""
 
     argv: tuple[str, ...] = ("--help",)
 
