@@ -1,1 +1,1 @@
-"""argv → request: one table of commands, and what is made of it: our own quick reader, help, completion, and typer's app."""
+"""argv → request: one table of commands, and what is made of it: a quick reader, help, completion, typer's app."""

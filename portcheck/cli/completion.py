@@ -16,9 +16,9 @@ from portcheck.cli.options import (
     SHELLS,
     SHOW_COMPLETION,
     VERSION,
+    command_of,
 )
 from portcheck.cli.pages import Row
-from portcheck.cli.parse import command_of
 from portcheck.cli.table import Choice
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 

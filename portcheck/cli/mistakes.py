@@ -5,8 +5,19 @@ from __future__ import annotations
 from difflib import get_close_matches
 from shlex import join
 
-from portcheck.cli.options import ALIASES, CHECK, COMMANDS, HELP, HELP_COMMAND, LIST, PICK, RUN, STOP, VERSION
-from portcheck.cli.parse import command_of
+from portcheck.cli.options import (
+    ALIASES,
+    CHECK,
+    COMMANDS,
+    HELP,
+    HELP_COMMAND,
+    LIST,
+    PICK,
+    RUN,
+    STOP,
+    VERSION,
+    command_of,
+)
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 

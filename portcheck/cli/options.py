@@ -6,6 +6,7 @@ A new option is one entry here, and one field of the request in `requests.py`.
 from __future__ import annotations
 
 from portcheck.cli.table import Choice, Command, Example, Need, Operands, Option, Whole, parse_duration
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.requests import (
     CheckRequest,
     ListRequest,
@@ -16,6 +17,9 @@ from portcheck.requests import (
     WaitRequest,
 )
 from portcheck.target import ACCEPTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUMMARY = "Can my server listen here? If not: who has the port, why, and what to do now."
 DETAILS = "`portcheck 80` is `portcheck check 80`. What a command takes: `portcheck check --help` and so on."
@@ -469,3 +473,10 @@ PREFLIGHT = Command(
 # By name, in the order of --help.
 COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
+
+
+def command_of(argv: Sequence[str]) -> tuple[Command, Sequence[str]]:
+    """The command of a line, by its name or a habit, and the words after it; `check` where none is named."""
+    first = argv[0] if argv else ""
+    named = COMMANDS.get(first) or ALIASES.get(first)
+    return (named, argv[1:]) if named else (CHECK, argv)

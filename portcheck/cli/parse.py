@@ -8,15 +8,13 @@ one today would be ambiguous as soon as there is another.
 from __future__ import annotations
 
 from portcheck.cli.options import (
-    ALIASES,
-    CHECK,
-    COMMANDS,
     COMPLETION,
     HELP,
     HELP_COMMAND,
     INSTALL_COMPLETION,
     SHELLS,
     VERSION,
+    command_of,
 )
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
@@ -51,13 +49,6 @@ def parse(argv: Sequence[str]) -> Request | CompletionRequest | HelpRequest | Ve
         from portcheck.cli.mistakes import lacking
 
         raise lacking(error, command, given) from None
-
-
-def command_of(argv: Sequence[str]) -> tuple[Command, Sequence[str]]:
-    """The command of a line, by its name or a habit, and the words after it; `check` where none is named."""
-    first = argv[0] if argv else ""
-    named = COMMANDS.get(first) or ALIASES.get(first)
-    return (named, argv[1:]) if named else (CHECK, argv)
 
 
 def _help(words: Sequence[str]) -> HelpRequest:

@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from support.namespaces import Host
 from support.needs import need
 from support.patience import PATIENCE
 from support.portcheck_command import PORTCHECK
+from support.processes import end
 
 from portcheck.cli.completion import SCRIPTS, expected, script
 
@@ -66,39 +67,40 @@ def offered_by_fish(host: Host, line: str, directory: Path) -> set[str]:
     return {each.partition("\t")[0] for each in done.stdout.splitlines()}
 
 
-def shown_by_zsh(host: Host, line: str, directory: Path) -> str:
-    """What a zsh at a terminal shows when TAB is pressed after the line."""
+def shown_by_zsh(host: Host, line: str, directory: Path, awaited: Collection[str]) -> str:
+    """What a zsh at a terminal shows when TAB is pressed after the line, until it has shown what is awaited."""
     (directory / ".zshrc").write_text(
         f"PS1='ready> '; fpath=({directory} $fpath); autoload -Uz compinit; compinit -u -d {directory}/dump\n"
         "zstyle ':completion:*' menu no; setopt list_ambiguous no_list_beep; LISTMAX=1000; unsetopt auto_menu\n"
     )
     environ = {**ENVIRON, "HOME": str(directory), "ZDOTDIR": str(directory), "TERM": "vt100", "COLUMNS": "200"}
     argv = host.argv(["setsid", "--ctty", "env", "-i", *(f"{k}={v}" for k, v in environ.items()), "zsh", "-i"])
-    return typed_at(argv, [("ready> ", line.encode() + b"\x04" if line.endswith(" ") else line.encode() + b"\t")])
+    # Where nothing is typed yet TAB would be one itself; ^D lists what there is.
+    keys = f"{line}\x04" if line.endswith(" ") else f"{line}\t"
+    return typed_at(argv, [("ready> ", keys)], awaited)
 
 
-def typed_at(argv: Sequence[str], exchange: Sequence[tuple[str, bytes]], until: str | None = None) -> str:
-    """Types each text when what comes before it is shown; then everything that is shown until `until`, or silence."""
+def typed_at(argv: Sequence[str], exchange: Sequence[tuple[str, str]], awaited: Collection[str]) -> str:
+    """Types each text when what comes before it is shown; then all that is shown until it has what is awaited."""
     keyboard, inside = pty.openpty()
     program = subprocess.Popen(argv, stdin=inside, stdout=inside, stderr=inside)
     os.close(inside)
     shown = ""
     try:
         for prompt, keys in exchange:
-            shown += _until(keyboard, lambda text, prompt=prompt: prompt in text)  # type: ignore[misc]
-            os.write(keyboard, keys)
-        return shown + _until(keyboard, lambda text: until is not None and until in text, silence=2.0)
+            shown += shown_until(keyboard, {prompt})
+            os.write(keyboard, keys.encode())
+        return shown + shown_until(keyboard, awaited)
     finally:
-        program.kill()
-        program.wait()
+        end(program)
         os.close(keyboard)
 
 
-def _until(keyboard: int, enough: object, silence: float = PATIENCE) -> str:
+def shown_until(keyboard: int, awaited: Collection[str]) -> str:
     shown, over = "", time.monotonic() + PATIENCE
-    while time.monotonic() < over and not enough(shown):  # type: ignore[operator]
-        if not select.select([keyboard], [], [], silence)[0]:
-            break
+    while not all(each in shown for each in awaited):
+        readable = select.select([keyboard], [], [], max(over - time.monotonic(), 0))[0]
+        assert readable, f"{awaited} is not in {shown!r}"
         shown += os.read(keyboard, 4096).decode(errors="replace")
     return shown
 
@@ -128,8 +130,7 @@ def test_fish(host: Host, scripts: Path, line: str) -> None:
 def test_zsh(host: Host, scripts: Path, line: str) -> None:
     need("zsh")
     host.hold("0.0.0.0", 8000)
-    shown = shown_by_zsh(host, line, scripts)
-    assert all(each in shown for each in LINES[line]), shown
+    shown_by_zsh(host, line, scripts, LINES[line])
 
 
 HOSTILE = "$(touch x);`touch y`'\"\n\t%F{red}\x1b[31m\\*"
@@ -138,12 +139,16 @@ HOSTILE = "$(touch x);`touch y`'\"\n\t%F{red}\x1b[31m\\*"
 def test_a_stranger_s_name_runs_nothing(host: Host, scripts: Path, tmp_path: Path) -> None:
     """A program's name is shown beside its port, and each shell that shows it shows it as text."""
     need("bash", "zsh", "fish")
-    host.hold("127.0.0.1", 8000, "name", HOSTILE[:15])
+    held = host.hold("127.0.0.1", 8000, "name", HOSTILE[:15])
     host.hold("127.0.0.1", 8001, "name", HOSTILE[15:30])
-    for line in ("portcheck 80", "portcheck list --pid ", "portcheck list --name "):
+    for line, awaited in {
+        "portcheck ": "8001",
+        "portcheck list --pid ": str(held.pid),
+        "portcheck kill ": "8000",
+    }.items():
         offered = offered_by_bash(host, line, scripts), offered_by_fish(host, line, scripts)
         assert all(re.fullmatch(r"[\w._:%+-]*", each) for some in offered for each in some), offered
-        shown = shown_by_zsh(host, line, scripts)
+        shown = shown_by_zsh(host, line, scripts, {awaited})
         assert "\x1b[31m" not in shown
     assert not [name for folder in (tmp_path, Path.cwd()) for name in ("x", "y") if (folder / name).exists()]
     assert "8000" in offered_by_bash(host, "portcheck 80", scripts)
@@ -170,9 +175,9 @@ def test_a_real_bash_completes_a_port_at_its_terminal(host: Host, scripts: Path)
     host.hold("0.0.0.0", 8000)
     environ = [f"{name}={value}" for name, value in ENVIRON.items()]
     argv = host.argv(["setsid", "--ctty", "env", "-i", *environ, "bash", "--norc", "-i"])
-    source = f"PS1='ready> '; source {scripts}/portcheck.bash\r".encode()
-    shown = typed_at(argv, [("$", source), ("\nready> ", b"portcheck stop 127.0.0.1:8\t")], "127.0.0.1:8000")
-    assert "portcheck stop 127.0.0.1:8000" in shown
+    source = f"PS1='ready> '; source {scripts}/portcheck.bash\r"
+    exchange = [("bash-", source), ("\nready> ", "portcheck stop 127.0.0.1:8\t")]
+    typed_at(argv, exchange, {"portcheck stop 127.0.0.1:8000"})
 
 
 def asked_of_portcheck(words: Sequence[str], **environ: str) -> subprocess.CompletedProcess[str]:
@@ -247,7 +252,7 @@ def test_it_is_put_where_the_shell_looks(shell: str, place: str, tmp_path: Path)
 @pytest.mark.parametrize(("line", "said"), [("powershell", "$PROFILE"), ("", "bash|zsh|fish|powershell")])
 def test_where_it_cannot_be_put_it_says_what_to_do(line: str, said: str, tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SHELL": "/bin/csh"}
-    argv = [PORTCHECK, "--install-completion", *line.split()]
+    argv = [str(PORTCHECK), "--install-completion", *line.split()]
     done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, said in done.stderr) == (2, "", True)
     assert [*tmp_path.iterdir()] == []
