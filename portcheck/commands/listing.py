@@ -28,6 +28,11 @@ def run(request: ListRequest) -> int:
     with Progress("reading the socket table"):
         listing = list_sockets(wanted)
     _print(listing, request)
+    if not len(listing) and request.face != "json":
+        from portcheck.commands.mistakes import pid_hint
+
+        if hint := pid_hint(request.ports, "list"):
+            stream.complain(hint)
     return exit_codes.DONE
 
 

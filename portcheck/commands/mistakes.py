@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.cli.mistakes import no_target
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ def explained(error: NotATarget, argv: Sequence[str]) -> UsageError:
         return UsageError(
             f"{error.word} is no port but the PID of {name}; did you mean: portcheck list --pid {error.word}"
         )
+    from portcheck.cli.mistakes import no_target
+
     return no_target(error, argv)
 
 

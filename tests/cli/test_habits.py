@@ -102,17 +102,15 @@ def test_stop_by_the_pid_of_nobody(host: Host) -> None:
     assert (done.returncode, done.stdout) == (0, f"PID {os.getpid()} holds no port: there is nothing to stop.\n")
 
 
-def test_the_port_of_a_pid_is_free(host: Host) -> None:
-    """Whoever types a PID after `stop` gets told."""
+@pytest.mark.parametrize("command", ["stop", "list"])
+def test_a_pid_in_the_place_of_a_port(host: Host, command: str) -> None:
+    """A large one is no port; of another one it is said that it is a PID, too, where nobody has that port."""
     held = host.hold("127.0.0.1", 8000)
-    if held.pid > 65535:
-        said = host.portcheck("stop", str(held.pid), "--yes")
-        assert said.returncode == 2
-        assert said.stderr.endswith(f"did you mean: portcheck list --pid {held.pid}\n")
-    else:
-        said = host.portcheck("stop", str(held.pid), "--yes")
-        assert said.returncode == 0
-        assert said.stderr.endswith(f"did you mean: portcheck stop --pid {held.pid}\n")
+    done = host.portcheck(command, str(held.pid), *(["--yes"] if command == "stop" else []))
+    is_port = held.pid <= 65535
+    assert done.returncode == (0 if is_port else 2), done
+    meant = command if is_port else "list"
+    assert done.stderr.endswith(f"did you mean: portcheck {meant} --pid {held.pid}\n")
 
 
 @pytest.mark.parametrize(
