@@ -9,7 +9,7 @@ try:
     import os
 
     from portcheck import exit_codes
-    from portcheck.errors import PortcheckError
+    from portcheck.errors import NotATarget, PortcheckError
     from portcheck.namedtuple import TYPE_CHECKING
     from portcheck.observe.linux import fork
 except KeyboardInterrupt:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
 # What the host lacks, whatever portcheck does: descriptors, memory, processes.
 LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC)
-COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks typer for what could come next
+COMPLETION = "_PORTCHECK_COMPLETE"  # how a shell asks for what could come next
 
 
 def main() -> "NoReturn":
@@ -60,11 +60,15 @@ def run(argv: list[str]) -> int:
 
 def _execute(argv: list[str]) -> int:
     from portcheck.cli.parse import parse
-    from portcheck.requests import HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
+    from portcheck.requests import CompletionRequest, HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
 
     if os.environ.get(COMPLETION):
-        return _help(argv)
+        return _complete()
     request = parse(argv)
+    if isinstance(request, CompletionRequest):
+        from portcheck.commands.completion import set_up
+
+        return set_up(request)
     if isinstance(request, HelpRequest):
         code = _help(request.argv)
         # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
@@ -76,13 +80,37 @@ def _execute(argv: list[str]) -> int:
         gc.enable()  # they live long
     from portcheck.commands import execute
 
-    return execute(request)
+    try:
+        return execute(request)
+    except NotATarget as error:
+        from portcheck.commands.mistakes import explained
+
+        raise explained(error, argv) from None
+
+
+def _complete() -> int:
+    """Whatever goes wrong while somebody types is no reason to write into the line."""
+    from portcheck.commands.completion import complete
+
+    try:
+        return complete(os.environ)
+    except PortcheckError as error:
+        return error.exit_code
 
 
 def _help(argv: "Sequence[str]") -> int:
-    """Help and completion: for these alone typer is needed."""
+    """Help, in panels at a terminal where rich is installed; for plain text typer is needed."""
+    from portcheck.render import stream
     from portcheck.render.stream import complain, write
 
+    if stream.takes_panels(sys.stdout):
+        from portcheck.cli.pages import page
+        from portcheck.render.help import panels
+
+        name = argv[0] if argv[0][0] != "-" else None
+        colour = stream.wants_colour(sys.stdout, os.environ, "auto")
+        write(panels(page(name), width=stream.width(sys.stdout, os.environ), colour=colour))
+        return 0
     try:
         from portcheck.cli.help import answer
     except ModuleNotFoundError as error:
@@ -90,7 +118,7 @@ def _help(argv: "Sequence[str]") -> int:
             raise
         from portcheck.observe.ourselves import install_hint
 
-        complain(f"help and completion need {error.name}", install_hint())
+        complain(f"help needs {error.name}", install_hint())
         return exit_codes.USAGE
     code, text = answer(argv)
     write(text.splitlines())

@@ -41,3 +41,12 @@ class UsageError(PortcheckError):
     """What was asked for cannot be understood: names the bad part and the accepted form."""
 
     exit_code = exit_codes.USAGE
+
+
+class NotATarget(UsageError):
+    """A word that stands where a target belongs and is none; a command line may tell what was meant by it."""
+
+    def __init__(self, cause: str, word: str, *, host: bool = False) -> None:
+        super().__init__(cause)
+        self.word = word
+        self.host = host  # it is a host, without the port

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.addresses import is_wildcard
+from portcheck.addresses import is_wildcard, unmapped
 from portcheck.model import Owner, Process
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.interfaces import local_addresses
@@ -11,9 +11,11 @@ from portcheck.observe.snapshot import ranges_of, survey
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from portcheck.model import BlindSpot, Protocol, Scene, Socket
+    from portcheck.model import BlindSpot, Family, PortRange, Protocol, Scene, Socket
     from portcheck.requests import SortKey
     from portcheck.target import Endpoint, Host
+
+    Asked = Mapping[tuple[Protocol, int], tuple[Host, ...]]
 
 
 class Filter(NamedTuple):
@@ -29,6 +31,7 @@ class Filter(NamedTuple):
     # Further words, of which one is enough: endpoints, and parts of what programs are called.
     endpoints: tuple[Endpoint, ...] = ()
     programs: tuple[str, ...] = ()
+    family: Family | None = None
 
 
 class Listing:
@@ -67,26 +70,53 @@ class Listing:
 
 def list_sockets(wanted: Filter) -> Listing:
     """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
-    numbers = wanted.ports
-    if wanted.endpoints and not wanted.programs:
-        numbers = tuple(endpoint.port for endpoint in wanted.endpoints)
-    ports = None if numbers is None else ranges_of(numbers)
-    scene = survey(wanted.protocols, ports, "everything" if wanted.connections else "listeners")
-    sockets = [socket for table in scene.tables.values() for socket in table.sockets if _wanted(socket, wanted, scene)]
+    scene = survey(wanted.protocols, _ranges(wanted), "everything" if wanted.connections else "listeners")
+    asked = {(endpoint.protocol, endpoint.port): endpoint.hosts for endpoint in wanted.endpoints}
+    sockets = [
+        socket
+        for table in scene.tables.values()
+        for socket in table.sockets
+        if _wanted(socket, wanted, scene) and _asked_for(socket, asked, wanted, scene)
+    ]
     sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
     return Listing(tuple(sockets), scene.processes, tuple(_gaps(sockets, scene)))
 
 
+def _ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
+    """The only ports that need to be read; None: all of them."""
+    if wanted.ports is not None:
+        return ranges_of(wanted.ports)
+    if not wanted.endpoints or wanted.programs:
+        return None
+    return ranges_of(endpoint.port for endpoint in wanted.endpoints)
+
+
+def _asked_for(socket: Socket, asked: Asked, wanted: Filter, scene: Scene) -> bool:
+    """Whether it is one of the endpoints, or a program's with one of the names; nothing asked for is everything."""
+    if not asked and not wanted.programs:
+        return True
+    hosts = asked.get((socket.protocol, socket.local_port), ())
+    if any(_is_at(socket, host) for host in hosts):
+        return True
+    return any(_is_called(socket, name, scene) for name in wanted.programs)
+
+
+def _is_at(socket: Socket, host: Host) -> bool:
+    """Whether a server of this host, or its clients, would meet the socket.  `list :3000` asks for all of 3000."""
+    if host.kind in ("every", "wildcard") or is_wildcard(socket.local_address):
+        return True
+    if host.kind == "interface":
+        return socket.interface == host.text or any(
+            local.interface == host.text and local.address == unmapped(socket.local_address)
+            for local in local_addresses()
+        )
+    return any(address.text == unmapped(socket.local_address) for address in host.addresses)
+
+
 def _wanted(socket: Socket, wanted: Filter, scene: Scene) -> bool:
-    return _passes(socket, wanted, scene) and (
-        not (wanted.endpoints or wanted.programs)
-        or any(_is_at(socket, endpoint) for endpoint in wanted.endpoints)
-        or any(_is_called(socket, name, scene) for name in wanted.programs)
-    )
-
-
-def _passes(socket: Socket, wanted: Filter, scene: Scene) -> bool:
     if socket.protocol == "udp" and socket.remote_port and not wanted.connections:
+        return False
+    if wanted.family not in (None, socket.family):
         return False
     if wanted.user is not None and wanted.user not in (socket.user, str(socket.uid)):
         return False
@@ -111,25 +141,6 @@ def _is_called(socket: Socket, name: str, scene: Scene) -> bool:
     every = {called for process in processes for called in (*names(process), program(process), process.service or "")}
     every |= {process.container.name or "" for process in processes if process.container}
     return any(name.casefold() in called.casefold() for called in every)
-
-
-def _is_at(socket: Socket, endpoint: Endpoint) -> bool:
-    """Whether it is on that port, and on the host that was named, if one was."""
-    if (socket.protocol, socket.local_port) != (endpoint.protocol, endpoint.port):
-        return False
-    return any(_is_on(socket, host) for host in endpoint.hosts)
-
-
-def _is_on(socket: Socket, host: Host) -> bool:
-    if host.kind == "every":
-        return True
-    if host.kind == "wildcard":
-        return is_wildcard(socket.local_address)
-    if host.kind == "interface":
-        return socket.interface == host.text or any(
-            own.interface == host.text and own.address == socket.local_address for own in local_addresses()
-        )
-    return socket.local_address in {address.text for address in host.addresses}
 
 
 def in_order(listing: Listing, by: SortKey) -> Listing:

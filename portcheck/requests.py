@@ -7,8 +7,10 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import Literal
 
-    Face = Literal["auto", "plain", "json"]
+    from portcheck.model import Family
+
     Color = Literal["auto", "always", "never"]
+    Face = Literal["auto", "plain", "json"]
     SortKey = Literal["port", "pid", "program", "user", "age"]
     Format = Literal["text", "json", "github", "junit"]
 
@@ -19,6 +21,7 @@ class CheckRequest(NamedTuple):
     targets: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None  # --as
@@ -49,13 +52,14 @@ class PickRequest(NamedTuple):
 class ListRequest(NamedTuple):
     """portcheck list [TARGET|NAME]..."""
 
-    ports: tuple[str, ...] = ()  # every form of a target, or parts of program names
+    ports: tuple[str, ...] = ()  # every form of a target, or parts of programs' names
     tcp: bool = False
     udp: bool = False
     all: bool = False
     user: str | None = None
     pid: int | None = None
     name: str | None = None
+    family: Family | None = None
     pids: bool = False
     mine: bool = False
     sort: SortKey = "port"
@@ -67,9 +71,10 @@ class ListRequest(NamedTuple):
 class StopRequest(NamedTuple):
     """portcheck stop TARGET..."""
 
-    targets: tuple[str, ...]
+    targets: tuple[str, ...]  # none: all that `pid` holds
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     yes: bool = False
     dry_run: bool = False
     force: bool = False
@@ -138,9 +143,16 @@ class PreflightRequest(NamedTuple):
 
 
 class HelpRequest(NamedTuple):
-    """Help, or completion: what typer answers."""
+    """Help, of portcheck itself or of a command: made from the table of commands."""
 
     argv: tuple[str, ...] = ("--help",)
+
+
+class CompletionRequest(NamedTuple):
+    """portcheck --show-completion [SHELL], or --install-completion [SHELL]"""
+
+    shell: str | None = None  # None: the one that asks
+    install: bool = False
 
 
 class VersionRequest(NamedTuple):

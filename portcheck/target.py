@@ -8,7 +8,7 @@ HOST     = address | "[" IPv6 "]" | "*" | interface name | host name
 from __future__ import annotations
 
 from portcheck.addresses import Address, parse_address
-from portcheck.errors import UsageError
+from portcheck.errors import NotATarget, UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Literal
     from typing import Protocol as Interface
 
-    from portcheck.model import Protocol
+    from portcheck.model import Family, Protocol
 
     class Names(Interface):
         """The three kinds of names that a target can hold."""
@@ -52,6 +52,7 @@ class Host(NamedTuple):
 
 
 EVERY = Host()
+FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 class Endpoint(NamedTuple):
@@ -61,6 +62,7 @@ class Endpoint(NamedTuple):
     protocol: Protocol
     port: int
     hosts: tuple[Host, ...] = (EVERY,)
+    family: Family | None = None  # the only one that is asked about
 
     @property
     def host(self) -> str | None:
@@ -70,14 +72,63 @@ class Endpoint(NamedTuple):
 
 
 def parse_targets(
-    texts: Collection[str], names: Names, *, protocol: Protocol = "tcp", hosts: Collection[str] = ()
+    texts: Collection[str],
+    names: Names,
+    *,
+    protocol: Protocol = "tcp",
+    hosts: Collection[str] = (),
+    family: Family | None = None,
 ) -> tuple[Endpoint, ...]:
     """Every endpoint that `texts` ask about, in order.  `hosts` are those of `--host`.
 
     Raises UsageError naming the first part that cannot be understood: nothing is half done.
     """
     chosen = tuple(parse_host(host, names) for host in hosts)
-    return tuple(endpoint for text in texts for endpoint in _parse_target(text, names, protocol, chosen))
+    return tuple(
+        endpoint if family is None else _of_family(endpoint, family)
+        for text in texts
+        for endpoint in _parse_target(text, names, protocol, chosen)
+    )
+
+
+def parse_wanted(texts: Collection[str], names: Names) -> tuple[tuple[Endpoint, ...], tuple[str, ...]]:
+    """What `list` is asked for: endpoints of either protocol, and parts of programs' names.
+
+    Raises UsageError for a target with something wrong in it.
+    """
+    endpoints: list[Endpoint] = []
+    programs = []
+    for text in texts:
+        try:
+            endpoints += _in_either_protocol(text, names)
+        except NotATarget as mistake:
+            if mistake.host or mistake.word != text or not text or _is_number(text):
+                raise
+            programs.append(text)
+    return tuple(dict.fromkeys(endpoints)), tuple(programs)
+
+
+def _in_either_protocol(text: str, names: Names) -> tuple[Endpoint, ...]:
+    """A service may be known in one of them alone."""
+    try:
+        tcp = tuple(_parse_target(text, names, "tcp", ()))
+    except NotATarget:
+        return tuple(_parse_target(text, names, "udp", ()))
+    try:
+        return (*tcp, *_parse_target(text, names, "udp", ()))
+    except NotATarget:
+        return tcp
+
+
+def _of_family(endpoint: Endpoint, family: Family) -> Endpoint:
+    """The endpoint as -4 or -6 ask about it."""
+    hosts = tuple(
+        host._replace(addresses=tuple(each for each in host.addresses if each.family == family))
+        for host in endpoint.hosts
+    )
+    if all(host.kind == "addresses" and not host.addresses for host in hosts):
+        raise UsageError(f"'{endpoint.host}' has no {FAMILIES[family]} address")
+    return endpoint._replace(hosts=hosts, family=family)
 
 
 def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]) -> Iterator[Endpoint]:
@@ -114,38 +165,55 @@ def _split_protocol(text: str, default: Protocol) -> tuple[str, Protocol]:
     found: list[Protocol] = []
     body, slash, last = text.rpartition("/")
     if slash:
-        found.append(_protocol(last, text))
+        found.append(_protocol(last, body, text))
         text = body
     first, colon, rest = text.partition(":")
     if colon and first in ("tcp", "udp"):
-        found.append(_protocol(first, text))
+        found.append(_protocol(first, rest, text))
         text = rest
     if len(set(found)) > 1:
         raise UsageError(f"'{text}' names two protocols; write 53/udp or udp:53")
     return text, found[0] if found else default
 
 
-def _protocol(word: str, text: str) -> Protocol:
+def _protocol(word: str, rest: str, text: str) -> Protocol:
     if word == "tcp":
         return "tcp"
     if word == "udp":
         return "udp"
+    if rest in ("tcp", "udp"):
+        raise UsageError(f"'{text}' is the wrong way round; did you mean {word}/{rest}?")
+    if ":" in rest or not word:  # the path of a URL
+        raise UsageError(f"'{text}' is no target; did you mean {rest}?")
     raise UsageError(f"unknown protocol '{word}' in '{text}'; accepted: tcp, udp (53/udp)")
 
 
 def _split_host(body: str, text: str) -> tuple[str | None, str]:
     """`127.0.0.1:80` → host and ports; the host is None where none is named."""
-    if body.startswith("["):
-        host, bracket, rest = body[1:].partition("]")
-        if not bracket or not rest.startswith(":"):
-            raise UsageError(f"'{text}' needs the form [::1]:80")
-        return f"[{host}]", rest[1:]
     host, colon, ports = body.rpartition(":")
     if not colon:
         return None, body
+    if published := _published(host):
+        raise UsageError(f"'{text}' is how Docker publishes ports; did you mean {text.replace(body, published)}?")
+    if body.startswith("["):
+        if not host.endswith("]"):
+            raise UsageError(f"'{text}' needs the form [::1]:80")
+        return host, ports
     if ":" in host:
+        if parse_address(body) and not parse_address(host):
+            raise NotATarget(f"'{text}' names no port; for example [{body}]:80", body, host=True)
         raise UsageError(f"'{text}': an IPv6 address needs brackets: [{host}]:{ports or '80'}")
     return host or "*", ports
+
+
+def _published(host: str) -> str | None:
+    """Of Docker's `3000:80` or `127.0.0.1:8080:80` what concerns this host: all before the last `:`."""
+    address, _, ports = host.rpartition(":")
+    first, _, last = ports.partition("-")
+    if not (_is_number(first) and (not last or _is_number(last))):
+        return None
+    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    return host if not address or (parse_address(bare) and (bare != address or ":" not in address)) else None
 
 
 def parse_host(text: str, names: Names) -> Host:
@@ -159,6 +227,8 @@ def parse_host(text: str, names: Names) -> Host:
         raise UsageError(f"'{bare}' is no IP address; for example [::1]:80 or 127.0.0.1:80")
     if bare in names.interfaces():
         return Host(bare, "interface")
+    if _is_dotless(bare):
+        raise UsageError(f"'{bare}' is no host: a number without dots is no IPv4 address")
     if addresses := names.resolve(bare):
         return Host(bare, "addresses", addresses)
     raise UsageError(f"unknown host '{bare}': no address, no interface of this host, and no name that resolves")
@@ -184,13 +254,33 @@ def _parse_part(part: str, names: Names, protocol: Protocol, whole: str, accepte
         return range(port, port + 1)
     service = names.service(part, protocol) if part and part.isascii() and part.isprintable() else None
     if service is None:
-        inside = "" if part == whole else f" in '{whole}'"
-        raise UsageError(f"'{part}'{inside} is no port and no known {protocol} service; accepted: {accepted}")
+        raise _no_port(part, names, protocol, whole, accepted)
     return range(service, service + 1)
+
+
+def _no_port(part: str, names: Names, protocol: Protocol, whole: str, accepted: str) -> UsageError:
+    """Names what is wrong with a part that is no port, and what was meant, where that can be told."""
+    numbers = part.replace("\u2013", "-").replace("..", "-").split("-")  # an en dash, as word processors make them
+    if len(numbers) > 1 and all(map(_is_number, numbers)):
+        each = f" or {','.join(numbers)}" if len(numbers) > 2 else ""
+        return UsageError(f"'{part}' is no range; did you mean {numbers[0]}-{numbers[-1]}{each}?")
+    if not part and whole.strip(","):
+        if whole.endswith(":"):
+            return NotATarget(f"'{whole}' names no port; for example {whole}80", whole, host=True)
+        return UsageError(f"'{whole}' has a comma too many; did you mean {','.join(filter(None, whole.split(',')))}?")
+    if part == whole and (part == "localhost" or parse_address(part) or part in names.interfaces()):
+        return NotATarget(f"'{part}' names no port; for example {part}:80", part, host=True)
+    inside = "" if part == whole else f" in '{whole}'"
+    return NotATarget(f"'{part}'{inside} is no port and no known {protocol} service; accepted: {accepted}", part)
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
+
+
+def _is_dotless(text: str) -> bool:
+    """A number that the C library would take for an address: 3000 for 0.0.11.184, 0x7f000001 for 127.0.0.1."""
+    return _is_number(text) or (text[:2] in ("0x", "0X") and text.isascii() and text.isalnum())
 
 
 def _port(text: str, whole: str) -> int:
@@ -198,5 +288,5 @@ def _port(text: str, whole: str) -> int:
     port = int(text) if len(text) <= 5 else 0
     if not 1 <= port <= 65535:
         inside = "" if text == whole else f" in '{whole}'"
-        raise UsageError(f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535")
+        raise NotATarget(f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535", text)
     return port

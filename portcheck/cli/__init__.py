@@ -1,1 +1,1 @@
-"""argv → request: one table of commands, our own quick reader of it, and typer's app, built from it for help alone."""
+"""argv → request: one table of commands, and what is made of it: a quick reader, help, completion, typer's app."""

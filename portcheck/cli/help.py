@@ -1,6 +1,6 @@
-"""Help and completion: typer's app, built from the table of commands.
+"""Help as plain text: typer's app, built from the table of commands.
 
-Importing typer takes longer than any answer, so it is done for these alone.  That both readers of a command line mean
+Importing typer takes longer than any answer, so it is done for help alone.  That both readers of a command line mean
 the same by every line is for a property test to show; the callbacks return the request for its sake.
 """
 
@@ -11,10 +11,11 @@ from inspect import Parameter, Signature
 from io import StringIO
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from portcheck.cli.options import COMMANDS, DETAILS, HELP, SUMMARY, VERSION
+from portcheck.cli.options import COMMANDS, HELP, VERSION
+from portcheck.cli.pages import page
 from portcheck.cli.parse import request
-from portcheck.cli.table import Whole
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,16 +27,13 @@ if TYPE_CHECKING:
 
 
 def answer(argv: Sequence[str]) -> tuple[int, str]:
-    """The exit code and the text of a command line that asks for help or for completion.
+    """The exit code and the text of a command line that asks for help.
 
     The text is returned because only our own writer knows what to do about a closed pipe: typer would exit with 1.
     """
     text = StringIO()
     with redirect_stdout(text):
-        try:
-            code = typer.main.get_command(app()).main(list(argv), prog_name="portcheck", standalone_mode=False)
-        except SystemExit as end:  # completion ends by itself
-            code = end.code
+        code = typer.main.get_command(app()).main(list(argv), prog_name="portcheck", standalone_mode=False)
     return int(code or 0), text.getvalue()
 
 
@@ -43,25 +41,50 @@ def app() -> typer.Typer:
     """The command line as typer knows it."""
     made = typer.Typer(
         name="portcheck",
-        help=f"{SUMMARY}\n\n{DETAILS}",
+        cls=_All,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         no_args_is_help=True,
+        add_completion=False,  # cli/completion.py knows what is on this host, too
         context_settings={"help_option_names": [*reversed(HELP.spellings)]},
     )
 
     @made.callback()
-    def portcheck(version: bool = typer.Option(False, *VERSION.spellings, help=VERSION.help)) -> None:
+    def portcheck(version: bool = typer.Option(False, *VERSION.spellings)) -> None:
         """What comes before a command."""
 
     for command in COMMANDS.values():
-        made.command(command.name, help=_help(command))(_callback(command))
+        for name in (command.name, *command.aliases):
+            made.command(name, cls=_One)(_callback(command))
     return made
 
 
-def _help(command: Command) -> str:
-    examples = f"Example{'s' * (len(command.examples) > 1)}: {', '.join(command.examples)}"
-    return "\n\n".join((command.summary, *command.details, examples))
+class _All(TyperGroup):
+    """portcheck itself, which formats its own page."""
+
+    def format_help(self, _: Any, formatter: Any) -> None:
+        """Types and names of typer's own are nothing for people."""
+        _write(None, formatter)
+
+
+class _One(TyperCommand):
+    """A command, which formats its own page."""
+
+    def format_help(self, _: Any, formatter: Any) -> None:
+        """As that of portcheck."""
+        _write(self.name, formatter)
+
+
+def _write(name: str | None, formatter: Any) -> None:
+    told = page(name)
+    formatter.write_text(f"Usage: {told.usage}")
+    for paragraph in told.paragraphs:
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(paragraph)
+    for section in told.sections:
+        with formatter.section(section.heading):
+            formatter.write_dl(section.rows)
 
 
 def _callback(command: Command) -> Callable[..., Request]:
@@ -70,7 +93,7 @@ def _callback(command: Command) -> Callable[..., Request]:
 
     def callback(context: typer.Context, **values: Any) -> Request:
         given = {
-            options[name].name if name in options else name: _as_text(value)
+            options[name].name if name in options else name: value
             for name, value in values.items()
             if value not in (None, []) and value is not False
         }
@@ -83,36 +106,12 @@ def _callback(command: Command) -> Callable[..., Request]:
     return callback
 
 
-def _as_text(value: Any) -> Any:
-    """A number is text again: the table has its own way to read it."""
-    return str(value) if isinstance(value, int) and value is not True else value
-
-
 def _parameters(command: Command, options: Mapping[str, Option]) -> Iterator[Parameter]:
+    """Every value is text to typer: the table has its own way to read it."""
     kind = Parameter.KEYWORD_ONLY
     yield Parameter("context", kind, annotation=typer.Context)
-    operands = typer.Argument(
-        ... if command.requires_operands else None, metavar=command.operands.metavar, help=command.operands.help
-    )
-    yield Parameter(command.operands.field, kind, default=operands, annotation=list[str])
+    yield Parameter(command.operands.field, kind, default=typer.Argument(None), annotation=list[str])
     for name, option in options.items():
-        default, annotation = _typed(option)
-        least, most = (option.read.least, option.read.most) if isinstance(option.read, Whole) else (None, None)
-        declared = typer.Option(
-            default,
-            *option.spellings,
-            metavar=option.metavar,
-            help=option.help,
-            min=least,
-            max=most,
-        )
+        annotation = bool if not option.metavar else list[str] if option.repeatable else str
+        declared = typer.Option(None if option.metavar else False, *option.spellings)
         yield Parameter(name, kind, default=declared, annotation=annotation)
-
-
-def _typed(option: Option) -> tuple[Any, Any]:
-    """The default, and the type that typer converts to: numbers, for their bounds in --help; other values stay text."""
-    if not option.metavar:
-        return False, bool
-    if isinstance(option.read, Whole):
-        return option.default and int(option.default), int
-    return option.default, list[str] if option.repeatable else str

@@ -5,7 +5,8 @@ A new option is one entry here, and one field of the request in `requests.py`.
 
 from __future__ import annotations
 
-from portcheck.cli.table import Choice, Command, Need, Operands, Option, Whole, parse_duration
+from portcheck.cli.table import Choice, Command, Example, Need, Operands, Option, Whole, parse_duration
+from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.requests import (
     CheckRequest,
     ListRequest,
@@ -17,25 +18,63 @@ from portcheck.requests import (
 )
 from portcheck.target import ACCEPTED
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SUMMARY = "Can my server listen here? If not: who has the port, why, and what to do now."
 DETAILS = "`portcheck 80` is `portcheck check 80`. What a command takes: `portcheck check --help` and so on."
 
-# Of every command, and of portcheck itself; typer adds them to its app by itself.
+# Of every command, and of portcheck itself; typer adds the first to its app by itself.
 HELP = Option(("--help", "-h"), "Show this message and exit.", "help")
-VERSION = Option(("--version",), "Print the version.", "version")
-COMPLETION = ("--install-completion", "--show-completion")
+VERSION = Option(("--version", "-V"), "Print the version.", "version")
+SHELLS = Choice("shell", "bash", "zsh", "fish", "powershell")
+SHOW_COMPLETION = Option(
+    ("--show-completion",), f"Print what makes a shell complete: {', '.join(SHELLS.words)}.", "shell", metavar="[SHELL]"
+)
+INSTALL_COMPLETION = Option(
+    ("--install-completion",), "Put it where the shell looks for it.", "shell", metavar="[SHELL]"
+)
+COMPLETION = (*SHOW_COMPLETION.spellings, *INSTALL_COMPLETION.spellings)
+HELP_COMMAND = "help"  # `help stop` is `stop --help`
 
-TARGETS = Operands("TARGET", f"What to ask about: {ACCEPTED}.", "targets")
+# The headings of --help: of commands, and of options.
+ASKING, STARTING, ACTING, PROJECTS = "Ask", "Wait and run", "Act", "Projects"
+WHERE = "What is asked about"
+SERVER = "The server that is going to start"
+WHICH = "Which sockets"
+CANDIDACY = "Which candidates"
+WHOM = "Whom to stop"
+UNTIL = "Until when"
+START = "How it is started"
+READY = "When it is ready"
+FILES = "What is read"
+OUTPUT = "What is printed"
+
+TARGETS = Operands("TARGET", f"What to ask about: {ACCEPTED}.", "targets", ("ports",))
 CANDIDATES = Operands("CANDIDATE", "Ports and ranges, in order of preference.", "candidates")
 
+PORT = Option(
+    ("--port", "-p"),
+    "The same as TARGET (repeatable).",
+    "targets",
+    metavar="PORT",
+    repeatable=True,
+    group=WHERE,
+    completes=("ports",),
+)
 HOSTS = Option(
     ("--host",),
     "Ask about this address, interface or host name only (repeatable).",
     "hosts",
     metavar="HOST",
     repeatable=True,
+    group=WHERE,
+    completes=("hosts",),
 )
-UDP = Option(("--udp",), "Ask about UDP instead of TCP.", "udp")
+TCP = Option(("--tcp",), "Ask about TCP (the default).", "udp", value=False, group=WHERE)
+UDP = Option(("--udp",), "Ask about UDP instead of TCP.", "udp", group=WHERE)
+IPV4 = Option(("-4",), "IPv4 only.", "family", value="ipv4", group=WHERE)
+IPV6 = Option(("-6",), "IPv6 only.", "family", value="ipv6", group=WHERE)
 # These two may make a bind of their own that is not harmless (see Question.may_bind_plainly).
 NO_REUSEADDR = Option(
     ("--no-reuseaddr",),
@@ -43,29 +82,32 @@ NO_REUSEADDR = Option(
     "server fail that starts on the port just then.",
     "reuseaddr",
     value=False,
+    group=SERVER,
 )
-NO_PROBE = Option(("--no-probe",), "Only read the kernel's tables; try no bind.", "probe", value=False)
+NO_PROBE = Option(("--no-probe",), "Only read the kernel's tables; try no bind.", "probe", value=False, group=SERVER)
 PROFILE = Option(
     ("--as",),
     "Ask as this runtime binds: node, python, go, java, nginx, apache ... (socketserver: as with --no-reuseaddr).",
     "profile",
     metavar="SERVER",
+    group=SERVER,
+    completes=("servers",),
 )
-JSON = Option(("--json",), "One JSON document on stdout.", "json")
+JSON = Option(("--json",), "One JSON document on stdout.", "json", group=OUTPUT)
 JSON_FACE = JSON._replace(field="face", value="json")
-PLAIN_FACE = Option(("--plain",), "Plain stable lines, as when piped.", "face", value="plain")
-QUIET = Option(("--quiet", "-q"), "Print nothing; the exit code answers.", "quiet")
-COLORS = (
-    Option(
-        ("--color",),
-        "Colours: auto (at a terminal), always or never.",
-        "color",
-        metavar="WHEN",
-        read=Choice("time for colours", "auto", "always", "never"),
-        default="auto",
-    ),
-    Option(("--no-color",), "No colours (NO_COLOR is heeded too).", "color", value="never"),
+PLAIN_FACE = Option(("--plain",), "Plain stable lines, as when piped.", "face", value="plain", group=OUTPUT)
+QUIET = Option(("--quiet", "-q"), "Print nothing; the exit code answers.", "quiet", group=OUTPUT)
+COLOR = Option(
+    ("--color",),
+    "When to use colours: auto, always or never (NO_COLOR and FORCE_COLOR are heeded too).",
+    "color",
+    metavar="WHEN",
+    read=Choice("time for colours", "auto", "always", "never"),
+    default="auto",
+    group=OUTPUT,
 )
+NO_COLOR = Option(("--no-color",), "The same as --color=never.", "color", value="never", group=OUTPUT)
+COLORS = (COLOR, NO_COLOR)
 
 CHECK = Command(
     "check",
@@ -73,36 +115,76 @@ CHECK = Command(
     "Can a server listen here; if not, who has the port, and why.",
     TARGETS,
     (
+        PORT,
         HOSTS,
+        TCP,
         UDP,
+        IPV4,
+        IPV6,
+        PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
-        PROFILE,
         JSON_FACE,
         PLAIN_FACE,
         QUIET,
-        Option(("--verbose", "-v"), "The whole bind table and what else was seen.", "verbose"),
+        Option(("--verbose", "-v"), "The whole bind table and what else was seen.", "verbose", group=OUTPUT),
         *COLORS,
     ),
-    examples=("portcheck 80", "portcheck 3000 5432 53/udp", "portcheck 127.0.0.1:8000-8010"),
+    (
+        Example("portcheck 80", "one port, on every address that a server could be given here"),
+        Example("portcheck 3000 5432 53/udp", "several, of TCP and UDP"),
+        Example("portcheck 127.0.0.1:8000-8010", "a range, on one address"),
+        Example("portcheck 8080 --as node", "as Node would bind it"),
+    ),
+    ASKING,
     details=("The default command: portcheck 80 is portcheck check 80.",),
-    needs=(Need(("targets",), "check needs a target, such as 80, 8000-8010 or 127.0.0.1:80"),),
+    needs=(Need(("targets", "--port"), "check needs a target, such as 80, 8000-8010 or 127.0.0.1:80"),),
 )
 
 LIST = Command(
     "list",
     ListRequest,
     "Every listening or bound socket with its owners.",
-    Operands("TARGET|NAME", "Only these ports, or programs with this in their name.", "ports"),
+    Operands(
+        "TARGET|NAME",
+        f"Only these; all unless named: {ACCEPTED}, or a part of a program's name.",
+        "ports",
+        ("ports", "programs"),
+    ),
     (
-        Option(("--tcp",), "TCP only.", "tcp"),
-        Option(("--udp",), "UDP only.", "udp"),
-        Option(("--all",), "Connections too, not just what listens.", "all"),
-        Option(("--user",), "Only sockets of this user (name or uid).", "user", metavar="USER"),
-        Option(("--pid",), "Only sockets that this process holds.", "pid", metavar="PID", read=Whole(1)),
-        Option(("--name",), "Only processes with this in their name.", "name", metavar="NAME"),
-        Option(("--pids",), "PIDs of the listeners alone, one a line.", "pids"),
-        Option(("--mine",), "Only sockets of your own.", "mine"),
+        PORT._replace(field="ports"),
+        Option(("--tcp",), "TCP only.", "tcp", group=WHICH),
+        Option(("--udp",), "UDP only.", "udp", group=WHICH),
+        IPV4._replace(group=WHICH),
+        IPV6._replace(group=WHICH),
+        Option(("--all",), "Connections too, not just what listens.", "all", group=WHICH),
+        Option(
+            ("--user",),
+            "Only sockets of this user (name or uid).",
+            "user",
+            metavar="USER",
+            group=WHICH,
+            completes=("users",),
+        ),
+        Option(
+            ("--pid",),
+            "Only sockets that this process holds.",
+            "pid",
+            metavar="PID",
+            read=Whole(1),
+            group=WHICH,
+            completes=("pids",),
+        ),
+        Option(
+            ("--name",),
+            "Only processes with this in their name.",
+            "name",
+            metavar="NAME",
+            group=WHICH,
+            completes=("programs",),
+        ),
+        Option(("--mine",), "Only sockets of your own.", "mine", group=WHICH),
+        Option(("--pids",), "PIDs of the listeners alone, one a line.", "pids", group=OUTPUT),
         Option(
             ("--sort",),
             "By port, pid, program, user or age.",
@@ -110,13 +192,26 @@ LIST = Command(
             metavar="BY",
             read=Choice("order", "port", "pid", "program", "user", "age"),
             default="port",
+            group=OUTPUT,
         ),
         JSON_FACE,
         PLAIN_FACE,
-        Option(("--verbose", "-v"), "Commands too, and of one port how its holder came to run.", "verbose"),
+        Option(
+            ("--verbose", "-v"),
+            "Commands too, and of one port how its holder came to run.",
+            "verbose",
+            group=OUTPUT,
+        ),
         *COLORS,
     ),
-    examples=("portcheck list", "portcheck list node", "portcheck list 8000-9000 --user www-data"),
+    (
+        Example("portcheck list", "all of them"),
+        Example("portcheck list 8000-9000 --user www-data", "some ports of one user"),
+        Example("portcheck list node", "those of programs with this in their name"),
+        Example("portcheck list 3000 --pids", "the PID alone, for a script"),
+    ),
+    ASKING,
+    ("ls",),
     excludes=(("--pids", "--json"),),
 )
 
@@ -126,56 +221,30 @@ PICK = Command(
     "The next free port of a candidate list, alone on stdout.",
     CANDIDATES,
     (
+        Option(
+            ("-n",), "K ports, one a line.", "wanted", metavar="K", read=Whole(1, 65535), default="1", group=CANDIDACY
+        ),
+        Option(("--random",), "Take the candidates in random order.", "random", group=CANDIDACY),
+        Option(("--any",), "If none is free, any port of the kernel's choice.", "any", group=CANDIDACY),
+        Option(
+            ("--exclude",), "Never these (repeatable).", "exclude", metavar="PORTS", repeatable=True, group=CANDIDACY
+        ),
+        Option(("--stable",), "Start at a place derived from NAME.", "stable", metavar="NAME", group=CANDIDACY),
         HOSTS,
+        TCP,
         UDP,
-        Option(("-n",), "K ports, one a line.", "wanted", metavar="K", read=Whole(1, 65535), default="1"),
-        Option(("--random",), "Take the candidates in random order.", "random"),
-        Option(("--any",), "If none is free, any port of the kernel's choice.", "any"),
-        Option(("--exclude",), "Never these (repeatable).", "exclude", metavar="PORTS", repeatable=True),
-        Option(("--stable",), "Start at a place derived from NAME.", "stable", metavar="NAME"),
+        PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
-        PROFILE,
         JSON,
         *COLORS,
     ),
-    examples=("portcheck pick 8000 8001 9000-9010",),
-    needs=(Need(("candidates", "--any"), "pick needs candidates, such as 8000 8001 9000-9010, or --any"),),
-)
-
-STOP = Command(
-    "stop",
-    StopRequest,
-    "Free the port safely, and say truly whether it is free now.",
-    TARGETS,
     (
-        HOSTS,
-        UDP,
-        Option(("--yes", "-y"), "Do not ask; needed where there is no terminal.", "yes"),
-        Option(("--dry-run",), "Print the plan only.", "dry_run"),
-        Option(("--force",), "SIGKILL what has not ended in time.", "force"),
-        Option(("--all",), "Stop every holder, even unrelated ones.", "all"),
-        Option(("--pid",), "Stop only this holder.", "pid", metavar="PID", read=Whole(1)),
-        Option(
-            ("--timeout",),
-            "How long it may take (10s; a service or container 100s).",
-            "timeout",
-            metavar="TIME",
-            read=parse_duration,
-        ),
-        Option(
-            ("--settle",),
-            "How long to watch whether it comes back.",
-            "settle",
-            metavar="TIME",
-            read=parse_duration,
-            default="2s",
-        ),
-        JSON,
-        *COLORS,
+        Example("portcheck pick 8000 8001 9000-9010", "the first of these that is free"),
+        Example("portcheck pick --any", "any that is"),
     ),
-    examples=("portcheck stop 3000",),
-    needs=(Need(("targets",), "stop needs a target, such as 3000 or 127.0.0.1:3000"),),
+    ASKING,
+    needs=(Need(("candidates", "--any"), "pick needs candidates, such as 8000 8001 9000-9010, or --any"),),
 )
 
 WAIT = Command(
@@ -184,16 +253,15 @@ WAIT = Command(
     "Until a server listens, or until one could start (--free).",
     TARGETS,
     (
-        Option(("--free",), "Until a server could be started there.", "free"),
-        Option(("--listening",), "Until a server listens (the default).", "free", value=False),
-        Option(("--any",), "One of the targets is enough.", "any"),
-        Option(("--all",), "All targets at the same time (the default).", "any", value=False),
-        HOSTS,
-        UDP,
+        Option(("--free",), "Until a server could be started there.", "free", group=UNTIL),
+        Option(("--listening",), "Until a server listens (the default).", "free", value=False, group=UNTIL),
+        Option(("--any",), "One of the targets is enough.", "any", group=UNTIL),
+        Option(("--all",), "All targets at the same time (the default).", "any", value=False, group=UNTIL),
         Option(
             ("--connect",),
             "Connect to local ports too (those of other machines are always connected to).",
             "connect",
+            group=UNTIL,
         ),
         Option(
             ("--timeout",),
@@ -202,6 +270,7 @@ WAIT = Command(
             metavar="TIME",
             read=parse_duration,
             default="30",
+            group=UNTIL,
         ),
         Option(
             ("--stable",),
@@ -210,18 +279,27 @@ WAIT = Command(
             metavar="TIME",
             read=parse_duration,
             default="0",
+            group=UNTIL,
         ),
-        Option(("--fail-fast",), "With --free: stop with 1 as soon as waiting cannot help.", "fail_fast"),
+        Option(("--fail-fast",), "With --free: stop with 1 as soon as waiting cannot help.", "fail_fast", group=UNTIL),
+        PORT,
+        HOSTS,
+        TCP,
+        UDP,
+        PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
-        PROFILE,
         JSON,
         QUIET,
         *COLORS,
     ),
-    examples=("portcheck wait 5432 --timeout 60", "portcheck wait 3000 --free"),
+    (
+        Example("portcheck wait 5432 --timeout 60", "until the database listens, a minute at most"),
+        Example("portcheck wait 3000 --free", "until the old server has let go"),
+    ),
+    STARTING,
     details=("Exit 124 when time is up.",),
-    needs=(Need(("targets",), "wait needs a target, such as 5432 or db.example:5432"),),
+    needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or db.example:5432"),),
 )
 
 _WHAT_RUN_NEEDS = "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"
@@ -237,10 +315,17 @@ RUN = Command(
             "host",
             metavar="ADDRESS",
             also=(("everywhere", False),),
+            group=START,
+            completes=("hosts",),
         ),
-        Option(("--env",), "The variable that tells the port.", "env", metavar="NAME", default="PORT"),
-        Option(("--listen",), "Listen, and hand the socket over as fd 3 (LISTEN_FDS): nobody can slip in.", "listen"),
-        Option(("--strict",), "Only the first candidate will do.", "strict"),
+        Option(("--env",), "The variable that tells the port.", "env", metavar="NAME", default="PORT", group=START),
+        Option(
+            ("--listen",),
+            "Listen, and hand the socket over as fd 3 (LISTEN_FDS): nobody can slip in.",
+            "listen",
+            group=START,
+        ),
+        Option(("--strict",), "Only the first candidate will do.", "strict", group=START),
         Option(
             ("--retries",),
             "If the command failed without listening, and somebody else has the port: again with the next one.",
@@ -248,12 +333,14 @@ RUN = Command(
             metavar="N",
             read=Whole(0),
             default="0",
+            group=START,
         ),
         Option(
             ("--wait-ready",),
             "Return 0 as soon as the command is proven to listen, and leave it running. Otherwise it does not run "
             "any more: its own status, 125 if it ended with 0 without listening, 124 if --timeout was over.",
             "wait_ready",
+            group=READY,
         ),
         Option(
             ("--timeout",),
@@ -262,26 +349,34 @@ RUN = Command(
             metavar="TIME",
             read=parse_duration,
             default="60",
+            group=READY,
         ),
         Option(
             ("--print-port",),
             "The port alone on stdout before the command starts; with --wait-ready when it is ready, and then the "
             "command's own stdout goes to stderr: port=$(portcheck run ...) works.",
             "print_port",
+            group=READY,
         ),
         Option(
             ("--port-file",),
             "The same into a file, which is removed when the command has ended.",
             "port_file",
             metavar="FILE",
+            group=READY,
+            completes=("files",),
         ),
+        PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
-        PROFILE,
-        Option(QUIET.spellings, "Say nothing about what is seen.", "quiet"),
+        QUIET._replace(help="Say nothing about what is seen."),
         *COLORS,
     ),
-    examples=("portcheck run 8000-8010 -- npm run dev",),
+    (
+        Example("portcheck run 8000-8010 -- npm run dev", "the port in the variable PORT"),
+        Example("portcheck run 8000-8010 -- python3 -m http.server {port}", "and among the arguments"),
+    ),
+    STARTING,
     details=(
         "CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.",
         "When CMD has ended by Ctrl-C or a signal, whatever it has started is ended too: SIGTERM, after 10 s SIGKILL.",
@@ -291,27 +386,119 @@ RUN = Command(
     trailing="command",
 )
 
+STOP = Command(
+    "stop",
+    StopRequest,
+    "Free the port safely, and say truly whether it is free now.",
+    TARGETS,
+    (
+        PORT,
+        HOSTS,
+        TCP,
+        UDP,
+        IPV4,
+        IPV6,
+        Option(
+            ("--pid",),
+            "Stop only this holder; without TARGET, whatever ports it holds.",
+            "pid",
+            metavar="PID",
+            read=Whole(1),
+            group=WHOM,
+            completes=("pids",),
+        ),
+        Option(("--all",), "Stop every holder, even unrelated ones.", "all", group=WHOM),
+        Option(("--dry-run",), "Print the plan only.", "dry_run", group=WHOM),
+        Option(("--yes", "-y"), "Do not ask; needed where there is no terminal.", "yes", group=WHOM),
+        Option(("--force",), "SIGKILL what has not ended in time.", "force", group=WHOM),
+        Option(
+            ("--timeout",),
+            "How long it may take (10s; a service or container 100s).",
+            "timeout",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--settle",),
+            "How long to watch whether it comes back.",
+            "settle",
+            metavar="TIME",
+            read=parse_duration,
+            default="2s",
+            group=UNTIL,
+        ),
+        JSON,
+        *COLORS,
+    ),
+    (
+        Example("portcheck stop 3000 --dry-run", "what would be stopped, and how"),
+        Example("portcheck stop 3000", "the same, after a question"),
+        Example("portcheck stop 3000 --yes", "without one, for scripts"),
+    ),
+    ACTING,
+    ("kill",),
+    needs=(Need(("targets", "--port", "--pid"), "stop needs a target, such as 3000 or 127.0.0.1:3000"),),
+)
+
 FORMATS = Choice("format", "text", "json", "github", "junit")
 PREFLIGHT = Command(
     "preflight",
     PreflightRequest,
     "Check every port that a project's files declare, in one go.",
-    Operands("FILE", "Only these files, or what these directories hold.", "files"),
+    Operands("FILE", "Only these files, or what these directories hold.", "files", ("files",)),
     (
-        Option(("--directory", "-C"), "The project; the current one unless named.", "directory", metavar="DIR"),
-        JSON._replace(field="format", value="json"),
-        Option(("--format",), f"One of {', '.join(FORMATS.words)}.", "format", metavar="FORMAT", read=FORMATS),
-        Option(("--no-docker",), "Do not ask `docker compose config` to resolve Compose files.", "docker", value=False),
-        Option(("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside"),
-        Option(("--strict",), "Exit 3 where anything was left open, such as a variable without a value.", "strict"),
+        Option(
+            ("--directory", "-C"),
+            "The project; the current one unless named.",
+            "directory",
+            metavar="DIR",
+            group=FILES,
+            completes=("directories",),
+        ),
+        Option(
+            ("--no-docker",),
+            "Do not ask `docker compose config` to resolve Compose files.",
+            "docker",
+            value=False,
+            group=FILES,
+        ),
+        Option(("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside", group=FILES),
+        Option(
+            ("--strict",),
+            "Exit 3 where anything was left open, such as a variable without a value.",
+            "strict",
+            group=FILES,
+        ),
         NO_PROBE,
+        JSON._replace(field="format", value="json"),
+        Option(
+            ("--format",),
+            f"One of {', '.join(FORMATS.words)}.",
+            "format",
+            metavar="FORMAT",
+            read=FORMATS,
+            group=OUTPUT,
+        ),
         QUIET,
         *COLORS,
     ),
-    examples=("portcheck preflight", "portcheck preflight compose.yaml --format github"),
+    (
+        Example("portcheck preflight", "the project in this directory"),
+        Example("portcheck preflight compose.yaml --format github", "one file, for GitHub's annotations"),
+    ),
+    PROJECTS,
     details=("Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.",),
     excludes=(("--directory", "files"),),
 )
 
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, STOP, WAIT, RUN, PREFLIGHT)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT)}
+ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
+
+
+def command_of(argv: Sequence[str]) -> tuple[Command, Sequence[str]]:
+    """The command of a line, by its name or a habit, and the words after it; `check` where none is named."""
+    first = argv[0] if argv else ""
+    named = COMMANDS.get(first) or ALIASES.get(first)
+    return (named, argv[1:]) if named else (CHECK, argv)

@@ -7,10 +7,18 @@ one today would be ambiguous as soon as there is another.
 
 from __future__ import annotations
 
-from portcheck.cli.options import CHECK, COMMANDS, COMPLETION, HELP, VERSION
+from portcheck.cli.options import (
+    COMPLETION,
+    HELP,
+    HELP_COMMAND,
+    INSTALL_COMPLETION,
+    SHELLS,
+    VERSION,
+    command_of,
+)
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.requests import HelpRequest, VersionRequest
+from portcheck.requests import CompletionRequest, HelpRequest, VersionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,16 +28,48 @@ if TYPE_CHECKING:
     from portcheck.requests import Request
 
 
-def parse(argv: Sequence[str]) -> Request | HelpRequest | VersionRequest:
+def parse(argv: Sequence[str]) -> Request | CompletionRequest | HelpRequest | VersionRequest:
     """The request of a command line.  Raises UsageError, naming what cannot be understood."""
     first = argv[0] if argv else HELP.name
-    if first in (*HELP.spellings, *COMPLETION):
+    if first in HELP.spellings:
         return HelpRequest((first,))
+    if first == HELP_COMMAND:
+        return _help(argv[1:])
     if first in VERSION.spellings:
         return VersionRequest()
-    command, words = (COMMANDS[first], argv[1:]) if first in COMMANDS else (CHECK, argv)
-    given = _Reader(command).read(words)
-    return HelpRequest((command.name, HELP.name)) if HELP.name in given else request(command, given)
+    if first.partition("=")[0] in COMPLETION:
+        return _completion(argv)
+    command, words = command_of(argv)
+    given = _Reader(command, argv).read(words)
+    if HELP.name in given:
+        return HelpRequest((command.name, HELP.name))
+    try:
+        return request(command, given)
+    except UsageError as error:
+        from portcheck.cli.mistakes import lacking
+
+        raise lacking(error, command, given) from None
+
+
+def _help(words: Sequence[str]) -> HelpRequest:
+    """`help`, `help stop`."""
+    if not words:
+        return HelpRequest((HELP.name,))
+    command, rest = command_of(words)
+    if rest is words and words[0] not in HELP.spellings:
+        from portcheck.cli.mistakes import unknown_command
+
+        raise unknown_command(words[0], (HELP_COMMAND,), ())
+    return HelpRequest((command.name, HELP.name))
+
+
+def _completion(argv: Sequence[str]) -> CompletionRequest:
+    """`--show-completion`, `--install-completion zsh`, `--show-completion=fish`."""
+    spelling, equals, attached = argv[0].partition("=")
+    words = [attached, *argv[1:]] if equals else argv[1:]
+    if len(words) > 1:
+        raise UsageError(f"{spelling} takes the name of one shell: {', '.join(SHELLS.words)}")
+    return CompletionRequest(SHELLS(words[0]) if words else None, install=spelling in INSTALL_COMPLETION.spellings)
 
 
 def request(command: Command, given: Given) -> Request:
@@ -41,19 +81,22 @@ def request(command: Command, given: Given) -> Request:
         if one in given and other in given:
             raise _exclusive(one, other)
     words = {field: tuple(given.get(field, ())) for field in (command.operands.field, command.trailing) if field}
-    return command.request(**words, **_filled(command, given))
+    return command.request(**_filled(command, given, words))
 
 
-def _filled(command: Command, given: Given) -> dict[str, Any]:
-    """The fields that options fill."""
-    fields: dict[str, Any] = {}
+def _filled(command: Command, given: Given, operands: dict[str, Any]) -> dict[str, Any]:
+    """The fields that operands and options fill."""
+    fields = {**operands}
     filled_by: dict[str, str] = {}
     for option in command.options:
         if option.name not in given:
             continue
         value = _value(option, given[option.name])
+        if option.field in operands:  # `-p 3000` is a target like any other
+            fields[option.field] += value
+            continue
         written = f"{option.name} {given[option.name]}" if option.metavar else option.name
-        if fields.get(option.field, value) != value:
+        if option.field in filled_by and fields[option.field] != value:
             raise _exclusive(filled_by[option.field], written)
         fields.update({option.field: value}, **dict(option.also))
         filled_by[option.field] = written
@@ -73,8 +116,9 @@ def _exclusive(one: str, other: str) -> UsageError:
 class _Reader:
     """Takes the words of one command line apart."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, argv: Sequence[str]) -> None:
         self._command = command
+        self._argv = argv
         self._options = {spelling: option for option in (*command.options, HELP) for spelling in option.spellings}
         self._given: dict[str, Any] = {}
 
@@ -107,10 +151,10 @@ class _Reader:
         """
         if word.startswith("--"):
             spelling, equals, value = word.partition("=")
-            yield self._option(spelling), spelling, value if equals else None
+            yield self._option(spelling, word), spelling, value if equals else None
             return
         for place, letter in enumerate(word[1:], 2):
-            option = self._option(f"-{letter}")
+            option = self._option(f"-{letter}", word)
             if option.metavar:
                 yield option, f"-{letter}", word[place:] or None
                 return
@@ -131,14 +175,12 @@ class _Reader:
         else:
             self._given[option.name] = value
 
-    def _option(self, spelling: str) -> Option:
+    def _option(self, spelling: str, word: str) -> Option:
         if spelling in self._options:
             return self._options[spelling]
-        from difflib import get_close_matches
+        from portcheck.cli.mistakes import unknown_option
 
-        near = get_close_matches(spelling, self._options, 1, 0.7) if spelling.startswith("--") else []
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise self._mistake(f"unknown option {spelling}{meant}")
+        raise unknown_option(spelling, word, self._command, self._argv)
 
     def _mistake(self, cause: str) -> UsageError:
         return UsageError(cause, f"portcheck {self._command.name} --help shows what is accepted")

@@ -7,13 +7,16 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Literal
 
     from portcheck.requests import Request
 
     # What a command line gives: by the name of an option True for a flag, else its text or texts, and by the request's
     # field the operands, and the command after `--`; what is not given is left out.
     Given = Mapping[str, Any]
+
+    # What a shell can complete a value to.  Files and directories it knows by itself.
+    Completes = Literal["ports", "hosts", "servers", "users", "pids", "programs", "commands", "files", "directories"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 MANY = 999_999_999  # more than there is of anything that is counted on a command line
@@ -31,6 +34,8 @@ class Option(NamedTuple):
     repeatable: bool = False
     default: str | None = None  # for --help; the request's own default means the same
     also: tuple[tuple[str, Any], ...] = ()  # other fields that follow from its being given
+    group: str = "Options"  # the heading that it stands under in help
+    completes: tuple[Completes, ...] = ()
 
     @property
     def name(self) -> str:
@@ -44,6 +49,14 @@ class Operands(NamedTuple):
     metavar: str
     help: str
     field: str
+    completes: tuple[Completes, ...] = ()
+
+
+class Example(NamedTuple):
+    """A line that can be typed, and what it is for."""
+
+    line: str
+    text: str
 
 
 class Need(NamedTuple):
@@ -62,16 +75,20 @@ class Command(NamedTuple):
     summary: str
     operands: Operands
     options: tuple[Option, ...]
-    examples: tuple[str, ...]
+    examples: tuple[Example, ...]
+    group: str = "Commands"  # the heading that it stands under in help
+    aliases: tuple[str, ...] = ()  # habits of other tools' users
     details: tuple[str, ...] = ()  # paragraphs of --help
     needs: tuple[Need, ...] = ()
     excludes: tuple[tuple[str, str], ...] = ()  # beside options that fill the same field
     trailing: str | None = None  # the field of what stands after `--`, where that is no operand
 
     @property
-    def requires_operands(self) -> bool:
-        """Whether nothing can be done without operands."""
-        return any(need.one_of == (self.operands.field,) for need in self.needs)
+    def usage(self) -> str:
+        """What may be typed, in one line."""
+        required = any(self.operands.field in need.one_of for need in self.needs)
+        operands = f"{self.operands.metavar}..." if required else f"[{self.operands.metavar}]..."
+        return f"portcheck {self.name} [OPTION]... {operands}{' -- CMD' if self.trailing else ''}"
 
 
 # How the text of a value is read.  Each raises UsageError, which names the text and what is accepted.

@@ -42,7 +42,11 @@ def run(request: CheckRequest) -> int:
 def asked(request: CheckRequest) -> tuple[tuple[Endpoint, ...], Question]:
     """What a request asks.  Raises UsageError before anything is looked at."""
     endpoints = parse_targets(
-        request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
+        request.targets,
+        SystemNames(),
+        protocol="udp" if request.udp else "tcp",
+        hosts=request.hosts,
+        family=request.family,
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe, verbose=request.verbose)
     return endpoints, question

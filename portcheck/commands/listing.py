@@ -13,7 +13,7 @@ from portcheck.observe.databases import is_user
 from portcheck.observe.names import SystemNames
 from portcheck.observe.system import own_uid
 from portcheck.render import plain, stream
-from portcheck.target import parse_targets
+from portcheck.target import parse_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from portcheck.listing import Listing
     from portcheck.model import Protocol
     from portcheck.requests import ListRequest
-    from portcheck.target import Endpoint
 
 
 def run(request: ListRequest) -> int:
@@ -39,17 +38,10 @@ def run(request: ListRequest) -> int:
 
 
 def _filter(request: ListRequest) -> Filter:
-    names = SystemNames()
+    endpoints, programs = parse_wanted(request.ports, SystemNames())
     protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
     if request.tcp and request.udp:
         protocols = ("tcp", "udp")
-    endpoints: list[Endpoint] = []
-    programs = []
-    for word in request.ports:
-        if is_program(word, names):
-            programs.append(word)
-        else:
-            endpoints += _endpoints(word, names, protocols)
     return Filter(
         protocols,
         connections=request.all and not request.pids,
@@ -57,21 +49,10 @@ def _filter(request: ListRequest) -> Filter:
         pid=request.pid,
         name=request.name,
         uid=own_uid() if request.mine else None,
-        endpoints=tuple(endpoints),
-        programs=tuple(programs),
+        endpoints=endpoints,
+        programs=programs,
+        family=request.family,
     )
-
-
-def is_program(word: str, names: SystemNames) -> bool:
-    """Whether a word can only be a part of a program's name: a service of that name goes first."""
-    is_name = word[:1].isalpha() and not set(":/,*[]") & set(word)
-    return is_name and names.service(word, "tcp") is None and names.service(word, "udp") is None
-
-
-def _endpoints(word: str, names: SystemNames, protocols: Iterable[Protocol]) -> Iterator[Endpoint]:
-    """A port without a protocol is one of each; `:3000` is a port, as lsof has it, on whatever address."""
-    for protocol in protocols:
-        yield from parse_targets([word.removeprefix(":")], names, protocol=protocol)
 
 
 def _refuse_an_unknown_user(request: ListRequest, listing: Listing) -> None:
@@ -112,6 +93,10 @@ def _remarks(listing: Listing, wanted: Filter, request: ListRequest) -> Iterator
         yield nothing_listed(request.ports, wanted.programs)
         if request.ports and not (wanted.connections or request.pids):
             yield from _connected(wanted)
+        from portcheck.commands.mistakes import pid_hint
+
+        if hint := pid_hint(request.ports, "list"):
+            yield hint
     yield from unseen(listing.blind_spots)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from portcheck import exit_codes
+from portcheck.errors import PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
@@ -13,7 +14,7 @@ from portcheck.render.stop import another_intention, conclusion, intention, mark
 from portcheck.stop.outcome import newcomers, not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import Plan, plan
 from portcheck.stop.watch import Watch
-from portcheck.target import parse_targets
+from portcheck.target import Endpoint, parse_targets
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -21,19 +22,37 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Protocol
     from portcheck.requests import StopRequest
     from portcheck.stop.outcome import Report
-    from portcheck.target import Endpoint
 
 
 def run(request: StopRequest) -> int:
     """Stops, prints, and returns the exit code of the contract: 0 only where every port is free now."""
-    protocol: Protocol = "udp" if request.udp else "tcp"
-    endpoints = parse_targets(request.targets, SystemNames(), protocol=protocol, hosts=request.hosts)
-    reports = [_stop(endpoint, request) for endpoint in endpoints]
+    reports = [_stop(endpoint, request) for endpoint in _endpoints(request)]
     if request.json:
         from portcheck.render.json_documents import dumps, stop_document
 
         stream.write([dumps(stop_document(reports))])
     return exit_codes.of_stop(stopped.outcome for stopped in reports)
+
+
+def _endpoints(request: StopRequest) -> tuple[Endpoint, ...]:
+    """What the targets name; without any, whatever the process of --pid holds.  Raises PortcheckError."""
+    if not request.targets and request.pid:
+        return _held_by(request.pid, request)
+    protocol: Protocol = "udp" if request.udp else "tcp"
+    return parse_targets(request.targets, SystemNames(), protocol=protocol, hosts=request.hosts, family=request.family)
+
+
+def _held_by(pid: int, request: StopRequest) -> tuple[Endpoint, ...]:
+    from portcheck.listing import Filter, list_sockets
+
+    listing = list_sockets(Filter())
+    held = dict.fromkeys((each.protocol, each.local_port) for each in listing if pid in (each.pids or ()))
+    if not held and listing.blind_spots:
+        spot = listing.blind_spots[0]
+        raise PortcheckError(f"it cannot be told whether PID {pid} holds a port: {spot.message}", spot.remedy)
+    if not held and not request.json:
+        stream.say([f"PID {pid} holds no port: there is nothing to stop."], sys.stdout, request.color)
+    return tuple(Endpoint(str(port), protocol, port, family=request.family) for protocol, port in held)
 
 
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
@@ -47,6 +66,7 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     watch = Watch(endpoint)
     before = watch.diagnosis
     if before.verdict == "free":
+        _hint(request)
         return untouched(before, Plan())
     intended = _planned(before, request)
     if not intended.steps:
@@ -60,6 +80,15 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
         first, stopped = stopped, _carried_out(watch.diagnosis, again, watch, request)
         stopped = stopped._replace(before=before, plan=Plan(first.plan.steps + again.steps))
     return stopped
+
+
+def _hint(request: StopRequest) -> None:
+    """On stderr, where nothing holds the port: perhaps its number is a process's."""
+    from portcheck.commands.mistakes import pid_hint
+
+    hint = pid_hint(request.targets, "stop")
+    if hint and not request.json:
+        stream.complain(hint)
 
 
 def _planned(finding: Diagnosis, request: StopRequest) -> Plan:

@@ -298,8 +298,14 @@ def _ask_windows(asked: BindRequest, expected: Expected, probe: Prober, *, crowd
 
 def ways_to_bind(endpoint: Endpoint, scene: Scene, server: Server) -> tuple[Bind, ...]:
     """Every way to bind that the question is about, wildcards first, each once."""
-    ways = (way for host in endpoint.hosts for way in _ways(host, scene, server))
-    return tuple(dict.fromkeys(ways))
+    ways = dict.fromkeys(way for host in endpoint.hosts for way in _ways(host, scene, server))
+    if endpoint.family is None:
+        return tuple(ways)
+    if any(host.kind in ("every", "wildcard") for host in endpoint.hosts):
+        ways |= dict.fromkeys(WILDCARDS)  # a server that usually binds in the other family can be told to
+    asked = [way for way in ways if way.family == endpoint.family]
+    # With -6 one that takes IPv4 too is no question, unless its address was named
+    return tuple(way for way in asked if way.v6only is not False) or tuple(asked)
 
 
 def _ways(host: Host, scene: Scene, server: Server) -> Iterator[Bind]:

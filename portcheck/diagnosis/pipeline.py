@@ -186,7 +186,7 @@ class View:
         port, policy = endpoint.port, self.scene.policy
         alone = port in self.special or (self.marked and any(port in ports for ports in self.marked))
         needs_privilege = port < policy.unprivileged_from and not policy.privileged
-        return endpoint.protocol, endpoint.hosts, needs_privilege, port if alone else None
+        return endpoint.protocol, endpoint.hosts, endpoint.family, needs_privilege, port if alone else None
 
 
 class Heard(NamedTuple):

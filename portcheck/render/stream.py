@@ -87,6 +87,15 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
+def takes_panels(stream: TextIO | None) -> bool:
+    """Whether rich can draw there: at a terminal, where it is installed."""
+    if not is_terminal(stream):
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
+
+
 def canvas(stream: TextIO | None, environ: Mapping[str, str], color: Color) -> Canvas:
     """What can be drawn on this stream, now."""
     from portcheck.render.layout import Canvas  # a pipe needs none

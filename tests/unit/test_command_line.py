@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
@@ -18,12 +19,15 @@ from hypothesis import strategies as st
 from portcheck.cli import help as help_
 from portcheck.cli import options as table
 from portcheck.cli import parse as reader
-from portcheck.cli.options import COMMANDS
+from portcheck.cli.options import ALIASES, COMMANDS
+from portcheck.cli.pages import page
 from portcheck.cli.parse import parse
 from portcheck.cli.table import Choice, Command, Option, Whole, parse_duration
 from portcheck.errors import UsageError
+from portcheck.render.help import panels
 from portcheck.requests import (
     CheckRequest,
+    CompletionRequest,
     HelpRequest,
     ListRequest,
     PickRequest,
@@ -51,7 +55,7 @@ def by_typer(argv: Sequence[str]) -> object:
     if words[:1] == ["run"] and "--" in words:
         place = words.index("--")
         words, command = words[:place], tuple(words[place + 1 :])
-    if words[0] not in (*COMMANDS, "--help", "-h"):
+    if words[0] not in (*COMMANDS, *ALIASES, "--help", "-h"):
         words = ["check", *words]
     try:
         with redirect_stdout(StringIO()):
@@ -117,8 +121,9 @@ def joined(parts: Iterable[list[str]]) -> list[str]:
 
 
 def lines(command: Command) -> st.SearchStrategy[list[str]]:
-    """The words of a command line; the name of `check` may be left out."""
-    start = st.sampled_from([[command.name], [command.name, "80"], *([["80"]] if command is table.CHECK else [])])
+    """The words of a command line, by name or habit; the name of `check` may be left out."""
+    named = [[name, *some] for name in (command.name, *command.aliases) for some in ([], ["80"])]
+    start = st.sampled_from([*named, *([["80"]] if command is table.CHECK else [])])
     some = st.lists(chunks(command), max_size=5).map(joined)
     end = st.just(["--", "true"]) if command.trailing else st.just([])
     return st.tuples(start, some, st.one_of(st.just([]), end)).map(joined)
@@ -172,7 +177,7 @@ DEVIATIONS: dict[str, tuple[Command, Callable[[Command], Command]]] = {
     "another field": (table.PICK, without(COUNT, field="stable")),
     "a spelling less": (table.CHECK, without(table.QUIET, spellings=("--quiet",))),
     "no value": (table.CHECK, without(table.PROFILE, metavar=None)),
-    "another value": (table.LIST, without(table.COLORS[1], value="always")),
+    "another value": (table.LIST, without(table.NO_COLOR, value="always")),
     "nothing that follows": (table.RUN, without(RUN_HOST, also=())),
     "other opposites": (table.WAIT, without(LISTENING, value=True)),
     "no opposites": (table.LIST, lambda command: command._replace(excludes=())),
@@ -263,8 +268,27 @@ def difference_is_found(where: st.SearchStrategy[list[str]]) -> None:
         ("80 -h", HelpRequest(("check", "--help"))),
         ("pick --help", HelpRequest(("pick", "--help"))),
         ("run -qh -- npm --help", HelpRequest(("run", "--help"))),
-        ("--show-completion", HelpRequest(("--show-completion",))),
+        ("help", HelpRequest(("--help",))),
+        ("help stop", HelpRequest(("stop", "--help"))),
+        ("help kill", HelpRequest(("stop", "--help"))),
+        ("--show-completion", CompletionRequest()),
+        ("--show-completion zsh", CompletionRequest("zsh")),
+        ("--install-completion=fish", CompletionRequest("fish", install=True)),
         ("--version", VersionRequest()),
+        ("-V", VersionRequest()),
+        ("kill 80 -y", StopRequest(("80",), yes=True)),
+        ("ls", ListRequest()),
+        ("ls node", ListRequest(("node",))),
+        ("-p 3000 --port=4000 5000", CheckRequest(("5000", "3000", "4000"))),
+        ("list -p 80", ListRequest(("80",))),
+        ("80 --tcp", CheckRequest(("80",))),
+        ("80 -4", CheckRequest(("80",), family="ipv4")),
+        ("stop -6 80", StopRequest(("80",), family="ipv6")),
+        ("list -4", ListRequest(family="ipv4")),
+        ("stop --pid 9", StopRequest((), pid=9)),
+        ("run 80 --color=always -- a", RunRequest(("80",), ("a",), color="always")),
+        ("preflight --color never", PreflightRequest(color="never")),
+        ("80 --color=auto", CheckRequest(("80",))),
     ],
 )
 def test_what_a_line_means(line: str, expected: object) -> None:
@@ -275,10 +299,16 @@ def test_what_a_line_means(line: str, expected: object) -> None:
 @pytest.mark.parametrize(
     ("line", "cause", "remedy"),
     [
-        ("80 --jsn", "unknown option --jsn; did you mean --json?", "portcheck check --help shows what is accepted"),
+        ("80 --jsn", "unknown option --jsn; did you mean --json?", None),
+        ("80 --tcp --udp", "--tcp and --udp exclude each other", None),
+        ("80 -4 -6", "-4 and -6 exclude each other", None),
+        ("80 --color=red", "unknown time for colours 'red'; accepted: auto, always, never", None),
+        ("80 --color=always --no-color", "--color always and --no-color exclude each other", None),
+        ("--show-completion csh", "unknown shell 'csh'; accepted: bash, zsh, fish, powershell", None),
+        ("--show-completion bash zsh", "--show-completion takes the name of one shell", None),
         ("stop 80 --bad", "unknown option --bad", "portcheck stop --help shows what is accepted"),
         ("80 -qz", "unknown option -z", "portcheck check --help shows what is accepted"),
-        ("-5", "unknown option -5", "portcheck check --help shows what is accepted"),
+        ("-5", "unknown option -5; did you mean: portcheck 5", None),
         ("80 --udp=1", "option --udp takes no value", "portcheck check --help shows what is accepted"),
         ("pick -n", "option -n needs a value: -n K", "portcheck pick --help shows what is accepted"),
         ("run 80 --host -- a", "option --host needs a value: --host ADDRESS", "portcheck run --help shows"),
@@ -296,7 +326,7 @@ def test_what_a_line_means(line: str, expected: object) -> None:
         ("wait --free", "wait needs a target, such as 5432", None),
         ("pick --json", "pick needs candidates, such as 8000 8001 9000-9010, or --any", None),
         ("run 80", "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"),
-        ("run -- a", "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"),
+        ("run -- a", "run needs candidates, -- and a command; did you mean: portcheck run 8000-8010 -- a", None),
     ],
 )
 def test_what_is_wrong_is_named(line: str, cause: str, remedy: str | None) -> None:
@@ -327,46 +357,71 @@ def test_help_tells_the_request_s_own_defaults(command: Command) -> None:
             assert defaults[option.field] is None
 
 
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_help_tells_everything(command: Command) -> None:
-    code, text = help_.answer((command.name, "--help"))
-    shown = " ".join(text.split())
-    assert code == 0
-    assert all(part in shown for part in (command.summary, *command.details, *command.examples))
-    assert " ".join(command.operands.help.split()) in shown
+def everything_of(command: Command) -> list[str]:
+    """What help has to tell of a command."""
+    texts = [command.summary, *command.details, *command.aliases, command.operands.help]
+    texts += [part for example in command.examples for part in example]
     for option in (*command.options, table.HELP):
-        assert f"{', '.join(sorted(option.spellings, key=len))} {option.metavar or ''}".strip() in shown
-        assert option.help in shown
-        assert option.default is None or f"[default: {option.default}" in shown
+        texts += [f"{', '.join(sorted(option.spellings, key=len))} {option.metavar or ''}".strip(), option.help]
+        texts += [] if option.default is None else [f"[default: {option.default}]"]
+    return texts
 
 
-def test_help_lists_every_command() -> None:
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("width", [0, 40, 80, 200])
+def test_help_tells_everything(command: Command, width: int) -> None:
+    """As plain text by typer, and in panels of every width."""
+    if width:
+        shown = unframed(panels(page(command.name), width=width, colour=False))
+    else:
+        code, shown = help_.answer((command.name, "--help"))
+        assert code == 0
+    assert [text for text in everything_of(command) if squeezed(text) not in squeezed(shown)] == []
+    assert not re.search(r"<\w+|\[x[<>]", shown)  # typer's own types, and click's bounds
+
+
+def unframed(lines: Iterable[str]) -> str:
+    return " ".join(line.strip("│ ") for line in lines)
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_options_stand_under_headings(command: Command) -> None:
+    _, text = help_.answer((command.name, "--help"))
+    headings = [line.removesuffix(":") for line in text.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings == ["Arguments", *dict.fromkeys(option.group for option in command.options), "Help", "Examples"]
+
+
+def test_help_lists_every_command_in_its_group() -> None:
     code, text = help_.answer(("--help",))
     assert code == 0
-    for command in COMMANDS.values():
-        assert f"  {command.name:<9}  {command.summary}" in text
+    groups: dict[str, str] = {}
+    heading = ""
+    for line in text.splitlines():
+        if line.endswith(":") and line[0] != " ":
+            heading = line.removesuffix(":")
+        elif words := line.split():
+            groups[words[0]] = heading
+    assert groups.items() >= {command.name: command.group for command in COMMANDS.values()}.items()
+    assert all(squeezed(command.summary) in squeezed(text) for command in COMMANDS.values())
     assert table.SUMMARY in " ".join(text.split())
     assert all(spelling in text for spelling in ("--version", "-h, --help", *table.COMPLETION))
 
 
-@pytest.mark.parametrize("example", [example for command in COMMANDS.values() for example in command.examples])
+def test_a_habit_has_the_help_of_its_command() -> None:
+    assert help_.answer(("kill", "--help")) == help_.answer(("stop", "--help"))
+
+
+def test_panels_have_colour_only_where_it_is_wanted() -> None:
+    assert "\x1b[" not in "".join(panels(page("stop"), width=80, colour=False))
+    assert "\x1b[" in "".join(panels(page("stop"), width=80, colour=True))
+
+
+@pytest.mark.parametrize("example", [example.line for command in COMMANDS.values() for example in command.examples])
 def test_every_example_can_be_typed(example: str) -> None:
     program, *argv = shlex.split(example)
     assert program == "portcheck"
     assert not isinstance(parse(argv), HelpRequest)
-
-
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        ("portcheck p", {"pick", "preflight"}),
-        ("portcheck check --no", {"--no-reuseaddr", "--no-probe", "--no-color"}),
-        ("portcheck preflight --f", {"--format"}),
-    ],
-)
-def test_completion(words: str, offered: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_PORTCHECK_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", words)
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
-    code, text = help_.answer(())
-    assert (code, {*text.split()}) == (0, offered)

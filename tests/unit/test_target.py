@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from portcheck.addresses import Address, parse_address
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.target import Endpoint, parse_host, parse_targets
+from portcheck.target import Endpoint, parse_host, parse_targets, parse_wanted
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -91,7 +91,31 @@ def test_the_target_stays_as_typed_and_options_apply() -> None:
         ("8010-8000", "backwards"),
         ("nonsense", "'nonsense'"),
         ("", "''"),
-        ("80,", "''"),
+        ("80,", "did you mean 80?"),
+        (",80,,443", "did you mean 80,443?"),
+        (",", "''"),
+        ("3000:3000", "did you mean 3000?"),
+        ("3000:80/udp", "did you mean 3000/udp?"),
+        ("udp:3000:80", "did you mean udp:3000?"),
+        ("3000-3005:80-85", "did you mean 3000-3005?"),
+        ("127.0.0.1:8080:80", "did you mean 127.0.0.1:8080?"),
+        ("[::1]:8080:80", "did you mean [::1]:8080?"),
+        (":8080:80", "did you mean :8080?"),
+        ("3000:http", "did you mean 3000?"),
+        ("0x7f000001:80", "no IPv4 address"),
+        ("http://3000/", "no IPv4 address"),
+        ("tcp/3000", "did you mean 3000/tcp?"),
+        ("3000/", "did you mean 3000?"),
+        ("localhost:5173/shop", "did you mean localhost:5173?"),
+        ("3000-3001-3002", "did you mean 3000-3002 or 3000,3001,3002?"),
+        ("8000..8010", "did you mean 8000-8010?"),
+        ("8000\u20138010", "did you mean 8000-8010?"),
+        ("localhost", "for example localhost:80"),
+        ("localhost:", "for example localhost:80"),
+        ("127.0.0.1", "for example 127.0.0.1:80"),
+        ("eth0", "for example eth0:80"),
+        ("::1", "for example [::1]:80"),
+        (":::80", "[::]:80"),
         ("80,x", "'x'"),
         ("-5", "'-5'"),
         ("5-", "'5-'"),
@@ -118,6 +142,47 @@ def test_bad_input_names_the_bad_part_in_one_line(text: str, named: str) -> None
     assert named in caught.value.cause
     assert "\n" not in caught.value.cause
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["3000", "0x7f000001"])
+def test_a_number_without_dots_is_no_host(text: str) -> None:
+    """inet_aton(3), and so getaddrinfo(3), would take 3000 for 0.0.11.184."""
+    with pytest.raises(UsageError, match="no IPv4 address"):
+        parse_host(text, FakeNames())
+
+
+def test_one_family_alone() -> None:
+    (endpoint,) = parse("localhost:80", family="ipv4")
+    assert (endpoint.family, endpoint.hosts[0].addresses) == ("ipv4", (Address("ipv4", "127.0.0.1"),))
+    (endpoint,) = parse("80", family="ipv6")
+    assert (endpoint.family, endpoint.hosts[0].kind) == ("ipv6", "every")
+    with pytest.raises(UsageError, match="'::1' has no IPv4 address"):
+        parse("[::1]:80", family="ipv4")
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoints", "programs"),
+    [
+        ("80", [("tcp", 80), ("udp", 80)], ()),
+        ("53/udp", [("udp", 53)], ()),
+        ("domain", [("udp", 53)], ()),
+        ("http", [("tcp", 80)], ()),
+        (":80", [("tcp", 80), ("udp", 80)], ()),
+        ("localhost:80", [("tcp", 80), ("udp", 80)], ()),
+        ("node", [], ("node",)),
+        ("python3.11", [], ("python3.11",)),
+    ],
+)
+def test_what_a_list_is_asked_for(text: str, endpoints: list[tuple[str, int]], programs: tuple[str, ...]) -> None:
+    wanted, names = parse_wanted([text], FakeNames())
+    assert [(endpoint.protocol, endpoint.port) for endpoint in wanted] == endpoints
+    assert names == programs
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "99999", "0", "3000:3000", "nowhere:80", "80,x", "9-8"])
+def test_what_is_wrong_in_a_target_is_no_program(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_wanted([text], FakeNames())
 
 
 def test_nothing_is_half_done() -> None:

@@ -1,0 +1,131 @@
+"""What habits mean on a host, and every example of the help, run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from support.namespaces import Host
+from support.needs import need
+from support.portcheck_command import PORTCHECK
+from support.terminal import Terminal
+
+from portcheck.cli.options import COMMANDS
+
+EXAMPLES = [example.line for command in COMMANDS.values() for example in command.examples]
+# What an example exits with on a host where python3 listens on 127.0.0.1:3000; else 0.
+CODES = {
+    "portcheck 3000 5432 53/udp": 1,
+    "portcheck wait 5432 --timeout 60": 0,  # somebody listens there, too
+    "portcheck preflight": 1,
+    "portcheck preflight compose.yaml --format github": 1,
+}
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_every_example_of_the_help(host: Host, tmp_path: Path, line: str) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: web, ports: ['3000:80']}}\n")
+    host.hold("127.0.0.1", 3000, "name", "node")
+    host.hold("127.0.0.1", 5432)
+    argv = shlex.split(line)[1:]
+    if argv[0] == "run":  # its commands serve until they are stopped
+        argv[-1:] = ["{port}", "--bind", "nowhere.invalid"] if "{port}" in line else ["--version"]
+        need("npm")
+    if argv == ["wait", "3000", "--free"]:
+        argv = ["wait", "3001", "--free"]
+    if argv == ["stop", "3000"]:
+        argv.append("--dry-run")
+    done = host.portcheck(*argv, cwd=tmp_path)
+    assert done.returncode == CODES.get(line, 1 if "{port}" in line else 0), done
+    assert "portcheck: unknown" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("8000", 1),
+        ("-p 8000", 1),
+        ("8000 -4", 1),
+        ("8000 -6", 0),  # a server with IPV6_V6ONLY starts beside it
+        ("8000 -6 --as node", 0),
+        ("8000 -4 --as node", 1),
+        ("[::1]:8000 -4", 2),
+        ("localhost:8000 -4", 1),
+        ("lo:8000 -6", 0),
+    ],
+)
+def test_one_family_alone(host: Host, line: str, code: int) -> None:
+    host.hold("0.0.0.0", 8000)
+    assert host.portcheck(*line.split()).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("line", "ports"),
+    [
+        ("list 8000", {8000}),
+        ("ls :8000", {8000}),
+        ("list localhost:8001", {8001}),
+        ("list 127.0.0.1:8000-8002", {8000, 8001}),
+        ("list lo:8000-8002", {8000, 8001}),
+        ("list eth0:8000-8002", {8000, 8002}),
+        ("list -p 8000 -p 8001", {8000, 8001}),
+        ("list shop", {8001}),
+        ("list SHOP 8002", {8001, 8002}),
+        ("list nobody-has-this-name", set()),
+        ("list 8000-8002 -6", {8002}),
+    ],
+)
+def test_a_list_by_target_or_name(host: Host, line: str, ports: set[int]) -> None:
+    host.hold("0.0.0.0", 8000)
+    host.hold("127.0.0.1", 8001, "name", "my-shop")
+    host.hold("fd00::7", 8002)
+    listed = json.loads(host.portcheck(*line.split(), "--json").stdout)
+    assert {socket["local_port"] for socket in listed["sockets"]} == ports
+
+
+def test_stop_by_pid_frees_whatever_it_holds(host: Host) -> None:
+    held = host.hold("127.0.0.1", 8000)
+    host.hold("127.0.0.1", 8001)
+    planned = host.portcheck("stop", "--pid", str(held.pid), "--dry-run")
+    assert (planned.returncode, f"PID {held.pid}" in planned.stdout) == (0, True)
+    done = host.portcheck("kill", "--pid", str(held.pid), "--yes", "--settle", "0")
+    assert done.returncode == 0, done
+    assert host.portcheck("8000").returncode == 0
+    assert host.portcheck("8001").returncode == 1
+
+
+def test_stop_by_the_pid_of_nobody(host: Host) -> None:
+    done = host.portcheck("stop", "--pid", str(os.getpid()), "--yes")
+    assert (done.returncode, done.stdout) == (0, f"PID {os.getpid()} holds no port: there is nothing to stop.\n")
+
+
+@pytest.mark.parametrize("command", ["stop", "list"])
+def test_a_pid_in_the_place_of_a_port(host: Host, command: str) -> None:
+    """A large one is no port; of another one it is said that it is a PID, too, where nobody has that port."""
+    held = host.hold("127.0.0.1", 8000)
+    done = host.portcheck(command, str(held.pid), *(["--yes"] if command == "stop" else []))
+    is_port = held.pid <= 65535
+    assert done.returncode == (0 if is_port else 2), done
+    meant = command if is_port else "list"
+    assert done.stderr.endswith(f"did you mean: portcheck {meant} --pid {held.pid}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "coloured"), [("8000", False), ("8000 --color=always", True), ("8000 --no-color", False)]
+)
+def test_color(host: Host, line: str, *, coloured: bool) -> None:
+    """What is typed counts for more than the environment."""
+    host.hold("127.0.0.1", 8000)
+    shown = host.run(["script", "-qec", f"{PORTCHECK} {line}", "/dev/null"], check=False, env={"NO_COLOR": "1"}).stdout
+    assert ("\x1b[" in shown) is coloured
+
+
+def test_help_at_a_terminal_is_drawn_in_panels(host: Host) -> None:
+    with Terminal(host, ["env", "TERM=xterm", "COLUMNS=80", "NO_COLOR=1", str(PORTCHECK), "help", "stop"]) as terminal:
+        assert "─ Whom to stop ─" in terminal.shows("Whom to stop ─")
+    plain = host.portcheck("help", "stop").stdout
+    assert "─" not in plain
+    assert "Whom to stop:" in plain
