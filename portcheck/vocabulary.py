@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         "redirected",  # a packet filter sends what arrives for the port past every socket
         "other-namespace",  # somebody listens on it in another network namespace
         "rules-disagree",  # the kernel's answer is not what the rules predicted
+        "falls-back",  # a server that is known (--as) starts without some of its addresses
         "holder-ended",  # Windows: the process has ended, a child keeps its socket open
         "psutil-alone",  # a system whose bind rules portcheck does not know
         "declared",  # what the file's own line says besides the port

@@ -39,7 +39,7 @@ UDP = Option(("--udp",), "Ask about UDP instead of TCP.", "udp")
 NO_REUSEADDR = Option(("--no-reuseaddr",), "The server will not set SO_REUSEADDR.", "reuseaddr", value=False)
 NO_PROBE = Option(("--no-probe",), "Only read the kernel's tables; try no bind.", "probe", value=False)
 PROFILE = Option(
-    ("--as",), "Ask as this runtime binds: node, python, go, java, nginx, apache ...", "profile", metavar="SERVER"
+    ("--as",), "Ask as this server binds: node, vite, django, nginx, postgres ...", "profile", metavar="SERVER"
 )
 JSON = Option(("--json",), "One JSON document on stdout.", "json")
 JSON_FACE = JSON._replace(field="face", value="json")
