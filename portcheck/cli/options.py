@@ -191,7 +191,8 @@ WAIT = Command(
     needs=(Need(("targets",), "wait needs a target, such as 5432 or db.example:5432"),),
 )
 
-_WHAT_RUN_NEEDS = "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"
+_RUN = "portcheck run 8000-8010 -- npm run dev -- --port {port}"  # vite does not heed PORT
+_WHAT_RUN_NEEDS = "run needs candidates, -- and a command", f"example: {_RUN}"
 RUN = Command(
     "run",
     RunRequest,
@@ -247,7 +248,7 @@ RUN = Command(
         PROFILE,
         Option(QUIET.spellings, "Say nothing about what is seen.", "quiet"),
     ),
-    examples=("portcheck run 8000-8010 -- npm run dev",),
+    examples=(_RUN,),
     details=(
         "CMD gets the port as the variable PORT, and as {port} (with {host}) in its arguments.",
         "When CMD has ended by Ctrl-C or a signal, whatever it has started is ended too: SIGTERM, after 10 s SIGKILL.",

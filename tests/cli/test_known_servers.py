@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
 from support.portcheck_command import PORTCHECK
+from support.processes import end
 from support.servers import FROM_NPM, FROM_PYPI, INSTALLING, PORT, Server, servers, working_in
 
 from portcheck.profiles import PROFILES
@@ -103,3 +105,38 @@ def test_what_is_said_of_a_server_is_what_it_does(name: str, known: dict[str, Se
     wrong = {state: pair for state, pair in compared.items() if pair[0] != pair[1]}
     assert not wrong, "said to start, did start"
     assert {did for _, did in compared.values()} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("vite", "{bin}/vite"),
+        ("vite", "{bin}/vite --port 5199"),
+        ("django", "{python} manage.py runserver --noreload"),
+        ("flask", "{flask} --app a run"),
+        ("php", "php -S localhost:5199"),
+    ],
+)
+def test_run_says_what_gives_the_port_to_a_server_that_does_not_heed_it(
+    host: Host, name: str, command: str, known: dict[str, Server], tmp_path: Path
+) -> None:
+    server = known[name]
+    need(*server.needs)
+    _, env = working_in(tmp_path, server)
+    first = server.command[0]
+    written = command.format(bin=Path(first).parent, python=first, flask=first)
+    argv = [str(PORTCHECK), "run", str(PORT), "--"]
+    complaint = line_with("try: ... -- ", host, [*argv, *written.split()], tmp_path, env)
+    advised = shlex.split(complaint.partition("try: ... -- ")[2])
+    assert any("{port}" in word for word in advised)
+    assert f":{PORT}" in line_with("ready: ", host, [*argv, *advised], tmp_path, env)
+
+
+def line_with(wanted: str, host: Host, argv: list[str], cwd: Path, env: Mapping[str, str]) -> str:
+    """The first line of its standard error that has this in it; the command is ended then."""
+    program = host.start(argv, cwd=cwd, env=env, stderr=subprocess.PIPE)
+    assert program.stderr is not None
+    lines = (line.decode() for line in program.stderr)
+    line = next((line for line in lines if wanted in line), "").strip()
+    end(program)
+    return line
