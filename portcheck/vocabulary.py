@@ -82,6 +82,7 @@ if TYPE_CHECKING:
         "unowned-address",  # somebody listens on an address that this host does not have
         "other-namespace",  # somebody listens on it in another network namespace
         "rules-disagree",  # the kernel's answer is not what the rules predicted
+        "falls-back",  # a server that is known (--as) starts without some of its addresses
         "holder-ended",  # Windows: the process has ended, a child keeps its socket open
         "psutil-alone",  # a system whose bind rules portcheck does not know
         "declared",  # what the file's own line says besides the port

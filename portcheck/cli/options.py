@@ -87,7 +87,7 @@ NO_REUSEADDR = Option(
 NO_PROBE = Option(("--no-probe",), "Only read the kernel's tables; try no bind.", "probe", value=False, group=SERVER)
 PROFILE = Option(
     ("--as",),
-    "Ask as this runtime binds: node, python, go, java, nginx, apache ... (socketserver: as with --no-reuseaddr).",
+    "Ask as this server binds: node, vite, django, nginx, postgres ... (socketserver: as with --no-reuseaddr).",
     "profile",
     metavar="SERVER",
     group=SERVER,
@@ -302,7 +302,8 @@ WAIT = Command(
     needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or db.example:5432"),),
 )
 
-_WHAT_RUN_NEEDS = "run needs candidates, -- and a command", "example: portcheck run 8000-8010 -- npm run dev"
+_RUN = "portcheck run 8000-8010 -- npm run dev -- --port {port}"  # vite does not heed PORT
+_WHAT_RUN_NEEDS = "run needs candidates, -- and a command", f"example: {_RUN}"
 RUN = Command(
     "run",
     RunRequest,
@@ -373,8 +374,8 @@ RUN = Command(
         *COLORS,
     ),
     (
-        Example("portcheck run 8000-8010 -- npm run dev", "the port in the variable PORT"),
-        Example("portcheck run 8000-8010 -- python3 -m http.server {port}", "and among the arguments"),
+        Example("portcheck run 8000-8010 -- npm start", "the port in the variable PORT"),
+        Example(_RUN, "and among the arguments: Vite does not heed PORT"),
     ),
     STARTING,
     details=(

@@ -91,7 +91,7 @@ class _Runner:
             self._announce(place.port)
         ending = attempt(
             self._launch(place),
-            Monitor(place, self._tell),
+            Monitor(place, request.command, self._tell),
             self._tell,
             until_ready=request.timeout if request.wait_ready else None,
         )

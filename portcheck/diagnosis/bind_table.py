@@ -314,7 +314,7 @@ def _ways(host: Host, scene: Scene, server: Server) -> Iterator[Bind]:
             yield from _named(address, scene, server)
         return
     if host.kind != "interface":
-        usual = wildcard_binds(server, scene.families)
+        usual = wildcard_binds(server, scene.families, scene.localhost)
         yield from usual or WILDCARDS
         if host.kind == "wildcard" or usual:
             return

@@ -9,7 +9,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import TRAITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.model import Family, Protocol, Row, Scene, Socket
     from portcheck.target import Endpoint
@@ -29,6 +29,16 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_heirs(endpoint, scene),
         *_other_system(scene),
     )
+
+
+def fallback(chosen: Sequence[Row], lost: Sequence[Row]) -> Iterator[Note]:
+    """A server that starts without some of its addresses says so in its log at best."""
+    names = {"ipv4": "IPv4", "ipv6": "IPv6"}
+    for family in sorted({row.bind.family for row in lost} - {row.bind.family for row in chosen}):
+        yield Note(
+            "falls-back",
+            f"it starts all the same, without {names[family]}: {names[family]} clients do not reach it",
+        )
 
 
 def _full_queues(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

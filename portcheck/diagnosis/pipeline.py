@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
+from portcheck.diagnosis.relevant import tried
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
-from portcheck.diagnosis.verdict import diagnose, relevant
+from portcheck.diagnosis.verdict import diagnose
 from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import try_bind
@@ -95,7 +96,13 @@ def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
             for endpoint in endpoints
         )
 
-    return look(endpoints, may_bind=question.probe, enough=enough, verbose=question.verbose)
+    return look(
+        endpoints,
+        may_bind=question.probe,
+        enough=enough,
+        verbose=question.verbose,
+        with_localhost=bool(question.server.localhost),
+    )
 
 
 class View:
@@ -166,7 +173,7 @@ class View:
         numbered = finding._replace(target=endpoint.target, port=endpoint.port)
         if finding.port == endpoint.port:
             return numbered
-        rows = relevant(endpoint, numbered.binds)
+        rows = tried(endpoint, numbered.binds, numbered.sockets, self.scene, self.server)
         return numbered._replace(sentence=sentence(numbered, rows, self.scene, self.server))
 
     def on_port(self, endpoint: Endpoint) -> Sequence[Socket]:

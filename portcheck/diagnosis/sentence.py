@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from portcheck.diagnosis.bind_table import beyond, refused_by_nobody_seen
+from portcheck.diagnosis.relevant import given_up
 from portcheck.identify.describe import NAMED_AT_MOST, listed, port_named, spread
 from portcheck.model import Sentence
 from portcheck.namedtuple import TYPE_CHECKING
@@ -22,7 +23,11 @@ def sentence(finding: Diagnosis, rows: Sequence[Row], scene: Scene, server: Serv
     subject = _subject(finding, call)
     if finding.verdict == "unknown":
         return _unknown(subject, finding)
-    sentences = {"free": _free, "in-use": _in_use, "denied": _denied, "unavailable": _unavailable}
+    if finding.verdict == "free" and (lost := given_up(tuple(rows), finding.binds, finding.sockets, server)):
+        return _content(subject, finding, rows, lost, scene)
+    if finding.verdict == "in-use":
+        return _in_use(subject, finding, rows, scene, server.refused)
+    sentences = {"free": _free, "denied": _denied, "unavailable": _unavailable}
     return sentences[finding.verdict](subject, finding, rows, scene)
 
 
@@ -62,6 +67,14 @@ def _connections(finding: Diagnosis) -> str:
 def _is_of_itself(socket: Socket) -> bool:
     """A client that was given the very port as its own which it connects to: TCP's simultaneous open, with itself."""
     return (socket.local_address, socket.local_port) == (socket.remote_address, socket.remote_port)
+
+
+def _content(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], lost: Sequence[Row], scene: Scene) -> Sentence:
+    """`Apache's Listen 80 would succeed on 0.0.0.0 alone: node (PID 812) listens on ::1`"""
+    answer = "succeed on" if subject.proper else "free on"
+    blockers = _blockers(lost, finding)
+    reason = _holders(blockers, finding, scene) if blockers else f"the kernel refuses {_refused(lost, finding, scene)}"
+    return subject._replace(answer=f"{answer} {listed(_ways(rows))} alone", reason=reason)
 
 
 def _cannot(subject: Sentence, where: Collection[str], reason: str) -> Sentence:
@@ -148,7 +161,8 @@ def untold(claim: str, reason: str) -> Sentence:
     return Sentence(f"whether {claim}", "cannot", "be told", reason)
 
 
-def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> Sentence:
+def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Scene, refused: str) -> Sentence:
+    """`refused`: what a server does that is known, and does not get the port."""
     taken = [
         row
         for row in rows
@@ -173,7 +187,7 @@ def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
     subject = subject._replace(reason=reason, consequences=tuple(consequences))
     if not subject.proper:
         return subject._replace(answer="in use")
-    would = "fail" if len(beside) < len(taken) else f"{only} start beside another server"
+    would = refused if len(beside) < len(taken) else f"{only} start beside another server"
     return subject._replace(answer=would)
 
 

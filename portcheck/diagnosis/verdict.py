@@ -6,7 +6,8 @@ from portcheck.addresses import is_wildcard
 from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.diagnosis.blind_spots import blind_spots
-from portcheck.diagnosis.notes import notes
+from portcheck.diagnosis.notes import fallback, notes
+from portcheck.diagnosis.relevant import bound_by_someone, given_up, named_addresses, relevant, tried
 from portcheck.diagnosis.sentence import sentence
 from portcheck.model import Answer, Diagnosis, LocalAddress, Owner, Process, Sentence
 from portcheck.namedtuple import TYPE_CHECKING
@@ -15,7 +16,6 @@ from portcheck.rules.reachability import answering
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from portcheck.addresses import Address
     from portcheck.model import Cause, Outcome, PortPolicy, Row, Scene, Socket, State, Verdict
     from portcheck.profiles import Server
     from portcheck.target import Endpoint
@@ -40,8 +40,8 @@ def diagnose(
     endpoint: Endpoint, rows: tuple[Row, ...], on_port: Sequence[Socket], scene: Scene, server: Server
 ) -> Diagnosis:
     """The whole answer for one port but the advice.  `rows` refer to `on_port`, the port's sockets in the table."""
-    asked = relevant(endpoint, rows)
-    shown = _shown(endpoint, asked, on_port, scene, server)
+    asked = tried(endpoint, rows, on_port, scene, server)
+    shown = _shown(endpoint, relevant(endpoint, rows), on_port, scene, server)
     sockets = tuple(on_port[index] for index in shown)
     table = scene.tables[endpoint.protocol]
     verdict = _verdict(asked, on_port, scene)
@@ -58,39 +58,22 @@ def diagnose(
         sockets=sockets,
         connections=_counted(on_port, shown) if table.depth == "everything" else None,
         owners=_owners(sockets, scene),
-        notes=notes(endpoint, rows, scene),
+        notes=(*notes(endpoint, rows, scene), *fallback(asked, given_up(asked, rows, on_port, server))),
         answers=_answers(endpoint, sockets, scene),
     )
     unseen = blind_spots(finding, asked, on_port, scene)
     finding = finding._replace(blind_spots=unseen, complete=not unseen)
-    return finding._replace(sentence=sentence(finding, relevant(endpoint, finding.binds), scene, server))
-
-
-def relevant(endpoint: Endpoint, rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """The rows that count; one that is not available here only if the user named it, or no other row is left."""
-    possible = tuple(row for row in rows if row.outcome not in ("not-available", "unsupported"))
-    return rows if named_addresses(endpoint) else possible or rows
-
-
-def named_addresses(endpoint: Endpoint) -> tuple[Address, ...]:
-    """The addresses that the question names, if it names nothing else; otherwise ()."""
-    if any(host.kind != "addresses" for host in endpoint.hosts):
-        return ()
-    return tuple(address for host in endpoint.hosts for address in host.addresses)
+    chosen = tried(endpoint, finding.binds, sockets, scene, server)
+    return finding._replace(sentence=sentence(finding, chosen, scene, server))
 
 
 def _verdict(rows: Sequence[Row], on_port: Sequence[Socket], scene: Scene) -> Verdict:
     if not rows:  # an interface without addresses, or addresses that cannot be seen
         return "unknown" if any(spot.code == "addresses-not-seen" for spot in scene.blind_spots) else "unavailable"
     verdicts = {VERDICTS[row.outcome] for row in rows}
-    if any(row.shadows or _bound_by_someone(row, on_port) or refused_by_nobody_seen(row) for row in rows):
+    if any(row.shadows or bound_by_someone(row, on_port) or refused_by_nobody_seen(row) for row in rows):
         verdicts.add("in-use")
     return next((verdict for verdict in WORST_FIRST if verdict in verdicts), "unknown")
-
-
-def _bound_by_someone(row: Row, on_port: Sequence[Socket]) -> bool:
-    """A live process has bound the port and is about to listen: in use, even if a bind might get through."""
-    return any(on_port[index].state == "BOUND" for index in row.conflicts)
 
 
 def cause_of(socket: Socket, scene: Scene) -> Cause:

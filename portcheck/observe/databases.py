@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from portcheck.model import Protocol
 
 PATIENCE = 6.0  # seconds, for a host's name: the C library gives a name server 5 before it asks the next one
+FOR_LOCALHOST = 1.0  # seconds: /etc/hosts has it
 REMEDY = "give an address, or see whether the name server answers (/etc/resolv.conf)"
 # "No such name", and "a name without an address".
 NO_SUCH_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
@@ -44,6 +45,14 @@ def resolve(host: str, patience: float = PATIENCE) -> tuple[Address, ...]:
     if lookup.refusal:
         raise UnresolvedError(f"host '{host}' could not be resolved: {lookup.refusal}", REMEDY)
     return lookup.addresses
+
+
+def localhost() -> tuple[str, ...]:
+    """The addresses of `localhost`, in the order in which a client tries them; () where nobody tells."""
+    try:
+        return tuple(str(address) for address in resolve("localhost", FOR_LOCALHOST))
+    except UnresolvedError:
+        return ()
 
 
 class _Lookup:

@@ -25,12 +25,20 @@ FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbose: bool = False) -> Scene:
+def look(
+    endpoints: Sequence[Endpoint],
+    *,
+    may_bind: bool,
+    enough: Enough,
+    verbose: bool = False,
+    with_localhost: bool = False,
+) -> Scene:
     """Everything that concerns these endpoints.
 
     Where listeners are told apart they are read first, and every other state only if `enough` says that they do not
     explain the answer yet: a busy server has 50,000 connections that nobody needs to see.  `may_bind` False asks the
     kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
+    `with_localhost` looks that name up even where nothing holds a port.
     """
     asked = {
         # TCP questions look at UDP too, never the other way round
@@ -38,6 +46,10 @@ def look(endpoints: Sequence[Endpoint], *, may_bind: bool, enough: Enough, verbo
         for protocol in _protocols(endpoints)
     }
     scene = _host(endpoints)
+    if with_localhost:
+        from portcheck.observe.databases import localhost
+
+        scene = scene._replace(localhost=localhost())
     depth: Depth = "listeners" if BACK_END.listeners_come_first else "everything"
     scene = scene._replace(tables=_tables(asked, depth, may_bind=may_bind))
     if depth == "listeners" and "tcp" in asked and not enough(scene):  # UDP was whole already

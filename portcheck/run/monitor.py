@@ -13,12 +13,13 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
 from portcheck.observe.system import descends
 from portcheck.profiles import TABLES_ALONE
+from portcheck.run.dev_servers import remedy
 from portcheck.run.proof import Proof, prove
 from portcheck.target import Endpoint
 from portcheck.traits import PLATFORM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from portcheck.listing import Listing
     from portcheck.model import Diagnosis, Process, Socket
@@ -30,10 +31,12 @@ PATIENCE = 2.0  # seconds until it is worth looking for another port that the co
 class Monitor:
     """What is known of one attempt: whether the command has ever listened, and whether it is ready."""
 
-    def __init__(self, place: Place, tell: Callable[[str], None]) -> None:
+    def __init__(self, place: Place, command: Sequence[str], tell: Callable[[str], None]) -> None:
+        """`command` as the user wrote it, with `{port}` where the port is to be."""
         self.ready = False
         self.has_listened = False
         self._place = place
+        self._command = command
         self._handed = place.listener is not None
         self._endpoint = Endpoint(str(place.port), "tcp", place.port)
         self._tell = tell
@@ -115,6 +118,19 @@ class Monitor:
             ports = ", ".join(sorted({str(socket.local_port) for socket in sockets}))
             if self._place.port not in {socket.local_port for socket in sockets}:
                 self._say(f"{name} listens on port {ports} ({spread(sockets)}), not on {self._place.port}")
+                self._say_how(listing, sockets)
+
+    def _say_how(self, listing: Listing, sockets: Iterable[Socket]) -> None:
+        """What gives the port to a server that does not heed PORT."""
+        import shlex
+
+        for socket in sockets:
+            for pid in socket.pids or ():
+                words = remedy(self._command, listing.processes[pid], socket.local_port)
+                if words:
+                    shown = shlex.join(words).replace("'{port}'", "{port}")  # which no Unix shell expands
+                    self._say(f"it does not heed PORT here; try: ... -- {shown}")
+                    return
 
     def _say(self, text: str) -> None:
         if text not in self._told:

@@ -17,13 +17,13 @@ INSTALLING = 120  # seconds
 
 
 @contextmanager
-def installed(package: str) -> Iterator[Path]:
-    """An environment of its own with this package, which everybody can enter."""
+def installed(*packages: str) -> Iterator[Path]:
+    """An environment of its own with these packages, which everybody can enter."""
     with tempfile.TemporaryDirectory() as directory:
         os.chmod(directory, 0o755)
-        commands = [SYSTEM_PYTHON, "-m", "venv", directory], [f"{directory}/bin/pip", "install", "-q", package]
+        commands = [SYSTEM_PYTHON, "-m", "venv", directory], [f"{directory}/bin/pip", "install", "-q", *packages]
         for command in commands:
             done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
             if done.returncode:
-                pytest.skip(f"needs {package}, which pip cannot install: {done.stderr[-200:]}")
+                pytest.skip(f"needs {', '.join(packages)}, which pip cannot install: {done.stderr[-200:]}")
         yield Path(directory)
