@@ -38,7 +38,7 @@ OWNER_KEYS = (
     "sockets",
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
-UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id")
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id", "lets")
 UNTOLD_OF_A_PROCESS = (
     "state",
     "start_ticks",
@@ -125,6 +125,8 @@ class Socket(NamedTuple):
     reuseport: bool | None = None
     # FIN_WAIT_2 comes in two kinds: a full socket that lost its process, and a small TIME_WAIT-like entry.
     minisocket: bool = False
+    # IP_FREEBIND, IP_TRANSPARENT: with one of them it may have an address that this host does not have
+    lets: tuple[str, ...] = ()
 
     def held(self, user: str | None, pids: tuple[int, ...] | None, *, mptcp: bool | None) -> Socket:
         """The same with what is learnt about it afterwards, in half the time that `_replace` takes."""
@@ -267,6 +269,27 @@ class SocketTable(NamedTuple):
     blind_spots: tuple[BlindSpot, ...] = ()
 
 
+class Network(NamedTuple):
+    """What of Linux's network decides about sockets, besides themselves."""
+
+    release: tuple[int, ...] = (6, 12)  # of the kernel, to whose rules nothing was added since; (): not known
+    # device → the VRF (l3mdev) that it is, or belongs to; None: not told
+    vrfs: Mapping[str, str] | None = {}
+    device: str | None = None  # to which every new socket of ours is bound (`ip vrf exec`)
+    # {tcp,udp}_l3mdev_accept: whether sockets outside of every VRF take clients of the VRFs too; absent: not told
+    l3mdev_accept: Mapping[Protocol, bool] = {}
+
+    nonlocal_bind: tuple[Family, ...] = ()  # those with ip_nonlocal_bind: every address can be bound
+
+    def vrf(self, device: str | None) -> str | None:
+        """The VRF of a device; "" for none, None where that is not told."""
+        if device is None:
+            return ""
+        if self.vrfs is None or device.startswith("#"):  # which is gone, and may have been in one
+            return None
+        return self.vrfs.get(device, "")
+
+
 class BindRequest(NamedTuple):
     """A bind as the kernel gets it: what the rules judge."""
 
@@ -352,6 +375,7 @@ class Scene(NamedTuple):
     policy: PortPolicy
     localhost: tuple[str, ...] = ()  # its addresses, in the order in which a client tries them
     absent: tuple[str, ...] = ()  # addresses that were asked for and are not on this host
+    unowned: tuple[str, ...] = ()  # addresses that sockets have, and neither an interface nor a route of this host
     # (protocol, port) → what in the kernel owns it, on positive evidence ("VXLAN interface vx0")
     kernel_owned: Mapping[tuple[Protocol, int], str] = {}
     blind_spots: tuple[BlindSpot, ...] = ()
@@ -359,6 +383,7 @@ class Scene(NamedTuple):
     redirected: Mapping[tuple[Protocol, int], str] = {}
     elsewhere: tuple[ForeignListener, ...] = ()
     now: float = 0.0  # seconds since the epoch, when the look began
+    network: Network = Network()
 
 
 class Owner(NamedTuple):

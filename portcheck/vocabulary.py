@@ -75,6 +75,8 @@ if TYPE_CHECKING:
         "ephemeral-range",  # an outgoing connection may take the port
         "unsafe-in-browsers",  # browsers refuse to connect to it
         "redirected",  # a packet filter sends what arrives for the port past every socket
+        "vrf",  # somebody listens on it inside a VRF
+        "unowned-address",  # somebody listens on an address that this host does not have
         "other-namespace",  # somebody listens on it in another network namespace
         "rules-disagree",  # the kernel's answer is not what the rules predicted
         "holder-ended",  # Windows: the process has ended, a child keeps its socket open

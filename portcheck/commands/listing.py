@@ -13,7 +13,7 @@ from portcheck.render import plain, stream
 from portcheck.target import parse_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from portcheck.listing import Listing
     from portcheck.model import Protocol
@@ -28,7 +28,17 @@ def run(request: ListRequest) -> int:
     with Progress("reading the socket table"):
         listing = list_sockets(wanted)
     _print(listing, request)
+    if request.ports and not (listing.sockets or wanted.connections or request.pids or request.face == "json"):
+        stream.write_to(sys.stderr, _hint(wanted))
     return exit_codes.DONE
+
+
+def _hint(wanted: Filter) -> Iterator[str]:
+    """A port on which nobody listens is not free yet where connections have it."""
+    connections = len(list_sockets(wanted._replace(connections=True)))
+    if connections:
+        have = "connection has" if connections == 1 else "connections have"
+        yield f"nothing listens there, but {connections} {have} such a port: --all shows them too"
 
 
 def _filter(request: ListRequest) -> Filter:

@@ -120,20 +120,26 @@ def _expect(bind: Bind, endpoint: Endpoint, sockets: Sequence[Socket], scene: Sc
     table = scene.tables[endpoint.protocol]
     with_, without = (
         predict(
-            request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=reuseaddr),
+            _as_bound(request(bind, endpoint.protocol, endpoint.port, scene.uid, reuseaddr=reuseaddr), scene),
             sockets,
             scene.platform,
             sees_bound_only=table.sees_bound_only,
+            network=scene.network,
         )
         for reuseaddr in (True, False)
     )
     return Expected(with_, without, _refusal(bind, endpoint, scene))
 
 
+def _as_bound(asked: BindRequest, scene: Scene) -> BindRequest:
+    """With the device that every socket of ours has anyway (`ip vrf exec`); a scope outranks it."""
+    return asked if asked.device else asked._replace(device=scene.network.device)
+
+
 def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
     if bind.family not in scene.families:
         return Probe("unsupported", _errno("EAFNOSUPPORT", scene))
-    if bind.address in scene.absent or _tentative(bind, scene):
+    if bind.address in scene.absent or _tentative(bind, scene) or beyond(bind, scene):
         return Probe("not-available", _errno("EADDRNOTAVAIL", scene))
     if not TRAITS[scene.platform].multicast_streams_bind and endpoint.protocol == "tcp" and is_multicast6(bind.address):
         return Probe("not-available", "EINVAL")  # __inet6_bind: none on a stream socket
@@ -142,6 +148,15 @@ def _refusal(bind: Bind, endpoint: Endpoint, scene: Scene) -> Probe | None:
     if endpoint.port < policy.unprivileged_from and not policy.privileged and not exempt:
         return Probe("unknown") if policy.privileged is None else Probe("denied", "EACCES")
     return _excluded(bind, endpoint, policy)
+
+
+def beyond(bind: Bind, scene: Scene) -> bool:
+    """Whether the address is on the other side of a VRF: only a socket that is bound to that VRF can have it."""
+    network = scene.network
+    if not network.vrfs or bind.interface is None or "%" in bind.address or bind.family in network.nonlocal_bind:
+        return False
+    own = network.vrf(network.device)
+    return all(network.vrf(local.interface) != own for local in scene.addresses if local.address == bind.address)
 
 
 def _excluded(bind: Bind, endpoint: Endpoint, policy: PortPolicy) -> Probe | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.addresses import unmapped
 from portcheck.identify.describe import who
 from portcheck.model import Note, Process
 from portcheck.namedtuple import TYPE_CHECKING
@@ -10,7 +11,7 @@ from portcheck.traits import TRAITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from portcheck.model import Row, Scene, Socket
+    from portcheck.model import Family, Protocol, Row, Scene, Socket
     from portcheck.target import Endpoint
 
 
@@ -20,6 +21,8 @@ def notes(endpoint: Endpoint, rows: Iterable[Row], scene: Scene) -> tuple[Note, 
         *_full_queues(endpoint, scene),
         *_other_protocol(endpoint, scene),
         *_policy(endpoint, scene),
+        *_vrfs(endpoint, scene),
+        *_unowned(endpoint, scene),
         *_elsewhere(endpoint, scene),
         *_rows(rows),
         *_heirs(endpoint, scene),
@@ -70,6 +73,55 @@ def _policy(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
     redirected = scene.redirected.get((endpoint.protocol, endpoint.port))
     if redirected:
         yield Note("redirected", f"{redirected}: clients may not reach a server that listens here")
+
+
+def _vrfs(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Who waits for the clients of a VRF, which is another one than ours."""
+    network = scene.network
+    own = network.vrf(network.device)
+    waiting = [socket for socket in scene.tables[endpoint.protocol].sockets if _is_server(socket, endpoint.port)]
+    for socket in waiting if network.vrfs else ():
+        vrf = network.vrf(socket.interface)
+        if vrf and vrf != own:
+            where = f"the VRF {vrf}" if socket.interface == vrf else f"{socket.interface}, which is in the VRF {vrf}"
+            yield Note(
+                "vrf",
+                f"{_holder(socket, scene)} has {socket.local_address} on {where}: only its clients reach that;"
+                f" {_ports_of_vrfs(endpoint.protocol, scene)}",
+            )
+
+
+def _ports_of_vrfs(protocol: Protocol, scene: Scene) -> str:
+    """Whether it is in the way of servers outside of the VRF."""
+    if protocol == "udp":
+        return "the ports of UDP are the same for all VRFs"
+    shared = scene.network.l3mdev_accept.get(protocol)
+    if shared is None:
+        return "it is in the way of servers outside only if tcp_l3mdev_accept is set"
+    if shared:
+        return "as tcp_l3mdev_accept is set, the ports of TCP are the same for all VRFs"
+    return "it is in the way of no server outside"
+
+
+def _unowned(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:
+    """Who waits for clients at an address of somebody else, and what allows that."""
+    for socket in scene.tables[endpoint.protocol].sockets if scene.unowned else ():
+        address = unmapped(socket.local_address)
+        if _is_server(socket, endpoint.port) and address in scene.unowned:
+            yield Note(
+                "unowned-address",
+                f"no interface of this host has {address}, where {_holder(socket, scene)} waits for clients:"
+                f" {_allowed_by(socket, scene)}",
+            )
+
+
+def _allowed_by(socket: Socket, scene: Scene) -> str:
+    family: Family = "ipv6" if ":" in unmapped(socket.local_address) else "ipv4"
+    if family in scene.network.nonlocal_bind:
+        return f"net.{family}.ip_nonlocal_bind lets every socket have any address"
+    if socket.lets:
+        return f"{socket.lets[-1]} lets its socket have any address"
+    return "this host had the address, or let any be bound, when that was done"
 
 
 def _elsewhere(endpoint: Endpoint, scene: Scene) -> Iterator[Note]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.diagnosis.bind_table import beyond
 from portcheck.identify.describe import NAMED_AT_MOST, listed, port_named, spread
 from portcheck.model import Sentence
 from portcheck.namedtuple import TYPE_CHECKING
@@ -40,10 +41,25 @@ def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Sce
     left = {
         "time-wait": f"TIME_WAIT entries{_for_seconds(finding.sockets)}",
         "closing": "connections that are still closing",
-        "connection": "connections of an earlier server",
+        "connection": _connections(finding),
     }.get(finding.cause, "other sockets")
     but = f"for a server that sets SO_REUSEADDR; without it {left} would refuse the bind"
     return subject._replace(answer=f"{answer} {but}")
+
+
+def _connections(finding: Diagnosis) -> str:
+    """`a connection of python3 (PID 812) to itself`, and whose else the connections are."""
+    if all(map(_is_of_itself, finding.sockets)):
+        from portcheck.identify.describe import briefly
+
+        whose = finding.owners[0].process if finding.owners else None
+        return f"a connection of {briefly(whose)} to itself" if whose else "a connection to itself"
+    return "connections of an earlier server"
+
+
+def _is_of_itself(socket: Socket) -> bool:
+    """A client that was given the very port as its own which it connects to: TCP's simultaneous open, with itself."""
+    return (socket.local_address, socket.local_port) == (socket.remote_address, socket.remote_port)
 
 
 def _cannot(subject: Sentence, where: Collection[str], reason: str) -> Sentence:
@@ -90,7 +106,19 @@ def _why_unavailable(finding: Diagnosis, rows: Sequence[Row], scene: Scene) -> s
     tentative = {str(local) for local in scene.addresses if local.tentative}
     if any(row.bind.address in tentative for row in rows):
         return "the kernel is still finding out whether another host has that address, or one has (IPv6 DAD)"
-    return "no interface of this host has that address"
+    if any(beyond(row.bind, scene) for row in rows):
+        return _beyond(rows, scene)
+    held = [finding.sockets[index] for index in sorted({index for row in rows for index in row.conflicts})]
+    though = f", though {_holders(held, finding, scene)}" if held else ""
+    return f"no interface of this host has that address{though}"
+
+
+def _beyond(rows: Sequence[Row], scene: Scene) -> str:
+    """Which VRF it is that an address belongs to, or that we are in."""
+    vrf = next(filter(None, (scene.network.vrf(row.bind.interface) for row in rows)), None)
+    if vrf is None:
+        return f"portcheck runs in the VRF {scene.network.device}, and that address is outside of it"
+    return f"that address is in the VRF {vrf}, and only a socket bound to {vrf} can have it"
 
 
 def refused_family(scene: Scene) -> str | None:
@@ -117,7 +145,7 @@ def _in_use(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
         where = _refused(taken, finding, scene)
         reason = f"the kernel refuses {where}, but no socket that holds it can be seen from here"
     else:
-        reason = _holders(blockers, finding, scene)
+        reason = _holders(blockers, finding, scene) + _shared(finding)
         if _partly(rows, taken) and not subject.proper:
             reason += f"; {_rest(rows, taken)}"
     if any(row.error == "EACCES" for row in taken) and finding.port < scene.policy.unprivileged_from:
@@ -189,6 +217,14 @@ def _holders(blockers: Sequence[Socket], finding: Diagnosis, scene: Scene) -> st
     return f"{together}; and {more} more" if more > 0 else together
 
 
+def _shared(finding: Diagnosis) -> str:
+    """The kernel gives each socket as many of the clients: `; they share its clients (SO_REUSEPORT), 1 to 3`."""
+    from portcheck.identify.holders import sharers
+
+    shares = [str(len(group.sockets)) for group in sharers(finding)]
+    return f"; they share its clients (SO_REUSEPORT), {' to '.join(shares)}" if shares else ""
+
+
 def _let_go(socket: Socket) -> bool:
     return socket.state not in ("LISTEN", "BOUND", None) and not socket.pids and not socket.inode
 
@@ -249,6 +285,8 @@ def _does(sockets: Sequence[Socket], *, several: bool) -> str:
         return f"{'listen' if several else 'listens'} on {places}"
     if first.state == "BOUND":
         return f"{has} bound {places} without listening"
+    if _is_of_itself(first):
+        return f"{'are' if several else 'is'} connected to itself on {first.local_address}"
     return f"{has} a connection from it to {first.remote_address}:{first.remote_port}"
 
 

@@ -205,11 +205,13 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
     """Whom a client on this host reaches at each of its addresses, and at `localhost` in the resolver's order."""
     named = named_addresses(endpoint)
     places = [
-        LocalAddress(address.text, address.family, address.zone or "")
+        LocalAddress(address.text, address.family, address.zone or _interface_of(address.text, scene) or "")
         for address in named
         if not is_wildcard(address.text) and str(address) not in scene.absent
     ]
-    reached = {str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else scene.addresses)}
+    reached = {
+        str(local): _answer(local, endpoint, sockets, scene) for local in (places if named else _nearest_last(scene))
+    }
     tried = [reached[address] for address in scene.localhost if address in reached]
     if not sockets:
         tried = [Answer("localhost")]  # no need to look up its addresses where nothing answers
@@ -217,6 +219,19 @@ def _answers(endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> tup
         first = next((answer for answer in tried if answer.sockets), tried[0])
         reached["localhost"] = first._replace(address="localhost")
     return tuple(reached.values())
+
+
+def _interface_of(address: str, scene: Scene) -> str | None:
+    """The one that has it, on our side of a VRF where it is on both."""
+    return next((local.interface for local in reversed(_nearest_last(scene)) if local.address == address), None)
+
+
+def _nearest_last(scene: Scene) -> Sequence[LocalAddress]:
+    """Two VRFs may have the same address: ours is the one that counts, and is the last to be put down."""
+    network = scene.network
+    if not network.vrfs:
+        return scene.addresses
+    return sorted(scene.addresses, key=lambda local: network.vrf(local.interface) == network.vrf(network.device))
 
 
 def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], scene: Scene) -> Answer:
@@ -228,6 +243,7 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         endpoint.port,
         sockets,
         scene.platform,
+        scene.network,
     )
     holders = [sockets[index].pids for index in answered_by]
     if any(pids is None for pids in holders):

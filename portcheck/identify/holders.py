@@ -33,8 +33,10 @@ class Group(NamedTuple):
 
 
 def serves(finding: Diagnosis, index: int) -> bool:
-    """Whether a socket holds the port, rather than being just one end of a connection."""
+    """Whether a socket holds the port, rather than being one end of a connection, or in a VRF and in nobody's way."""
     socket = finding.sockets[index]
+    if socket.interface and not any(index in row.conflicts or index in row.blocked_by for row in finding.binds):
+        return False
     return socket.state in ("LISTEN", "BOUND") or (socket.protocol == "udp" and socket.remote_port is None)
 
 
@@ -49,6 +51,23 @@ def groups(finding: Diagnosis) -> tuple[Group, ...]:
         if members:
             joined = _joined(joined, Group(tuple(members), frozenset((index,))))
     return tuple(family for group in joined for family in _families(group, finding))
+
+
+def sharers(finding: Diagnosis) -> tuple[Group, ...]:
+    """Servers that have nothing to do with each other and listen at one address: they take turns with its clients.
+
+    Only SO_REUSEPORT lets them, and only of one user.  Workers that each have a socket of their own are one server.
+    """
+    places: dict[object, set[int]] = {}
+    for index, socket in enumerate(finding.sockets):
+        if socket.state == "LISTEN" and serves(finding, index):
+            places.setdefault((socket.local_address, socket.v6only, socket.interface), set()).add(index)
+    for sockets in places.values():
+        members = tuple(owner for owner in finding.owners if owner.pid and not sockets.isdisjoint(owner.sockets))
+        families = tuple(_families(Group(members, frozenset(sockets)), finding)) if len(members) > 1 else ()
+        if len(families) > 1 and sum(len(family.sockets) for family in families) == len(sockets):
+            return families
+    return ()
 
 
 def _joined(groups: Sequence[Group], new: Group) -> list[Group]:

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
     from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
-    from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
+    from portcheck.model import (
+        Family,
+        LocalAddress,
+        Network,
+        PortPolicy,
+        PortRange,
+        Process,
+        Protocol,
+        Scene,
+        SocketTable,
+    )
     from portcheck.target import Endpoint
 
     Depth = Literal["listeners", "everything"]
@@ -96,6 +106,9 @@ if TYPE_CHECKING:
 
         def delivers_here(self, address: str) -> bool:
             """Whether a client of this host reaches this host by an address that no interface lists."""
+
+        def network(self) -> Network:
+            """What of Linux's network decides about sockets besides themselves."""
 
         def interface_names(self) -> tuple[str, ...]:
             """The names by which people know the interfaces."""

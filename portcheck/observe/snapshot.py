@@ -63,6 +63,7 @@ def _host(endpoints: Sequence[Endpoint]) -> Scene:
         families=tuple(family for family, refusal in refusals.items() if refusal is None),
         policy=BACK_END.policy(),
         absent=tuple(_absent(endpoints, addresses)),
+        network=BACK_END.network(),
         blind_spots=(*unseen, *_forbidden(refusals)),
         now=now,
     )

@@ -67,10 +67,18 @@ def _cause_fields(finding: Diagnosis, scene: Scene) -> Mapping[str, object]:
         "ephemeral_first": scene.policy.ephemeral and scene.policy.ephemeral.first,
         "reserved_ports": ",".join([*map(_range, scene.policy.reserved), str(finding.port)]),
         "seconds": max(1, round(max(waits))) if waits else None,
-        "addresses": ", ".join([str(own) for own in scene.addresses if not own.tentative][:NAMED_AT_MOST]) or None,
+        "addresses": ", ".join(_addresses(scene)[:NAMED_AT_MOST]) or None,
+        "vrf": next(filter(None, (scene.network.vrf(row.bind.interface) for row in finding.binds)), None),
         "kernel": scene.kernel_owned.get((finding.protocol, finding.port)),
     }
     return port_fields(finding) | {name: value for name, value in fields.items() if value is not None}
+
+
+def _addresses(scene: Scene) -> list[str]:
+    """Those that a server started here could be given."""
+    network = scene.network
+    own = network.vrf(network.device)
+    return [str(local) for local in scene.addresses if not local.tentative and network.vrf(local.interface) == own]
 
 
 def _range(ports: PortRange) -> str:

@@ -88,7 +88,10 @@ BY_CAUSE: dict[Cause, tuple[Remedy, ...]] = {
         Remedy("look at what guards ports here: security software, a firewall", when="windows"),
         Remedy("look at what confines it: Landlock, seccomp, SELinux, AppArmor or a BPF program", when="linux"),
     ),
-    "address": (Remedy("bind an address of this host: {addresses}"),),
+    "address": (
+        Remedy("start the server in that VRF: ip vrf exec {vrf} COMMAND"),
+        Remedy("bind an address of this host: {addresses}"),
+    ),
     "family": (Remedy("bind an IPv4 address"),),
 }  # fmt: skip
 

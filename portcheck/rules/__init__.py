@@ -7,7 +7,8 @@ nobody can read decide).
 
 from __future__ import annotations
 
-from portcheck.model import Prediction
+from portcheck.lean_functools import partial
+from portcheck.model import Network, Prediction
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,17 +20,24 @@ if TYPE_CHECKING:
     Conflict = Callable[[BindRequest, Socket], bool | None]
     Shadow = Callable[[BindRequest, Socket], bool]
 
+USUAL = Network()
+
 
 def predict(
-    new: BindRequest, sockets: Sequence[Socket], platform: Platform, *, sees_bound_only: bool = True
+    new: BindRequest,
+    sockets: Sequence[Socket],
+    platform: Platform,
+    *,
+    sees_bound_only: bool = True,
+    network: Network = USUAL,
 ) -> Prediction:
     """Whether `new` would be refused because of `sockets`, and by which; indexes are into `sockets`.
 
     `sees_bound_only` False says that sockets may be missing from the table: TCP ones which are bound but do not
     listen, or those of processes that may not be looked at.  Then nothing seen is "unknown", not "free" (with
-    `undecided` empty, since no socket of the table is the reason).
+    `undecided` empty, since no socket of the table is the reason).  `network` is Linux's.
     """
-    conflict, shadow = _rules(platform)
+    conflict, shadow = _rules(platform, network)
     verdicts = [conflict(new, old) for old in sockets]
     blocked_by = tuple(index for index, verdict in enumerate(verdicts) if verdict)
     undecided = tuple(index for index, verdict in enumerate(verdicts) if verdict is None)
@@ -40,12 +48,12 @@ def predict(
     return Prediction(outcome, blocked_by, undecided, shadows)
 
 
-def _rules(platform: Platform) -> tuple[Conflict, Shadow | None]:
+def _rules(platform: Platform, network: Network) -> tuple[Conflict, Shadow | None]:
     """The platform's pairwise rule, and where two sockets can share clients unasked, the rule that tells which."""
     if platform == "linux":
         from portcheck.rules import linux
 
-        return linux.conflict, None
+        return partial(linux.conflict, network=network), None
     if platform == "windows":
         from portcheck.rules import windows
 

@@ -7,7 +7,8 @@ SO_REUSEADDR and SO_EXCLUSIVEADDRUSE"; XNU's in_pcblookup_hash, which also prefe
 
 from __future__ import annotations
 
-from portcheck.addresses import ANY4, ANY6, unmapped
+from portcheck.addresses import ANY4, ANY6, is_link_local, unmapped
+from portcheck.model import Network
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     Rank = tuple[bool, int]
 
 
+OUTSIDE_OF_VRFS = Network()
+
+
 def answering(
     address: str,
     family: Family,
@@ -28,10 +32,12 @@ def answering(
     port: int,
     sockets: Sequence[Socket],
     platform: Platform,
+    network: Network = OUTSIDE_OF_VRFS,
 ) -> tuple[int, ...]:
     """The indexes of the sockets that may get a client of this host which connects to `address` (without scope).
 
-    `interface` is the one that has the address: the kernel takes local packets as coming from there.  An empty
+    `interface` is the one that has the address: the kernel takes local packets as coming from there.  Where it is in a
+    VRF the client is too, since nobody else has a way there.  An empty
     answer is nobody.  Several are a SO_REUSEPORT group, whose members take turns, or sockets of which the order of
     their binds decides, which cannot be seen from outside: SO_REUSEPORT ends the search for a better one on Linux,
     and of equal UDP sockets with SO_REUSEADDR the one bound last gets everything.
@@ -41,12 +47,24 @@ def answering(
         for index, old in enumerate(sockets)
         if (old.protocol, old.local_port) == (protocol, port)
         and _receives(old)
-        and (platform != "linux" or old.interface in (None, interface))
+        and (platform != "linux" or _hears(old, interface, address, network))
         and (rank := _rank(old, address, family, platform))
     }
     best = max(ranks.values(), default=None)
     early = _may_come_first(ranks, sockets, family) if platform == "linux" and protocol == "udp" else ()
     return tuple(index for index, rank in ranks.items() if rank == best or index in early)
+
+
+def _hears(old: Socket, interface: str | None, address: str, network: Network) -> bool:
+    """Whether its device lets a socket have such a client (inet_bound_dev_eq); link-local clients know no VRFs."""
+    vrf = network.vrf(interface)
+    if old.interface == interface:
+        return True
+    if not vrf or is_link_local(address):
+        return old.interface is None
+    if old.interface is None:
+        return network.l3mdev_accept.get(old.protocol) is not False
+    return old.interface == vrf
 
 
 def _receives(old: Socket) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 from support.namespaces import Host
 from support.needs import need
+from support.patience import wait_for
 from support.portcheck_command import PORTCHECK
 
 LANDLOCK_CREATE, LANDLOCK_RESTRICT = 444, 446
@@ -62,6 +66,130 @@ def test_a_redirection_is_a_note(host: Host, rules: list[list[str]]) -> None:
     assert result["verdict"] == "free"
     assert "192.0.2.9:80" in note["message"]
     assert not codes(host.result("8001"))
+
+
+NONLOCAL = [("ipv4", "203.0.113.9"), ("ipv6", "2001:db8::9")]
+
+
+@pytest.mark.parametrize(("family", "address"), NONLOCAL)
+def test_a_listener_on_an_address_that_the_host_lets_anybody_have(host: Host, family: str, address: str) -> None:
+    host.run(["sysctl", "-q", "-w", f"net.{family}.ip_nonlocal_bind=1"])
+    target = f"[{address}]:8000"
+    assert host.result(target)["verdict"] == "free"
+    held = host.hold(address, 8000)
+    result = host.result(target)
+    assert (result["verdict"], result["cause"], [owner["pid"] for owner in result["owners"]]) == (
+        "in-use", "listener", [held.pid],
+    )  # fmt: skip
+    assert f"net.{family}.ip_nonlocal_bind" in unowned(result)
+
+
+@pytest.mark.parametrize(("family", "address"), NONLOCAL)
+@pytest.mark.parametrize("option", ["IP_FREEBIND", "IP_TRANSPARENT"])
+def test_a_listener_that_may_have_any_address(host: Host, family: str, address: str, option: str) -> None:
+    level, number = NONLOCAL_OPTIONS[family, option]
+    with host.entered(), socket.socket(socket.AF_INET6 if family == "ipv6" else socket.AF_INET) as made:
+        made.setsockopt(level, number, 1)
+        made.bind((address, 8000))
+        made.listen()
+        named, every = host.result(f"[{address}]:8000"), host.result("8000")
+    assert (named["verdict"], named["cause"]) == ("unavailable", "address")
+    assert f"PID {os.getpid()}" in named["message"]
+    assert every["verdict"] == "in-use"
+    assert option in unowned(named)
+    assert option in unowned(every)
+
+
+NONLOCAL_OPTIONS = {
+    ("ipv4", "IP_FREEBIND"): (socket.IPPROTO_IP, 15),
+    ("ipv4", "IP_TRANSPARENT"): (socket.IPPROTO_IP, 19),
+    ("ipv6", "IP_FREEBIND"): (socket.IPPROTO_IPV6, 78),
+    ("ipv6", "IP_TRANSPARENT"): (socket.IPPROTO_IPV6, 75),
+}
+
+
+def unowned(result: dict[str, Any]) -> str:
+    (note,) = [note["message"] for note in result["notes"] if note["code"] == "unowned-address"]
+    return str(note)
+
+
+def test_anyip_is_an_address_of_this_host(host: Host) -> None:
+    host.ip("route add local 198.51.100.0/24 dev lo")
+    host.hold("198.51.100.7", 8000)
+    assert not codes(host.result("8000"))
+
+
+def test_a_socket_that_is_connected_to_itself(host: Host) -> None:
+    with host.entered(), socket.socket() as made:
+        made.bind(("127.0.0.1", 8000))
+        made.connect(("127.0.0.1", 8000))
+        assert "connected to itself" in host.result("8000")["message"]
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        beside = host.result("8000")
+    if beside["verdict"] == "free":
+        assert "to itself" in beside["message"]
+    assert "earlier server" not in beside["message"]
+
+
+def test_a_list_without_listeners_says_that_connections_have_the_port(host: Host) -> None:
+    with host.entered(), socket.socket() as made:
+        made.bind(("127.0.0.1", 8000))
+        made.connect(("127.0.0.1", 8000))
+        assert "--all" in host.portcheck("list", "8000").stderr
+        assert "--all" not in host.portcheck("list", "8000", "--all").stderr
+        assert "--all" not in host.portcheck("list", "8001").stderr
+
+
+def test_the_kernels_mptcp_endpoint_is_the_kernels(host: Host) -> None:
+    added = host.run(["ip", "mptcp", "endpoint", "add", "192.0.2.7", "port", "8000", "id", "9", "signal"], check=False)
+    if added.returncode:
+        pytest.skip(f"this kernel has no MPTCP endpoints: {added.stderr.strip()}")
+    result = host.result("8000")
+    assert (result["verdict"], result["cause"], result["owners"]) == ("in-use", "kernel", [])
+    assert "MPTCP endpoint with id 9" in result["message"]
+    assert host.portcheck("stop", "8000").returncode == 1
+    # beside a listener of somebody else it is still the kernel's, and that one is not
+    held = host.hold("127.0.0.1", 8000)
+    result = host.result("8000")
+    assert (result["cause"], [owner["pid"] for owner in result["owners"]]) == ("listener", [held.pid])
+
+
+SHARING = """
+import os, socket, sys, time
+number, workers = int(sys.argv[1]), int(sys.argv[2])
+if os.fork():
+    os._exit(0)
+os.setsid()
+for stream in range(3):
+    os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+if os.fork():
+    os._exit(0)
+for _ in range(workers - 1):
+    if not os.fork():
+        break
+made = socket.socket()
+made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+made.bind(("0.0.0.0", number))
+made.listen()
+time.sleep(600)
+"""
+
+
+def test_servers_that_share_clients(host: Host) -> None:
+    """Unrelated ones; the workers of one server, each with its own socket, are no news."""
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: [os.kill(pid, signal.SIGKILL) for pid in pids(host)])
+        host.run([sys.executable, "-c", SHARING, "8000", "3"])
+        wait_for(lambda: len(pids(host)) == 3, "three workers listen")
+        assert "share" not in host.result("8000")["message"]
+        host.run([sys.executable, "-c", SHARING, "8000", "1"])
+        wait_for(lambda: len(pids(host)) == 4, "another server listens")
+        message = host.result("8000")["message"]
+        assert "they share its clients (SO_REUSEPORT), 3 to 1" in message or "SO_REUSEPORT), 1 to 3" in message
+
+
+def pids(host: Host) -> list[int]:
+    return [owner["pid"] for owner in host.result("8000")["owners"]]
 
 
 def test_a_landlock_rule_is_a_policy(host: Host) -> None:

@@ -24,6 +24,8 @@ from portcheck.model import PortRange, Process
 from portcheck.observe.linux import (
     cgroups,
     folders,
+    genetlink,
+    mptcp,
     namespaces,
     packet_filter,
     policy,
@@ -217,7 +219,9 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "addresses": rtnetlink.read_address,
     "links": rtnetlink.read_link,
     "routes": rtnetlink.read_route_type,
-    "a family": wireguard.read_family,
+    "VRFs": rtnetlink.read_vrf_member,
+    "a family": genetlink.read_family,
+    "MPTCP endpoints": mptcp.read_endpoint,
     "a device": wireguard.read_listen_port,
 }
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 import pytest
 
 from portcheck.addresses import is_link_local
-from portcheck.model import BindRequest
+from portcheck.model import BindRequest, Network
+from portcheck.observe.linux import sock_diag
 from support.namespaces import Host, run_ip
 from support.needs import missing
 from support.processes import in_child
@@ -47,6 +48,11 @@ def mptcp_exists() -> bool:
     except OSError:
         return False
     return True
+
+
+def this_kernel() -> Network:
+    """What the rules have to know of the kernel that they are compared with."""
+    return Network(sock_diag.release())
 
 
 needs_lab = pytest.mark.skipif(missing("ip") is not None, reason=str(missing("ip")))

@@ -15,7 +15,17 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, SHARE, Transport, Way, acting_as, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import (
+    SEED,
+    SHARE,
+    Transport,
+    Way,
+    acting_as,
+    in_namespace,
+    mptcp_exists,
+    needs_lab,
+    this_kernel,
+)
 from support.processes import NOBODY
 from support.socket_states import (
     OPEN_PORT,
@@ -103,7 +113,7 @@ class History:
         sockets = [holder.held for holder in holders]
         self.tally.beside[len(sockets)] += 1
         self.tally.states.update(held.state for held in sockets)
-        return predict(way.request(self.port), sockets, "linux").outcome
+        return predict(way.request(self.port), sockets, "linux", network=this_kernel()).outcome
 
     def compare(self, step: str, way: Way, said: str, *, accepted: bool) -> None:
         """Right, or explained by SO_REUSEPORT on this port before, or wrong."""
@@ -111,7 +121,7 @@ class History:
         self.steps.append(f"{step}: said {said}, was {truth}")
         self.tally.asked[said, truth] += 1
         explained = (said, truth) == ("in-use", "free") and way.reuseport and way.uid in self.shared
-        if said != truth and not explained:
+        if said not in (truth, "unknown") and not explained:
             self.tally.wrong.append("\n".join(self.steps))
 
     def join(self, holder: Holder) -> None:
@@ -270,6 +280,9 @@ def test_no_history_is_falsely_free(sharing: bool, long: bool, report: Callable[
     report("  beside so many sockets: " + ", ".join(f"{n}: {c:,}" for n, c in sorted(tally.beside.items())))
     report("  in these states: " + ", ".join(f"{s or 'UDP'} {c:,}" for s, c in tally.states.most_common()))
     assert not tally.wrong, tally.wrong[0]
+    left_open = sum(count for (said, _), count in tally.asked.items() if said == "unknown")
+    assert not left_open or (6, 1) <= this_kernel().release < (6, 12)  # see left_open in test_matrix
+    assert left_open < tally.asked.total() / 50
     assert bool(stricter) == sharing
     assert min(tally.asked["in-use", "in-use"], tally.asked["free", "free"]) > len(histories)
     assert set(tally.beside) == set(range(MOST_SOCKETS))

@@ -220,7 +220,7 @@ def test_multipath_sockets_are_known(namespace: Host, address: str) -> None:
     assert sock_diag.multipath(everything("udp", port(kept))) is None
 
 
-@pytest.mark.skipif(sock_diag._release() < (6, 2), reason="this kernel does not count its multipath sockets")
+@pytest.mark.skipif(sock_diag.release() < (6, 2), reason="this kernel does not count its multipath sockets")
 def test_where_the_kernel_counts_no_multipath_socket_none_is_asked_for(
     namespace: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

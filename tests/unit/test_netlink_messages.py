@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcheck.model import LocalAddress, PortRange, Socket
-from portcheck.observe.linux import rtnetlink, sock_diag, wireguard
+from portcheck.observe.linux import mptcp, rtnetlink, sock_diag, wireguard
 from portcheck.observe.linux.kernel_ports import tunnel
 from portcheck.observe.linux.netlink import Netlink, attribute, attributes, messages
 
@@ -323,6 +323,38 @@ def test_other_devices_have_no_port() -> None:
     bridge = rtnetlink.read_link(link_message("br0", "bridge", attribute(0, b"12"), attribute(15, b"12")))
     assert bridge
     assert tunnel(bridge)[1] is None
+
+
+@pytest.mark.parametrize(
+    ("details", "member"),
+    [
+        (attribute(18, attribute(1, b"vrf\0")), ("x0", 5)),
+        (attribute(10, pack("=I", 9)) + attribute(18, attribute(1, b"veth\0") + attribute(4, b"vrf\0")), ("x0", 9)),
+        (attribute(10, pack("=I", 9)) + attribute(18, attribute(4, b"bridge\0")), None),
+        (b"", None),
+    ],
+    ids=["a VRF", "in a VRF", "in a bridge", "alone"],
+)
+def test_devices_of_a_vrf(details: bytes, member: tuple[str, int] | None) -> None:
+    message_of_x0 = pack("=BxHiII", 0, 1, 5, 0, 0) + attribute(3, b"x0\0") + details
+    assert rtnetlink.read_vrf_member(message_of_x0) == member
+
+
+# MPTCP's path manager: linux/mptcp_pm.h.
+
+
+@pytest.mark.parametrize(
+    ("address", "packed"),
+    [
+        ("192.0.2.7", attribute(3, bytes((192, 0, 2, 7)))),
+        ("2001:db8::7", attribute(4, bytes.fromhex("20010db8" + "0" * 23 + "7"))),
+    ],
+)
+def test_an_mptcp_endpoint_with_a_port(address: str, packed: bytes) -> None:
+    told = packed + attribute(2, b"\x09") + attribute(5, pack("=H", 7000))
+    endpoint = mptcp.MptcpEndpoint(address, 7000, 9)
+    assert mptcp.read_endpoint(pack("=BBxx", 3, 1) + attribute(0x8000 | 1, told)) == endpoint
+    assert mptcp.read_endpoint(pack("=BBxx", 3, 1) + attribute(0x8000 | 1, packed + attribute(5, b"\0\0"))) is None
 
 
 # WireGuard: what linux/wireguard.h and linux/genetlink.h describe, which this test's kernel need not have.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portcheck.addresses import family_of
-from portcheck.model import BindRequest, Socket
+from portcheck.model import BindRequest, Network, Socket
 from portcheck.rules import predict
 from portcheck.rules.linux import conflict
 from portcheck.rules.three_valued import agreed
@@ -69,6 +69,54 @@ EXAMPLES: dict[str, tuple[BindRequest, Socket, bool | None]] = {
 @pytest.mark.parametrize(("new", "old", "refused"), EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_a_rule(new: BindRequest, old: Socket, *, refused: bool | None) -> None:
     assert conflict(new, old) is refused
+
+
+VRFS = {"red": "red", "eth0": "red", "eth1": "red", "blue": "blue"}
+APART, JOINED, UNTOLD = (Network(vrfs=VRFS, l3mdev_accept=accept) for accept in ({"tcp": False}, {"tcp": True}, {}))
+
+
+@pytest.mark.parametrize(
+    ("device", "its", "apart", "joined", "untold"),
+    [
+        (None, "red", False, True, None),
+        ("red", None, False, True, None),
+        (None, "eth0", False, True, None),
+        (None, "eth7", True, True, True),
+        ("red", "red", True, True, True),
+        ("red", "eth0", False, False, False),
+        ("red", "blue", False, False, False),
+        (None, "#9", None, True, None),
+    ],
+)
+def test_vrfs_keep_ports_of_tcp_apart(
+    device: str | None, its: str | None, *, apart: bool | None, joined: bool | None, untold: bool | None
+) -> None:
+    new, old = bind("0.0.0.0", device=device), held("0.0.0.0", interface=its)
+    assert [conflict(new, old, network) for network in (APART, JOINED, UNTOLD)] == [apart, joined, untold]
+    over_udp = new._replace(protocol="udp"), old._replace(protocol="udp", state=None)
+    assert conflict(*over_udp, APART) is (device in (None, its) or its is None)
+
+
+def test_where_devices_cannot_be_listed_nobody_knows_their_vrf() -> None:
+    unlisted = Network(vrfs=None)
+    assert conflict(bind("0.0.0.0"), held("0.0.0.0", interface="eth0"), unlisted) is None
+    assert conflict(bind("0.0.0.0"), held("0.0.0.0"), unlisted) is True
+
+
+CHILD = held("::1", state="ESTABLISHED", v6only=False, remote_address="::1", remote_port=5000)
+
+
+@pytest.mark.parametrize(
+    ("release", "inner", "mapped"),
+    [((5, 10), True, True), ((6, 1), False, None), ((6, 12), False, True), ((), None, None)],
+)
+def test_what_differs_from_kernel_to_kernel(
+    release: tuple[int, ...], *, inner: bool | None, mapped: bool | None
+) -> None:
+    network = Network(release)
+    assert conflict(bind("127.0.0.6"), CHILD, network) is inner
+    assert conflict(bind("0.0.0.0"), CHILD, network) is True
+    assert conflict(bind("::ffff:127.0.0.1", v6only=False), held("::ffff:0.0.0.0"), network) is mapped
 
 
 addresses = st.sampled_from(("0.0.0.0", "127.0.0.1", "192.0.2.7", "::", "::1", "fd00::7", "::ffff:127.0.0.1"))

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
-    from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
+    from portcheck.model import (
+        Family,
+        LocalAddress,
+        Network,
+        PortPolicy,
+        PortRange,
+        Process,
+        Protocol,
+        Scene,
+        SocketTable,
+    )
     from portcheck.observe.back_end import Depth, Ranges
     from portcheck.target import Endpoint
 
@@ -49,13 +59,22 @@ class Linux:
             return self.sockets(table.protocol, ports, depth="everything", may_bind=False)
 
     def past_sockets(self, scene: Scene, asked: Ranges, *, verbose: bool) -> Scene:
-        """Packet-filter rules, and for `verbose` the listeners of other network namespaces."""
-        scene = scene._replace(redirected=redirected(asked))
+        """Packet-filter rules, addresses of nobody, and for `verbose` the listeners of other network namespaces."""
+        scene = scene._replace(redirected=redirected(asked), unowned=self._unowned(scene))
         if not verbose:
             return scene
         from portcheck.observe.linux.namespaces import listeners_elsewhere
 
         return scene._replace(elsewhere=listeners_elsewhere(asked))
+
+    def _unowned(self, scene: Scene) -> tuple[str, ...]:
+        """Most sockets are on a wildcard address or on one of this host's, and cost nothing."""
+        here = {"0.0.0.0", "::", *(local.address for local in scene.addresses)}
+        if all(sock.local_address in here for table in scene.tables.values() for sock in table.sockets):
+            return ()
+        from portcheck.observe.linux import local_routes
+
+        return local_routes.unowned(scene)
 
     def before_rules(self, scene: Scene) -> Scene:
         """The tables tell everything."""
@@ -155,6 +174,12 @@ class Linux:
         from portcheck.observe.linux import local_routes
 
         return local_routes.delivers_here(address)
+
+    def network(self) -> Network:
+        """By sysctl and rtnetlink."""
+        from portcheck.observe.linux import network
+
+        return network.network()
 
     def interface_names(self) -> tuple[str, ...]:
         """if_nameindex(3), or /proc where netlink is refused."""

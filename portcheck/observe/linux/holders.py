@@ -50,12 +50,16 @@ def _held(socket: Socket, holders: Holders, multipath: Collection[int] | None) -
 
 
 def _with_kernel_owned(scene: Scene) -> Scene:
-    """On positive evidence alone: a wildcard socket without a known process, on a port that a device says it has."""
-    if not any(_lacks_process(socket) for table in scene.tables.values() for socket in table.sockets):
+    """On positive evidence alone: a socket without a known process, where a part of the kernel says that it is."""
+    orphans = [socket for table in scene.tables.values() for socket in table.sockets if _lacks_process(socket)]
+    if not orphans:
         return scene
-    from portcheck.observe.linux.kernel_ports import kernel_owned
+    from portcheck.observe.linux.kernel_ports import kernel_owned, mptcp_owned
 
-    owned = kernel_owned()
+    owned = kernel_owned() if any(is_wildcard(socket.local_address) for socket in orphans) else {}
+    concrete = [socket for socket in orphans if not is_wildcard(socket.local_address)]
+    if concrete:
+        owned = {**mptcp_owned(concrete), **owned}
     tables = {
         name: table._replace(
             sockets=tuple(
@@ -71,4 +75,6 @@ def _with_kernel_owned(scene: Scene) -> Scene:
 
 
 def _lacks_process(socket: Socket) -> bool:
-    return not socket.pids and bool(socket.inode) and is_wildcard(socket.local_address)
+    """Tunnels have wildcard addresses, MPTCP's endpoints one of this host's."""
+    waits = is_wildcard(socket.local_address) or socket.state == "LISTEN"
+    return not socket.pids and bool(socket.inode) and waits

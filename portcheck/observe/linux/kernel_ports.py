@@ -5,13 +5,14 @@ A socket without a process is no evidence: root in a PID namespace sees listener
 
 from __future__ import annotations
 
+from portcheck.addresses import unmapped
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.linux import procfs, rtnetlink, wireguard
+from portcheck.observe.linux import mptcp, procfs, rtnetlink, wireguard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from portcheck.model import Protocol
+    from portcheck.model import Protocol, Socket
     from portcheck.observe.linux.rtnetlink import Link
 
 # What the kinds of tunnels are called, and the setting with their UDP port (IFLA_VXLAN_PORT and its like).
@@ -26,6 +27,21 @@ def kernel_owned() -> dict[tuple[Protocol, int], str]:
     owned: dict[tuple[Protocol, int], str] = {}
     for protocol, port, owner in (*_tunnels(), *_nfsd()):
         owned.setdefault((protocol, port), owner)
+    return owned
+
+
+def mptcp_owned(orphans: Collection[Socket]) -> dict[tuple[Protocol, int], str]:
+    """The same of MPTCP's endpoints, which listen on one address each.
+
+    `orphans` are listeners without a process: where one of them on that port is no endpoint, nobody knows whose it is.
+    """
+    by_place = {(endpoint.address, endpoint.port): endpoint for endpoint in mptcp.endpoints()}
+    owned: dict[tuple[Protocol, int], str] = {}
+    for port in {orphan.local_port for orphan in orphans}:
+        places = [(unmapped(orphan.local_address), port) for orphan in orphans if orphan.local_port == port]
+        if all(place in by_place for place in places):
+            numbers = sorted({by_place[place].number for place in places})
+            owned["tcp", port] = f"MPTCP endpoint with id {' and '.join(map(str, numbers))} (ip mptcp endpoint)"
     return owned
 
 

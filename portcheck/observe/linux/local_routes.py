@@ -5,11 +5,13 @@ from __future__ import annotations
 from errno import EHOSTUNREACH, EINVAL, ENETUNREACH
 
 from portcheck import lean_socket as socket
+from portcheck.addresses import is_wildcard, unmapped
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.linux import procfs, rtnetlink
+from portcheck.observe.linux.network import nonlocal_bind
 
 if TYPE_CHECKING:
-    from portcheck.model import Family
+    from portcheck.model import Family, Scene
 
 # How a route lookup says that no route leads to an address, or only one that refuses (unreachable, blackhole).
 _NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EINVAL)
@@ -17,17 +19,34 @@ _NO_ROUTE = (ENETUNREACH, EHOSTUNREACH, EINVAL)
 
 def admits(family: Family, address: str, zone: str | None) -> bool | None:
     """The kernel's other reasons to admit an address (inet_addr_valid_or_nonlocal, __inet6_bind)."""
-    if _nonlocal_bind(family):
-        return True
+    return nonlocal_bind(family) or _is_own(family, address, zone)
+
+
+def unowned(scene: Scene) -> tuple[str, ...]:
+    """Addresses at which sockets wait for clients, though nothing of this host has them."""
+    if not scene.addresses:  # they are not told here
+        return ()
+    here = {local.address for local in scene.addresses}
+    held = {
+        (unmapped(sock.local_address), sock.interface)
+        for table in scene.tables.values()
+        for sock in table.sockets
+        if sock.remote_port is None and not is_wildcard(sock.local_address)
+    }
+    return tuple(
+        address
+        for address, device in sorted(held, key=str)
+        if address not in here and _is_own("ipv6" if ":" in address else "ipv4", address, device) is False
+    )
+
+
+def _is_own(family: Family, address: str, zone: str | None) -> bool | None:
+    """Whether this host has an address that no interface lists: a multicast one, or by a route."""
     if family == "ipv6":  # a local IPv6 route (AnyIP) alone does not admit one
         within_a_link = address[3:4] in ("1", "2")  # ff01::, ff02::1 ...: EINVAL without a scope
         return address.startswith("ff") and (zone is not None or not within_a_link)
     first = int(address.partition(".")[0])
     return 224 <= first < 240 or address == "255.255.255.255" or _has_local_route(address)
-
-
-def _nonlocal_bind(family: Family) -> bool:
-    return procfs.read(f"sys/net/{family}/ip_nonlocal_bind") == b"1\n"
 
 
 def _has_local_route(address: str) -> bool | None:

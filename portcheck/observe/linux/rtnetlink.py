@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 _RTM_GETLINK = 18
 _IFINFOMSG = Struct("=BxHiII")  # family, device type, index, flags, change mask
-_IFLA_IFNAME, _IFLA_LINKINFO = 3, 18
-_IFLA_INFO_KIND, _IFLA_INFO_DATA = 1, 2
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO = 3, 10, 18
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_INFO_SLAVE_KIND = 1, 2, 4
+_VRF = b"vrf"
 
 _RTM_GETADDR = 22
 _IFADDRMSG = Struct("=BBBBI")  # family, prefix length, flags, scope, interface's index
@@ -55,6 +56,26 @@ def read_link(message: bytes) -> Link | None:
         _text(info[_IFLA_INFO_KIND]),
         dict(attributes(info.get(_IFLA_INFO_DATA, b""))),
     )
+
+
+def vrfs() -> dict[str, str]:
+    """Every VRF, and every device that belongs to one: its name → the VRF's (a VRF is its own)."""
+    with Netlink(NETLINK_ROUTE) as link:
+        request = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        members = [member for member in link.dump(_RTM_GETLINK, request, read_vrf_member) if member]
+    return {name: _interface_name(vrf) for name, vrf in members}
+
+
+def read_vrf_member(message: bytes) -> tuple[str, int] | None:
+    """(its name, the index of its VRF) of an RTM_NEWLINK message; None for a device outside of every VRF."""
+    values = dict(attributes(message, _IFINFOMSG.size))
+    info = dict(attributes(values.get(_IFLA_LINKINFO, b"")))
+    name = _text(values.get(_IFLA_IFNAME, b""))
+    if info.get(_IFLA_INFO_KIND, b"").rstrip(b"\0") == _VRF:
+        return name, _IFINFOMSG.unpack_from(message)[2]
+    if info.get(_IFLA_INFO_SLAVE_KIND, b"").rstrip(b"\0") == _VRF:
+        return name, number(values[_IFLA_MASTER])
+    return None
 
 
 def addresses() -> list[LocalAddress]:

@@ -60,6 +60,9 @@ _IPPROTO_MPTCP = 262
 _MESSAGE = Struct("=BBBxHH16s16sI8xIIIII")
 _SKV6ONLY = 11
 _CGROUP_ID = 21
+_SOCKOPT = 22
+# Bits of its first byte, a C bit field: where the machine's words begin with the other end, so does this.
+_LETS = ((2, "IP_FREEBIND"), (5, "IP_TRANSPARENT"))
 
 _OPERATION = Struct("=BBH")  # inet_diag_bc_op: code, how far to go on where it holds, and where not
 _JUMP, _PORT_AT_LEAST, _PORT_AT_MOST = 1, 2, 3
@@ -96,7 +99,7 @@ def with_connections(table: SocketTable, ports: Sequence[PortRange] | None) -> S
 
 def _none_is_multipath() -> bool:
     """Whether the kernel counts no multipath socket in this network namespace (it counts them since Linux 6.2)."""
-    if _release() < _FIRST_WITH_MPTCP_COUNTED:
+    if release() < _FIRST_WITH_MPTCP_COUNTED:
         return False
     lines = [line.split() for line in (procfs.read("net/protocols") or b"").split(b"\n")]
     counts = [line[2] for line in lines if len(line) > 2 and line[0] in (b"MPTCP", b"MPTCPv6")]
@@ -211,7 +214,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
         # fmt: off
         (family, state_number, timer, port, remote_port, local, remote, interface,
          expires, queue, backlog, uid, inode) = unpack(message)
-        v6only, cgroup_id = details(message[size:])
+        v6only, cgroup_id, lets = details(message[size:])
         state = state_name(state_number)
         listens = state == "LISTEN"
         timed = timer == _TIMER_TIME_WAIT
@@ -221,7 +224,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
             state, device(interface), v6only, None, uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
-            inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2",
+            inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2", lets,
         ))
         # fmt: on
 
@@ -232,11 +235,13 @@ def _address(family: int, packed: bytes) -> str:
     return socket.inet_ntop(family, packed[:4] if family == socket.AF_INET else packed)
 
 
-def _details(data: bytes) -> tuple[bool | None, int | None]:
-    """v6only and the cgroup's id of a message's attributes."""
+def _details(data: bytes) -> tuple[bool | None, int | None, tuple[str, ...]]:
+    """Of a message's attributes: v6only, the cgroup's id, and what lets it have an address of nobody."""
     values = dict(attributes(data))
     v6only, cgroup = values.get(_SKV6ONLY), values.get(_CGROUP_ID)
-    return None if v6only is None else bool(number(v6only)), None if cgroup is None else number(cgroup)
+    flags = values.get(_SOCKOPT, b"\0")[0]
+    lets = tuple(name for bit, name in _LETS if flags >> (bit if sys.byteorder == "little" else 7 - bit) & 1)
+    return None if v6only is None else bool(number(v6only)), None if cgroup is None else number(cgroup), lets
 
 
 def _device(index: int) -> str | None:
@@ -262,7 +267,7 @@ def sees_bound_only(*, may_bind: bool) -> bool:
     tells.  Raises OSError.
     """
     shown = _finds_own_socket() if may_bind else None
-    return _release() >= _FIRST_WITH_BOUND_ONLY if shown is None else shown
+    return release() >= _FIRST_WITH_BOUND_ONLY if shown is None else shown
 
 
 def _finds_own_socket() -> bool | None:
@@ -283,7 +288,7 @@ def _finds_own_socket() -> bool | None:
     return None
 
 
-def _release() -> tuple[int, ...]:
+def release() -> tuple[int, ...]:
     """The kernel's release: (6, 12) of `6.12.3-arch1`; () where it is not written like that."""
     try:
         return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from portcheck.model import Network
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.portable import addresses as portable_addresses
 from portcheck.observe.portable import folders as portable_folders
@@ -88,6 +89,10 @@ class Portable:
     def addresses(self) -> tuple[LocalAddress, ...]:
         """By psutil."""
         return portable_addresses.addresses()
+
+    def network(self) -> Network:
+        """Only Linux has what it tells."""
+        return Network()
 
     def interface_names(self) -> tuple[str, ...]:
         """if_nameindex(3)."""
