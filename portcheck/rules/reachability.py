@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 OUTSIDE_OF_VRFS = Network()
+FIRST_THAT_PREFERS_DEVICES = (5, 15)
 
 
 def answering(
@@ -48,7 +49,7 @@ def answering(
         if (old.protocol, old.local_port) == (protocol, port)
         and _receives(old)
         and (platform != "linux" or _hears(old, interface, address, network))
-        and (rank := _rank(old, address, family, platform))
+        and (rank := _rank(old, address, family, platform, network))
     }
     best = max(ranks.values(), default=None)
     early = _may_come_first(ranks, sockets, family) if platform == "linux" and protocol == "udp" else ()
@@ -71,16 +72,19 @@ def _receives(old: Socket) -> bool:
     return old.remote_address is None if old.protocol == "udp" else old.state == "LISTEN"
 
 
-def _rank(old: Socket, address: str, family: Family, platform: Platform) -> Rank | None:
+def _rank(old: Socket, address: str, family: Family, platform: Platform, network: Network) -> Rank | None:
     """How well a socket fits; None if it cannot get the client at all.
 
-    To UDP on Linux a device is worth more than the family.  On TCP all that stand beside each other have SO_REUSEPORT:
-    the first of them gets the client, and IPv4 sockets come before dual-stack ones.
+    To UDP on Linux a device is worth more than the family.  Before 5.15 it was worth nothing (5.10.46 was measured; a
+    stable release may have it earlier, which its name does not tell): of equal ones the one bound last gets the client.
+    On TCP all that stand beside each other have SO_REUSEPORT: the first of them gets the client, and IPv4 sockets come
+    before dual-stack ones.
     """
     exact = _fit(old, address, family, platform)
     if exact is None:
         return None
-    on_device = platform == "linux" and old.protocol == "udp" and old.interface is not None
+    prefers_devices = platform == "linux" and old.protocol == "udp" and network.release >= FIRST_THAT_PREFERS_DEVICES
+    on_device = prefers_devices and old.interface is not None
     return exact, 2 * on_device + (old.family == family)
 
 

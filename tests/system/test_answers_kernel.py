@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.kernel_lab import SEED, SHARE, Transport, Way, in_namespace, needs_lab
+from support.kernel_lab import SEED, SHARE, Transport, Way, in_namespace, needs_lab, this_kernel
 from support.namespaces import run_ip
 from support.socket_states import describe, reached
 
@@ -112,7 +112,7 @@ def admitted(way: Way, rng: random.Random) -> Iterator[Server]:
 def compare(address: str, interface: str, servers: list[Server], tally: Tally) -> None:
     table = [server.held for server in servers]
     protocol = table[0].protocol if table else "tcp"
-    said = answering(address, family_of(address), interface, protocol, PORT, table, "linux")
+    said = answering(address, family_of(address), interface, protocol, PORT, table, "linux", this_kernel())
     kind = kind_of([table[index] for index in said])
     if kind == "a group" and any(held.remote_address for held in table):
         # once a UDP member has connected, the kernel scores on past the group (reuseport_has_conns): not all take turns
@@ -123,7 +123,7 @@ def compare(address: str, interface: str, servers: list[Server], tally: Tally) -
     if not (set() < who <= set(said) if kind == "whom the order decides" else who == set(said)):
         tally.wrong.append(f"{address}%{interface} reaches {who}, not {said}, of {table}")
     seen = [held._replace(reuseaddr=None, reuseport=None) for held in table]  # as from outside
-    if not who <= set(answering(address, family_of(address), interface, protocol, PORT, seen, "linux")):
+    if not who <= set(answering(address, family_of(address), interface, protocol, PORT, seen, "linux", this_kernel())):
         tally.wrong.append(f"{address}%{interface} reaches {who} of {seen}")
 
 

@@ -12,6 +12,7 @@ from portcheck.addresses import family_of
 from portcheck.model import BindRequest, Network, Socket
 from portcheck.rules import predict
 from portcheck.rules.linux import conflict
+from portcheck.rules.reachability import answering
 from portcheck.rules.three_valued import agreed
 
 ANN, BOB = 1000, 1001
@@ -191,3 +192,15 @@ def test_of_two_plain_binds_it_does_not_matter_which_was_first(
 @given(binds, st.lists(partly_known, max_size=3))
 def test_a_table_that_may_lack_some_never_says_free(new: BindRequest, sockets: list[Socket]) -> None:
     assert predict(new, sockets, "linux", sees_bound_only=False).outcome != "free"
+
+
+@pytest.mark.parametrize(("release", "who"), [((5, 10), (0, 1)), ((), (0, 1)), ((5, 15), (0,)), ((6, 12), (0,))])
+def test_before_5_15_a_device_wins_no_clients_of_udp(release: tuple[int, ...], who: tuple[int, ...]) -> None:
+    sockets = [
+        Socket(
+            protocol="udp", family="ipv4", local_address="0.0.0.0", local_port=53, interface=interface, reuseport=False
+        )
+        for interface in ("lo", None)
+    ]
+    found = answering("127.0.0.1", "ipv4", "lo", "udp", 53, sockets, "linux", Network(release))
+    assert found == who
