@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portcheck.addresses import ANY6
-from portcheck.diagnosis import v6only
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.traits import TRAITS
@@ -29,7 +28,7 @@ def blind_spots(
     moot = (ONLY_WHERE_OPEN if taken and not _takes_ipv4_by_refusals(finding, scene) else ()) + (
         TRAITS[scene.platform].settled_by_binds if settled else ()
     )
-    if not any(map(v6only.does_not_show, on_port)):
+    if not _hides_v6only(on_port):
         moot += ("v6only-hidden",)
     if all(row.bind.family in scene.families for row in finding.binds):
         moot += ("family-refused",)
@@ -46,9 +45,17 @@ def blind_spots(
 def _takes_ipv4_by_refusals(finding: Diagnosis, scene: Scene) -> bool:
     """Whether a socket counts as dual-stack because IPv4 is refused: somebody who does not show could be why."""
     table = scene.tables[finding.protocol].sockets
-    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and any(
-        socket.local_port == finding.port and v6only.does_not_show(socket) for socket in table
+    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and _hides_v6only(
+        [socket for socket in table if socket.local_port == finding.port]
     )
+
+
+def _hides_v6only(sockets: Sequence[Socket]) -> bool:
+    if not sockets:
+        return False
+    from portcheck.diagnosis import v6only
+
+    return any(map(v6only.does_not_show, sockets))
 
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:

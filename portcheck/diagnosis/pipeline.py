@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import examine, explained, unexplained
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
 from portcheck.diagnosis.verdict import diagnose, relevant
@@ -103,12 +102,16 @@ class View:
 
     def rows(self, endpoint: Endpoint) -> tuple[Row, ...]:
         """The bind table of one port, with indexes into `on_port`."""
-        if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
+        if self.probe and self.on_port(endpoint):
             self._learn_v6only(endpoint)
         return examine(endpoint, self.on_port(endpoint), self.scene, self.server, self.probe)
 
     def _learn_v6only(self, endpoint: Endpoint) -> None:
         """By the binds that disturb nobody: what a plain one tells of TCP does not matter here."""
+        from portcheck.diagnosis import v6only
+
+        if not v6only.hidden(self.on_port(endpoint), self.scene.platform):
+            return
 
         def carefully(asked: BindRequest) -> Probe:
             return try_bind(asked) if asked.reuseaddr or asked.protocol == "udp" else Probe("unknown")
