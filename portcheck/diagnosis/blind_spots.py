@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portcheck.addresses import ANY6
-from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.model import AS_ROOT, OUTSIDE, BlindSpot
 from portcheck.namedtuple import TYPE_CHECKING
@@ -48,7 +47,7 @@ def _moot(finding: Diagnosis, rows: Sequence[Row], on_port: Sequence[Socket], sc
     explained = all(row.blocked_by or row.without_reuseaddr in HIDES_NOBODY for row in rows)
     if explained and not _takes_ipv4_by_refusals(finding, scene):
         yield "bound-not-visible"
-    if not any(map(v6only.does_not_show, on_port)):
+    if not _hides_v6only(on_port):
         yield "v6only-hidden"
     if all(row.bind.family in scene.families for row in finding.binds):
         yield "family-refused"
@@ -68,9 +67,17 @@ def _with_a_way_out(spot: BlindSpot, rows: Sequence[Row]) -> BlindSpot:
 def _takes_ipv4_by_refusals(finding: Diagnosis, scene: Scene) -> bool:
     """Whether a socket counts as dual-stack because IPv4 is refused: somebody who does not show could be why."""
     table = scene.tables[finding.protocol].sockets
-    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and any(
-        socket.local_port == finding.port and v6only.does_not_show(socket) for socket in table
+    return any(socket.local_address == ANY6 and socket.v6only is False for socket in finding.sockets) and _hides_v6only(
+        [socket for socket in table if socket.local_port == finding.port]
     )
+
+
+def _hides_v6only(sockets: Sequence[Socket]) -> bool:
+    if not sockets:
+        return False
+    from portcheck.diagnosis import v6only
+
+    return any(map(v6only.does_not_show, sockets))
 
 
 def hidden_owner(what: str, user: str | None, scene: Scene) -> BlindSpot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
 from portcheck.diagnosis.relevant import tried
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
@@ -132,7 +131,7 @@ class View:
         the rules have nothing new to say.
         """
         if self.probe is None or endpoint.port in self.busy:
-            if self.probe and v6only.hidden(self.on_port(endpoint), self.scene.platform):
+            if self.probe and self.on_port(endpoint):
                 self._learn_v6only(endpoint)
             return examine(endpoint, self.on_port(endpoint), self.scene, self.question, self.probe)
         kind = self._kind(endpoint)
@@ -145,6 +144,10 @@ class View:
 
     def _learn_v6only(self, endpoint: Endpoint) -> None:
         """By the binds that disturb nobody: what a plain one tells of TCP does not matter here."""
+        from portcheck.diagnosis import v6only
+
+        if not v6only.hidden(self.on_port(endpoint), self.scene.platform):
+            return
 
         def carefully(asked: BindRequest) -> Probe:
             return try_bind(asked) if asked.reuseaddr or asked.protocol == "udp" else Probe("unknown")

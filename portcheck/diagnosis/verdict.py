@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from portcheck.addresses import is_wildcard
-from portcheck.diagnosis import v6only
 from portcheck.diagnosis.bind_table import refused_by_nobody_seen
 from portcheck.diagnosis.blind_spots import blind_spots
 from portcheck.diagnosis.notes import fallback, notes
@@ -233,6 +232,10 @@ def _answer(local: LocalAddress, endpoint: Endpoint, sockets: Sequence[Socket], 
         scene.network,
     )
     holders = [sockets[index].pids for index in answered_by]
+    if not answered_by:
+        return Answer(str(local))
+    from portcheck.diagnosis import v6only
+
     doubtful = local.family == "ipv4" and v6only.hidden((sockets[index] for index in answered_by), scene.platform)
     if doubtful or any(pids is None for pids in holders):
         return Answer(str(local), answered_by, None)
