@@ -166,8 +166,10 @@ class Host:
         return self.start(argv, uid=uid, ready=b"ready")
 
     def portcheck(self, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """The installed command, asked inside."""
-        return self.run([str(PORTCHECK), *args], check=False, **options)
+        """The installed command, asked inside; it is on the PATH, so that its advice calls it by its name."""
+        path = f"{PORTCHECK.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        env = {"PATH": path, **(options.pop("env", None) or {})}
+        return self.run([str(PORTCHECK), *args], check=False, env=env, **options)
 
     def results(self, *args: str) -> list[dict[str, Any]]:
         """The results of a check as JSON."""
