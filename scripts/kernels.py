@@ -53,6 +53,8 @@ SUITES = (
     Suite("no-harm", "tests/system/test_no_harm.py"),
     Suite("owners", "tests/system/test_owners.py"),
     Suite("sock_diag", "tests/system/test_sock_diag.py"),
+    Suite("/proc/net", "tests/system/test_procnet.py"),
+    Suite("VRF", "tests/system/test_vrf.py", 8),
     Suite("settings", "tests/kernels"),
     Suite("hidepid=2", ASKED, guest=Boot("", hidepid=2), proof="grep -q hidepid= /proc/mounts"),
     Suite("cgroup v1", ASKED, guest=Boot("", cgroups="v1"), proof="test -d /sys/fs/cgroup/pids"),

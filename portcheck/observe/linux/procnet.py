@@ -18,6 +18,7 @@ from portcheck.lean_functools import cache
 from portcheck.lean_socket import AF_INET, AF_INET6, inet_ntop
 from portcheck.model import BlindSpot, Socket, SocketTable
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import user_namespace
 from portcheck.observe.linux.sock_diag import STATES, TIMER_TIME_WAIT
 from portcheck.observe.portable.sockets import BOUND_NOT_VISIBLE, hidden_v6only
 
@@ -142,6 +143,7 @@ def reader(protocol: Protocol, family: Family) -> Callable[[list[bytes]], Socket
     """
     address, ticks_in_a_second = cache(_address), os.sysconf("SC_CLK_TCK")
     state_of: Mapping[int, State] = STATES if protocol == "tcp" else {}
+    strangers = user_namespace.strangers_uid()
 
     def read(fields: list[bytes]) -> Socket:
         _, local, remote, state_number, rest = fields
@@ -156,6 +158,7 @@ def reader(protocol: Protocol, family: Family) -> Callable[[list[bytes]], Socket
         # What is left of a connection is held by no process.  Of what waits for clients that cannot be: another
         # system, which plays Linux, does not tell.
         left = not inode and remote_port
+        owner = _number(uid)
         return Socket(
             protocol,
             family,
@@ -165,7 +168,7 @@ def reader(protocol: Protocol, family: Family) -> Callable[[list[bytes]], Socket
             remote_port or None,
             state,
             v6only=_v6only(local_address, family, chosen=listens or (protocol == "udp" and not remote_port)),
-            uid=_number(uid),
+            uid=None if owner == strangers else owner,
             pids=() if left else None,
             queue=int(queues.rpartition(b":")[2], 16) if listens else None,
             expires_in=int(ticks, 16) / ticks_in_a_second if timed else None,
