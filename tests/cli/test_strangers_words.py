@@ -44,8 +44,8 @@ REMEDY = "→ see whether 'docker ps' answers"
 
 @pytest.mark.parametrize(
     ("args", "where"),
-    [((PORT,), "stdout"), (("list",), "stderr"), (("pick", "--host", "127.0.0.1", PORT), "stderr")],
-    ids=["check", "list", "pick"],
+    [((PORT,), "stdout"), (("list",), "stderr")],
+    ids=["check", "list"],
 )
 def test_a_blind_spot_is_the_same_line_everywhere(
     host: Host, rude: dict[str, str], args: tuple[str, ...], where: str

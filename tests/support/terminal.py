@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import select
@@ -25,6 +26,7 @@ class Terminal:
         )
         os.close(inside)
         self.shown = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a character may come in two pieces
 
     def __enter__(self) -> Self:
         return self
@@ -42,5 +44,5 @@ class Terminal:
         while words not in self.shown:
             readable = select.select([self._keyboard], [], [], max(over - time.monotonic(), 0))[0]
             assert readable, f"{words!r} is not in {self.shown!r}"
-            self.shown += os.read(self._keyboard, 4096).decode()
+            self.shown += self._decode(os.read(self._keyboard, 4096))
         return self.shown

@@ -324,7 +324,7 @@ def attached_lookup_program() -> int:
 def test_ipvs(host: Host) -> None:
     need("ipvsadm")
     if not Path("/proc/net/ip_vs").exists():
-        pytest.skip("needs a kernel with IPVS")
+        pytest.skip("this kernel has no IPVS")
     host.run(["ipvsadm", "-A", "-t", "192.0.2.7:8000"])
     host.run(["ipvsadm", "-a", "-t", "192.0.2.7:8000", "-r", "10.1.2.3:80", "-m"])
     assert all("IPVS sends" in each and "10.1.2.3:80" in each for each in messages(host, "8000"))
