@@ -28,7 +28,7 @@ from portcheck.model import Diagnosis, Row
 
 pytestmark = needs_lab
 
-SITUATIONS, OLDER_SITUATIONS, LONG_SITUATIONS = 300 // SHARE, 100 // SHARE, 2_500  # for each asker
+SITUATIONS, OLDER_SITUATIONS, LONG_SITUATIONS = 300 // SHARE, 100, 2_500  # for each asker
 MOST_SOCKETS = 4
 FIRST_PORT = 2_000
 IMPATIENCE = 0.5  # seconds

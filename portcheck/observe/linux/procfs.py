@@ -93,3 +93,11 @@ def read_stat(text: bytes) -> Stat | None:
 def in_pid_namespace() -> bool:
     """Whether this process is in a PID namespace (a container), which hides the processes outside of it."""
     return link("self/ns/pid") != _INITIAL_PID_NAMESPACE
+
+
+def may_be_killed() -> bool:
+    """Whether a seccomp filter guards this process: it may end it for a system call that few programs make.
+
+    systemd's `SystemCallFilter=@system-service` does so for bpf(2) and kcmp(2), and sends SIGSYS.  Unknown means yes.
+    """
+    return b"\nSeccomp:\t0\n" not in (read("self/status") or b"")

@@ -96,10 +96,11 @@ def _threads(pid: int) -> list[int]:
 def _comparison() -> Compare:
     """Whether two threads share their descriptors, by kcmp(2); where that cannot be asked they may not.
 
-    (Not if /proc is another PID namespace's: its numbers are not ours; nor by a Python that was built without ctypes.)
+    (Not if /proc is another PID namespace's, as its numbers are not ours; not behind a seccomp filter, which may kill
+    who asks; nor by a Python that was built without ctypes.)
     """
     number = _KCMP_NUMBERS.get(os.uname().machine) if sys.maxsize > 2**32 else None
-    if number is None or procfs.link("self") != str(os.getpid()):
+    if number is None or procfs.link("self") != str(os.getpid()) or procfs.may_be_killed():
         return lambda _one, _other: False
     try:
         import ctypes

@@ -10,6 +10,7 @@ import sys
 from struct import Struct
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.linux import procfs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +29,11 @@ _MOST_PROGRAMS = 64  # as many as the kernel attaches
 def programs() -> tuple[str, ...]:
     """The programs that are attached to this network namespace, by their names or IDs; () where it is not told.
 
-    (Only those with CAP_NET_ADMIN are told, and only from Linux 5.9 on there are any.)
+    (Only those with CAP_NET_ADMIN are told, and only from Linux 5.9 on there are any.  Behind a seccomp filter nobody
+    asks: it may kill who does.)
     """
     number = _NUMBERS.get(os.uname().machine) if sys.maxsize > 2**32 else None
-    if number is None:
+    if number is None or procfs.may_be_killed():
         return ()
     try:
         return tuple(_attached(number))
