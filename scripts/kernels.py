@@ -55,6 +55,7 @@ SUITES = (
     Suite("sock_diag", "tests/system/test_sock_diag.py"),
     Suite("/proc/net", "tests/system/test_procnet.py"),
     Suite("VRF", "tests/system/test_vrf.py", 8),
+    Suite("IPVS", "tests/system/test_redirections.py -k ipvs"),
     Suite("settings", "tests/kernels"),
     Suite("hidepid=2", ASKED, guest=Boot("", hidepid=2), proof="grep -q hidepid= /proc/mounts"),
     Suite("cgroup v1", ASKED, guest=Boot("", cgroups="v1"), proof="test -d /sys/fs/cgroup/pids"),

@@ -28,7 +28,17 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "si
 MEMORY_MIB = 1024
 ROOT = Path("/")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MODULES = ("ipv6", "veth", "dummy", "vrf", "vxlan", "nf_tables")  # what a test may ask `ip` or `nft` for
+MODULES = (
+    "ipv6",
+    "veth",
+    "dummy",
+    "vrf",
+    "vxlan",
+    "nf_tables",
+    "ip_vs",
+    "ip_vs_rr",
+    "ip_vs_wlc",
+)  # what a test may ask `ip`, `nft` or `ipvsadm` for
 DIAGNOSTIC_MODULES = ("inet_diag", "tcp_diag", "udp_diag")
 FREE_MEMORY = ("/dev/shm", "/tmp", "/var/tmp")
 

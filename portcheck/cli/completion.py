@@ -49,7 +49,7 @@ def script(shell: str) -> str:
     """What a shell has to read once; raises UsageError for one that is not known."""
     from importlib.resources import files
 
-    return files("portcheck.cli").joinpath("shells", SCRIPTS[SHELLS(shell)]).read_text(encoding="utf-8")
+    return files("portcheck.cli").joinpath("shells").joinpath(SCRIPTS[SHELLS(shell)]).read_text(encoding="utf-8")
 
 
 def expected(words: Sequence[str]) -> Expected:

@@ -55,13 +55,14 @@ def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Sce
 
 
 def _connections(finding: Diagnosis) -> str:
-    """`a connection of python3 (PID 812) to itself`, and whose else the connections are."""
-    if all(map(_is_of_itself, finding.sockets)):
-        from portcheck.identify.describe import briefly
+    """`a connection of python3 (PID 812) to itself`, `open connections of curl (PID 5)`: a client's, or a server's."""
+    to_itself = all(map(_is_of_itself, finding.sockets))
+    if not finding.owners:
+        return "a connection to itself" if to_itself else "connections of an earlier server"
+    from portcheck.identify.describe import briefly
 
-        whose = finding.owners[0].process if finding.owners else None
-        return f"a connection of {briefly(whose)} to itself" if whose else "a connection to itself"
-    return "connections of an earlier server"
+    whose = listed(dict.fromkeys(briefly(owner.process) for owner in finding.owners))
+    return f"a connection of {whose} to itself" if to_itself else f"open connections of {whose}"
 
 
 def _is_of_itself(socket: Socket) -> bool:

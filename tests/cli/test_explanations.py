@@ -131,6 +131,18 @@ def test_a_socket_that_is_connected_to_itself(host: Host) -> None:
     assert "earlier server" not in beside["message"]
 
 
+def test_a_clients_own_connection_is_nobody_earlier(host: Host) -> None:
+    host.hold("192.0.2.7", 9000)
+    with host.entered(), socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind(("192.0.2.7", 8000))
+        client.connect(("192.0.2.7", 9000))
+        result = host.result("8000")
+    assert (result["verdict"], result["cause"]) == ("free", "connection")
+    assert "without it open connections of " in result["message"]
+    assert f"(PID {os.getpid()}) would refuse the bind" in result["message"]
+
+
 def test_a_list_without_listeners_says_that_connections_have_the_port(host: Host) -> None:
     with host.entered(), socket.socket() as made:
         made.bind(("127.0.0.1", 8000))
