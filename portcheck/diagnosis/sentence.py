@@ -57,11 +57,12 @@ def _free(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: Sce
 def _connections(finding: Diagnosis) -> str:
     """`a connection of python3 (PID 812) to itself`, `open connections of curl (PID 5)`: a client's, or a server's."""
     to_itself = all(map(_is_of_itself, finding.sockets))
-    if not finding.owners:
+    visible = [owner.process for owner in finding.owners if owner.pid]
+    if not visible:
         return "a connection to itself" if to_itself else "connections of an earlier server"
     from portcheck.identify.describe import briefly
 
-    whose = listed(dict.fromkeys(briefly(owner.process) for owner in finding.owners))
+    whose = listed(dict.fromkeys(map(briefly, visible)))
     return f"a connection of {whose} to itself" if to_itself else f"open connections of {whose}"
 
 
