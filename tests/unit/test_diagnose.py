@@ -135,7 +135,7 @@ def test_unreadable_options_are_not_tried_by_a_plain_bind_and_not_claimed() -> N
     named = Host("0.0.0.0", "addresses", (Address("ipv4", "0.0.0.0"),))
     found = diagnosis(scene(left._replace(family="ipv6")), endpoint(host=named), probe=kernel)
     assert (found.verdict, [row.without_reuseaddr for row in found.binds]) == ("free", ["unknown"])
-    assert found.message.endswith("without it connections of an earlier server may refuse the bind.")
+    assert found.message.endswith("without it open connections of httpd (PID 382) may refuse the bind.")
     assert all(asked.reuseaddr for asked in kernel.asked)
 
 
