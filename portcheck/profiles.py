@@ -45,7 +45,7 @@ class Server(NamedTuple):
 
 MOVES_ON = "take another port"
 JAVASCRIPT, PYTHON, JVM = "JavaScript", "Python", "Java, .NET, Go"
-SCRIPTING, WEB, DATA = "Ruby, PHP", "web servers, proxies, containers", "databases, caches"
+SCRIPTING, WEB, DATA = "Ruby, PHP", "web, proxies, containers", "databases, caches"
 
 PROFILES = {
     "node": Server("Node's listen({port})", (DUAL,), group=JAVASCRIPT),

@@ -8,11 +8,13 @@ from portcheck.cli.options import (
     DETAILS,
     HELP,
     INSTALL_COMPLETION,
+    PROFILE,
     SHOW_COMPLETION,
     SUMMARY,
     VERSION,
 )
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,8 +63,17 @@ def _of_command(command: Command) -> Page:
     habits = (f"{' and '.join(command.aliases)} is taken for it, too.",) if command.aliases else ()
     operands = Section("Arguments", (Row(f"{command.operands.metavar}...", command.operands.help),))
     options = _grouped((option.group, _row(option)) for option in (*command.options, HELP._replace(group=COMMON)))
+    servers = (_servers(),) if PROFILE in command.options else ()
     examples = Section(EXAMPLES, tuple(Row(*example) for example in command.examples))
-    return Page(command.usage, (command.summary, *command.details, *habits), (operands, *options, examples))
+    return Page(command.usage, (command.summary, *command.details, *habits), (operands, *options, *servers, examples))
+
+
+def _servers() -> Section:
+    """What `--as` knows, by kind."""
+    by_kind: dict[str, list[str]] = {}
+    for name, server in PROFILES.items():
+        by_kind.setdefault(server.group, []).append(name)
+    return Section("SERVER is one of", tuple(Row(kind, ", ".join(names)) for kind, names in by_kind.items()))
 
 
 def _grouped(rows: Iterable[tuple[str, Row]]) -> tuple[Section, ...]:
