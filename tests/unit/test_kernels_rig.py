@@ -131,5 +131,5 @@ def test_what_lies_below_a_private_directory_is_mounted_for_everybody() -> None:
         mounts = list(user_mode_linux.covers([checkout], folder))
         private.chmod(0o755)
         assert user_mode_linux.closed(checkout) is None
-    assert mounts[-1] == f"mkdir -p {folder}; mount -t hostfs -o {folder} none {folder}"
+    assert mounts[-1] == f"mkdir -p {folder}; mount -w -t hostfs -o {folder} none {folder}"
     assert [line for line in mounts if f"mount -r -t hostfs -o {checkout} " in line]
