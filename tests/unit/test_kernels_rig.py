@@ -9,6 +9,7 @@ from pathlib import Path
 import kernels
 import pytest
 import user_mode_linux
+import whole_machine
 from kernels import Count
 from user_mode_linux import Boot, CannotBeHadError, Done, Linux
 
@@ -108,6 +109,22 @@ def test_the_mirror_is_the_one_of_this_machines_own_release(monkeypatch: pytest.
     release["VERSION_CODENAME"] = "trixie"
     with pytest.raises(CannotBeHadError, match="no source"):
         user_mode_linux.mirror()
+
+
+def test_a_kernel_comes_with_the_packages_that_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {
+        "linux-image-amd64": "linux-base-amd64 linux-image-7.3.4-amd64",
+        "linux-image-7.3.4-amd64": "kmod linux-base linux-binary-7.3.4-amd64 linux-modules-7.3.4-amd64",
+        "linux-modules-7.3.4-amd64": "linux-base-7.3.4-amd64",
+    }
+
+    def shown(argv: list[str], *, env: dict[str, str]) -> str:
+        return "".join(f"  Depends: {name}\n" for name in needed.get(argv[-1], "").split())
+
+    monkeypatch.setattr(whole_machine, "run", shown)
+    assert whole_machine.packages({}) == [
+        f"linux-{part}-7.3.4-amd64" for part in ("image", "binary", "modules", "base")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
