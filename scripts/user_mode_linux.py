@@ -18,7 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
@@ -91,6 +91,7 @@ class Boot(NamedTuple):
     hidepid: int = 0
     cgroups: str = "v2"
     modules: bool = True  # whether the kernel may load what it is asked for, such as sock_diag's
+    arguments: Sequence[str] = ()  # the kernel's own
     timeout: float = 600
 
 
@@ -113,16 +114,20 @@ def fetch(version: str, cache: Path) -> Linux:
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             raise CannotBeHadError(f"needs {program}")
     directory = cache / version
-    linux = Linux(directory / "linux", directory)
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / "lock"):
-        if not linux.program.exists():
-            building = cache / f"{version}.new"
+    made_once(directory, lambda building: build(SUITES[version], building))
+    return Linux(directory / "linux", directory)
+
+
+def made_once(directory: Path, make: Callable[[Path], None]) -> None:
+    """A directory of the cache, which is there only when it is complete."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with locked(directory.with_name("lock")):
+        if not directory.exists():
+            building = directory.with_name(f"{directory.name}.new")
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
-            build(SUITES[version], building)
+            make(building)
             building.rename(directory)
-    return linux
 
 
 @contextlib.contextmanager
@@ -204,19 +209,36 @@ def run(argv: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | N
 # Booting.
 
 
+# A shell's command that mounts a directory of this machine, for reading alone ("-r") or not ("-w"), where it is here.
+Mount = Callable[[Path, str], str]
+
+
+def hostfs(directory: Path, way: str) -> str:
+    return f"mount {way} -t hostfs -o {quoted(directory)} none {quoted(directory)}"
+
+
 def boot(linux: Linux, wanted: Boot, folder: Path) -> Done:
     """Runs a guest to its end."""
+    prepare(linux, wanted, folder, hostfs)
+    argv = [
+        str(linux.program), f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
+        "con=null", "con0=null,fd:1", "con1=null", f"uml_dir={folder}", f"init={folder}/init", *wanted.arguments,
+    ]  # fmt: skip
+    return finished(argv, {**os.environ, "TMPDIR": place_for_memory()}, wanted, folder)
+
+
+def prepare(linux: Linux, wanted: Boot, folder: Path, mount: Mount) -> None:
+    """Writes what the guest runs."""
     (folder / "command").write_text(wanted.command + "\n")
-    (folder / "init").write_text(init_script(linux, wanted, folder))
+    (folder / "init").write_text(init_script(linux, wanted, folder, mount))
     (folder / "init").chmod(0o755)
     modprobe = folder / "modprobe"  # a program, since that is what the kernel calls when it needs a module
     modprobe.write_text(f'#!/bin/sh\nexec modprobe -d {quoted(linux.modules)} "$@"\n')
     modprobe.chmod(0o755)
-    argv = [
-        str(linux.program), f"mem={MEMORY_MIB}M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
-        "con=null", "con0=null,fd:1", "con1=null", f"uml_dir={folder}", f"init={folder}/init",
-    ]  # fmt: skip
-    environment = {**os.environ, "TMPDIR": place_for_memory()}
+
+
+def finished(argv: Sequence[str], environment: dict[str, str], wanted: Boot, folder: Path) -> Done:
+    """What comes of the guest that this program is."""
     with (folder / "console").open("wb") as console:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, env=environment,
@@ -267,10 +289,10 @@ def place_for_memory() -> str:
     raise CannotBeHadError(f"needs {MEMORY_MIB} MiB in one of {', '.join(FREE_MEMORY)}, without noexec")
 
 
-def init_script(linux: Linux, wanted: Boot, folder: Path) -> str:
+def init_script(linux: Linux, wanted: Boot, folder: Path, mount: Mount = hostfs) -> str:
     return INIT.format(
         proc_options=f"-o hidepid={wanted.hidepid}" if wanted.hidepid else "",
-        covers="\n".join(covers([*wanted.readable, linux.modules], folder)),
+        covers="\n".join(covers([*wanted.readable, linux.modules], folder, mount)),
         cgroups=CGROUPS[wanted.cgroups],
         modules=" ".join(MODULES + DIAGNOSTIC_MODULES * wanted.modules),
         helper=f"{folder}/modprobe" if wanted.modules else "/bin/false",
@@ -278,7 +300,7 @@ def init_script(linux: Linux, wanted: Boot, folder: Path) -> str:
     )
 
 
-def covers(readable: Sequence[Path], folder: Path) -> Iterator[str]:
+def covers(readable: Sequence[Path], folder: Path, mount: Mount = hostfs) -> Iterator[str]:
     """Mounts: memory over what must not reach the host, and over it again what is needed from there."""
     private = [way_in for path in [*readable, folder] if (way_in := closed(path))]
     covered = {Path("/tmp"), Path("/run"), Path("/dev/shm"), *private}
@@ -288,8 +310,8 @@ def covers(readable: Sequence[Path], folder: Path) -> Iterator[str]:
         yield f"mkdir -p {quoted(path)}; mount -t tmpfs -o mode={mode} memory {quoted(path)}"
     for path in readable:
         if any(above in path.parents for above in outermost):
-            yield f"mkdir -p {quoted(path)}; mount -r -t hostfs -o {quoted(path)} none {quoted(path)}"
-    yield f"mkdir -p {quoted(folder)}; mount -t hostfs -o {quoted(folder)} none {quoted(folder)}"
+            yield f"mkdir -p {quoted(path)}; {mount(path, '-r')}"
+    yield f"mkdir -p {quoted(folder)}; {mount(folder, '-w')}"
 
 
 def quoted(path: Path) -> str:

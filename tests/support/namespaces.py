@@ -31,7 +31,7 @@ from support.real_sockets import close_all
 
 ADDRESSES = ("192.0.2.7/24", "fd00::7/64")
 OUR_NETWORK = "/proc/thread-self/ns/net"
-SETTINGS = Path("/proc/sys/net")
+IPV6_SETTINGS = Path("/proc/sys/net/ipv6/conf")  # absent on a kernel without IPv6
 _TENTATIVE = r"(?m)^(\w+ ){4}[4-7c-f]"  # IFA_F_TENTATIVE is 0x40
 
 
@@ -82,15 +82,16 @@ class Host:
         self._programs: list[subprocess.Popen[bytes]] = []
         self._network = _new_network()
         self.path = f"/proc/{os.getpid()}/fd/{self._network}"
+        self.ipv6 = ipv6 and IPV6_SETTINGS.exists()
         with self.entered():
-            for scope in ("all", "default"):
-                settings = SETTINGS / "ipv6/conf" / scope
+            for scope in ("all", "default") if IPV6_SETTINGS.exists() else ():
+                settings = IPV6_SETTINGS / scope
                 (settings / "disable_ipv6").write_text(str(int(not ipv6)))
                 (settings / "accept_dad").write_text(str(int(duplicate_detection)))
             if not link_local:
                 (settings / "addr_gen_mode").write_text("1")
             device, peer = devices
-            wanted = [address for address in addresses if ipv6 or ":" not in address]
+            wanted = [address for address in addresses if self.ipv6 or ":" not in address]
             run_ip(
                 "link set lo up",
                 f"link add {device} type veth peer name {peer}",

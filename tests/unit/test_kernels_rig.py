@@ -9,6 +9,7 @@ from pathlib import Path
 import kernels
 import pytest
 import user_mode_linux
+import whole_machine
 from kernels import Count
 from user_mode_linux import Boot, CannotBeHadError, Done, Linux
 
@@ -110,6 +111,22 @@ def test_the_mirror_is_the_one_of_this_machines_own_release(monkeypatch: pytest.
         user_mode_linux.mirror()
 
 
+def test_a_kernel_comes_with_the_packages_that_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = {
+        "linux-image-amd64": "linux-base-amd64 linux-image-7.3.4-amd64",
+        "linux-image-7.3.4-amd64": "kmod linux-base linux-binary-7.3.4-amd64 linux-modules-7.3.4-amd64",
+        "linux-modules-7.3.4-amd64": "linux-base-7.3.4-amd64",
+    }
+
+    def shown(argv: list[str], *, env: dict[str, str]) -> str:
+        return "".join(f"  Depends: {name}\n" for name in needed.get(argv[-1], "").split())
+
+    monkeypatch.setattr(whole_machine, "run", shown)
+    assert whole_machine.packages({}) == [
+        f"linux-{part}-7.3.4-amd64" for part in ("image", "binary", "modules", "base")
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "wanted", [Boot("true"), Boot("true", hidepid=2), Boot("true", cgroups="v1"), Boot("true", modules=False)]
 )
@@ -131,5 +148,5 @@ def test_what_lies_below_a_private_directory_is_mounted_for_everybody() -> None:
         mounts = list(user_mode_linux.covers([checkout], folder))
         private.chmod(0o755)
         assert user_mode_linux.closed(checkout) is None
-    assert mounts[-1] == f"mkdir -p {folder}; mount -t hostfs -o {folder} none {folder}"
+    assert mounts[-1] == f"mkdir -p {folder}; mount -w -t hostfs -o {folder} none {folder}"
     assert [line for line in mounts if f"mount -r -t hostfs -o {checkout} " in line]
