@@ -59,6 +59,7 @@ class Trial:
 
     host: Host
     holders: set[int]
+    listens: int
     program: subprocess.Popen[bytes]
     forecast: subprocess.CompletedProcess[str]
 
@@ -74,7 +75,7 @@ class Trial:
         forecast = host.run([*named, str(PORTCHECK), "--as", name, str(PORT)], check=False)
         user = ["setpriv", f"--reuid={server.uid}", f"--regid={server.uid}", "--clear-groups"] if server.uid else []
         program = host.start([*named, *user, *argv], cwd=place, env=env, stderr=subprocess.DEVNULL)
-        return cls(host, holders, program, forecast)
+        return cls(host, holders, server.listens, program, forecast)
 
     def started(self) -> bool:
         """Whether it listens on the port in the end; a server that ends, or listens elsewhere, does not."""
@@ -83,9 +84,10 @@ class Trial:
     def _ending(self) -> str | None:
         lines = [line.split() for line in self.host.run(["ss", "-Hltnp"]).stdout.splitlines()]
         ours = [fields[3] for fields in lines if not any(f"pid={pid}," in fields[-1] for pid in self.holders)]
-        if any(address.endswith(f":{PORT}") for address in ours):
-            return "here"
-        return "elsewhere" if ours or self.program.poll() is not None else None
+        if self.program.poll() is not None:
+            return "ended"
+        here = sum(address.endswith(f":{PORT}") for address in ours)
+        return "here" if here >= self.listens else "elsewhere" if ours and not here else None
 
 
 def test_every_profile_is_compared_or_named_as_not(known: dict[str, Server]) -> None:

@@ -72,6 +72,7 @@ class Server:
     prepare: Callable[[Path], None] | None = None
     uid: int = 0
     env: Mapping[str, str] = field(default_factory=dict)
+    listens: int = 1  # on so many sockets once it has started; before, it may end for want of one of them
 
 
 def _postgres(directory: Path) -> None:
@@ -153,7 +154,8 @@ def servers(python: Path, node: Path) -> dict[str, Server]:
                 "/usr/bin/python3",
                 "-c",
                 ASYNCIO,
-            )
+            ),
+            listens=2,
         ),
         "uvicorn": Server((f"{python}/bin/uvicorn", "--port", port, "a:app"), (), {"a.py": ASGI}),
         "gunicorn": Server((f"{python}/bin/gunicorn", "-b", f"127.0.0.1:{port}", "a:app"), (), {"a.py": WSGI}),
@@ -187,6 +189,7 @@ def servers(python: Path, node: Path) -> dict[str, Server]:
             ("puma", "-b", f"tcp://localhost:{port}"),
             ("puma",),
             {"config.ru": "run lambda { |env| [200, {}, ['']] }"},
+            listens=2,
         ),
         "php": Server(("php", "-S", f"localhost:{port}"), ("php",)),
         "ruby": Server(("ruby", "-rsocket", "-e", "TCPServer.new(20000).accept"), ("ruby",)),
@@ -201,7 +204,7 @@ def servers(python: Path, node: Path) -> dict[str, Server]:
             {"Caddyfile": "{\n admin off\n}\n:20000 {\n respond ok\n}\n"},
             env={"HOME": ".", "XDG_DATA_HOME": "./d", "XDG_CONFIG_HOME": "./c"},
         ),
-        "redis": Server(("redis-server", "--port", port, "--save", ""), ("redis-server",)),
+        "redis": Server(("redis-server", "--port", port, "--save", ""), ("redis-server",), listens=2),
         "memcached": Server(("memcached", "-u", "nobody", "-p", port), ("memcached",)),
         "postgres": Server(
             ("sh", "-c", f'exec {_postgres_bin()}/postgres -D data -p 20000 -k "$PWD"'), (), {}, _postgres, uid=NOBODY
@@ -216,6 +219,7 @@ def servers(python: Path, node: Path) -> dict[str, Server]:
             {},
             _mariadb,
             uid=NOBODY,
+            listens=2,
         ),
     }
 

@@ -392,7 +392,9 @@ def squeezed(text: str) -> str:
 def test_options_stand_under_headings(command: Command) -> None:
     _, text = help_.answer((command.name, "--help"))
     headings = [line.removesuffix(":") for line in text.splitlines() if line.endswith(":") and line[0] != " "]
-    assert headings == ["Arguments", *dict.fromkeys(option.group for option in command.options), "Help", "Examples"]
+    groups = dict.fromkeys(option.group for option in command.options)
+    servers = ["SERVER is one of"] if table.PROFILE in command.options else []
+    assert headings == ["Arguments", *groups, "Help", *servers, "Examples"]
 
 
 def test_help_lists_every_command_in_its_group() -> None:
