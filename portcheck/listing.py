@@ -11,11 +11,11 @@ from portcheck.observe.snapshot import ranges_of, survey
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from portcheck.model import BlindSpot, Family, PortRange, Protocol, Scene, Socket
+    from portcheck.model import BlindSpot, Family, LocalAddress, PortRange, Protocol, Scene, Socket
     from portcheck.requests import SortKey
     from portcheck.target import Endpoint, Host
 
-    Asked = Mapping[tuple[Protocol, int], tuple[Host, ...]]
+    Asked = Mapping[tuple[Protocol, int], Sequence[Host]]
 
 
 class Filter(NamedTuple):
@@ -71,15 +71,25 @@ class Listing:
 def list_sockets(wanted: Filter) -> Listing:
     """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
     scene = survey(wanted.protocols, _ranges(wanted), "everything" if wanted.connections else "listeners")
-    asked = {(endpoint.protocol, endpoint.port): endpoint.hosts for endpoint in wanted.endpoints}
+    asked = _hosts(wanted)
+    by_interface = any(host.kind == "interface" for hosts in asked.values() for host in hosts)
+    own = local_addresses() if by_interface else ()
     sockets = [
         socket
         for table in scene.tables.values()
         for socket in table.sockets
-        if _wanted(socket, wanted, scene) and _asked_for(socket, asked, wanted, scene)
+        if _wanted(socket, wanted, scene) and _asked_for(socket, asked, own, wanted, scene)
     ]
     sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
     return Listing(tuple(sockets), scene.processes, tuple(_gaps(sockets, scene)))
+
+
+def _hosts(wanted: Filter) -> Asked:
+    """The hosts asked for, by port: there may be several of one."""
+    hosts: dict[tuple[Protocol, int], list[Host]] = {}
+    for endpoint in wanted.endpoints:
+        hosts.setdefault((endpoint.protocol, endpoint.port), []).extend(endpoint.hosts)
+    return hosts
 
 
 def _ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
@@ -91,24 +101,23 @@ def _ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
     return ranges_of(endpoint.port for endpoint in wanted.endpoints)
 
 
-def _asked_for(socket: Socket, asked: Asked, wanted: Filter, scene: Scene) -> bool:
+def _asked_for(socket: Socket, asked: Asked, own: Sequence[LocalAddress], wanted: Filter, scene: Scene) -> bool:
     """Whether it is one of the endpoints, or a program's with one of the names; nothing asked for is everything."""
     if not asked and not wanted.programs:
         return True
     hosts = asked.get((socket.protocol, socket.local_port), ())
-    if any(_is_at(socket, host) for host in hosts):
+    if any(_is_at(socket, host, own) for host in hosts):
         return True
     return any(_is_called(socket, name, scene) for name in wanted.programs)
 
 
-def _is_at(socket: Socket, host: Host) -> bool:
+def _is_at(socket: Socket, host: Host, own: Sequence[LocalAddress]) -> bool:
     """Whether a server of this host, or its clients, would meet the socket.  `list :3000` asks for all of 3000."""
     if host.kind in ("every", "wildcard") or is_wildcard(socket.local_address):
         return True
     if host.kind == "interface":
         return socket.interface == host.text or any(
-            local.interface == host.text and local.address == unmapped(socket.local_address)
-            for local in local_addresses()
+            local.interface == host.text and local.address == unmapped(socket.local_address) for local in own
         )
     return any(address.text == unmapped(socket.local_address) for address in host.addresses)
 

@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 class DevServer(NamedTuple):
     """A server by the names of its programs, and the words that give it a port."""
 
-    name: str
     programs: tuple[str, ...]
     words: tuple[str, ...]
 
 
 DEV_SERVERS = (
-    DevServer("vite", ("vite", "svelte-kit", "vinxi"), ("--port", "{port}")),
-    DevServer("next", ("next", "next-server"), ("-p", "{port}")),
-    DevServer("astro", ("astro",), ("--port", "{port}")),
-    DevServer("ng serve", ("ng",), ("--port", "{port}")),
-    DevServer("nuxt", ("nuxt", "nuxi"), ("--port", "{port}")),
-    DevServer("webpack serve", ("webpack", "webpack-dev-server"), ("--port", "{port}")),
-    DevServer("vue-cli-service", ("vue-cli-service",), ("--port", "{port}")),
-    DevServer("gatsby", ("gatsby",), ("-p", "{port}")),
-    DevServer("parcel", ("parcel",), ("-p", "{port}")),
-    DevServer("storybook", ("storybook", "start-storybook"), ("-p", "{port}")),
-    DevServer("http-server", ("http-server",), ("-p", "{port}")),
-    DevServer("serve", ("serve",), ("-l", "{port}")),
-    DevServer("runserver", ("manage.py", "manage"), ("{port}",)),
-    DevServer("flask", ("flask",), ("--port", "{port}")),
-    DevServer("uvicorn", ("uvicorn",), ("--port", "{port}")),
-    DevServer("hypercorn", ("hypercorn",), ("--bind", "{host}:{port}")),
-    DevServer("gunicorn", ("gunicorn",), ("--bind", "{host}:{port}")),
-    DevServer("streamlit", ("streamlit",), ("--server.port", "{port}")),
-    DevServer("mkdocs serve", ("mkdocs",), ("--dev-addr", "{host}:{port}")),
-    DevServer("rails", ("rails", "puma"), ("-p", "{port}")),
-    DevServer("jekyll", ("jekyll",), ("--port", "{port}")),
-    DevServer("php", ("php", "artisan"), ("-S", "{host}:{port}")),
-    DevServer("hugo", ("hugo",), ("--port", "{port}")),
+    DevServer(("vite", "svelte-kit", "vinxi"), ("--port", "{port}")),
+    DevServer(("next", "next-server"), ("-p", "{port}")),
+    DevServer(("astro",), ("--port", "{port}")),
+    DevServer(("ng",), ("--port", "{port}")),
+    DevServer(("nuxt", "nuxi"), ("--port", "{port}")),
+    DevServer(("webpack", "webpack-dev-server"), ("--port", "{port}")),
+    DevServer(("vue-cli-service",), ("--port", "{port}")),
+    DevServer(("gatsby",), ("-p", "{port}")),
+    DevServer(("parcel",), ("-p", "{port}")),
+    DevServer(("storybook", "start-storybook"), ("-p", "{port}")),
+    DevServer(("http-server",), ("-p", "{port}")),
+    DevServer(("manage.py", "manage"), ("{port}",)),
+    DevServer(("flask",), ("--port", "{port}")),
+    DevServer(("uvicorn",), ("--port", "{port}")),
+    DevServer(("hypercorn",), ("--bind", "{host}:{port}")),
+    DevServer(("gunicorn",), ("--bind", "{host}:{port}")),
+    DevServer(("streamlit",), ("--server.port", "{port}")),
+    DevServer(("mkdocs",), ("--dev-addr", "{host}:{port}")),
+    DevServer(("rails", "puma"), ("-p", "{port}")),
+    DevServer(("jekyll",), ("--port", "{port}")),
+    DevServer(("artisan",), ("--port", "{port}")),  # Laravel's, before the php that runs it
+    DevServer(("php",), ("-S", "{host}:{port}")),
+    DevServer(("hugo",), ("--port", "{port}")),
+    DevServer(("serve",), ("-l", "{port}")),  # last: others have it as a subcommand
 )
 # react-scripts is not among them: it heeds PORT, and has no flag.
 SPRING = {

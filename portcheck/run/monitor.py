@@ -125,8 +125,8 @@ class Monitor:
         import shlex
 
         for socket in sockets:
-            for pid in socket.pids or ():
-                words = remedy(self._command, listing.processes[pid], socket.local_port)
+            for process in filter(None, map(listing.processes.get, socket.pids or ())):
+                words = remedy(self._command, process, socket.local_port)
                 if words:
                     shown = shlex.join(words).replace("'{port}'", "{port}")  # which no Unix shell expands
                     self._say(f"it does not heed PORT here; try: ... -- {shown}")

@@ -76,6 +76,7 @@ def test_one_family_alone(host: Host, line: str, code: int) -> None:
         ("list SHOP 8002", {8001, 8002}),
         ("list nobody-has-this-name", set()),
         ("list 8000-8002 -6", {8002}),
+        ("list 127.0.0.1:8001 [::1]:8001", {8001}),  # one port, two hosts: either is enough
     ],
 )
 def test_a_list_by_target_or_name(host: Host, line: str, ports: set[int]) -> None:

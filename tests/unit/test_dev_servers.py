@@ -27,6 +27,9 @@ VITE = ("node", "/home/ann/shop/node_modules/.bin/vite")
         ("python manage.py runserver", ("python", "manage.py", "runserver"), "python manage.py runserver {port}"),
         ("flask run", ("/srv/bin/python3", "/srv/bin/flask", "run"), "flask run --port {port}"),
         ("bin/rails server", ("puma 6.4.2 (tcp://localhost:3000) [shop]",), "bin/rails server -p {port}"),
+        ("php artisan serve", ("php", "artisan", "serve"), "php artisan serve --port {port}"),
+        ("mkdocs serve", ("python", "/srv/bin/mkdocs", "serve"), "mkdocs serve --dev-addr {host}:{port}"),
+        ("npx serve", ("node", "/x/node_modules/.bin/serve"), "npx serve -l {port}"),
         ("php -S localhost:5173", ("php", "-S", "localhost:5173"), "php -S localhost:{port}"),
         (
             "./mvnw spring-boot:run",
