@@ -59,11 +59,6 @@ def is_wildcard(text: str) -> bool:
     return text in (ANY4, ANY6, MAPPED + ANY4)
 
 
-def is_loopback(text: str) -> bool:
-    """True of 127.0.0.0/8, mapped or not, and of ::1."""
-    return text == "::1" or unmapped(text).startswith("127.")
-
-
 def is_multicast6(text: str) -> bool:
     """ff00::/8."""
     return text.startswith("ff") and ":" in text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
 from portcheck.diagnosis.relevant import tried
-from portcheck.diagnosis.sentence import sentence, speaks_of_ports, together
+from portcheck.diagnosis.sentence import sentence, speaks_of_ports
 from portcheck.diagnosis.verdict import diagnose
 from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
@@ -52,11 +52,6 @@ def stretches(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iter
         first, last, before = view.numbered(finding, endpoint), endpoint.port, finding
     if first:
         yield Stretch(first, last)
-
-
-def summaries(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterator[Diagnosis]:
-    """Those answers with sentences that speak of all their ports."""
-    return (together(first, last) for first, last in stretches(endpoints, question))
 
 
 def _findings(endpoints: Sequence[Endpoint], question: Question) -> Iterator[tuple[Endpoint, Diagnosis, View]]:

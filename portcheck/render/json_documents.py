@@ -24,15 +24,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
-    """What `check --json` prints."""
-    results = [diagnosis.to_dict() for diagnosis in diagnoses]
-    complete = all(entry["complete"] for entry in results)
-    return {"schema_version": SCHEMA_VERSION, "complete": complete, "results": results}
-
-
 def check_chunks(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
-    """The text of that document as the answers come, so that those of 65,535 ports never are in memory together."""
+    """What `check --json` prints, in pieces as answers come: those of 65,535 ports are never in memory together."""
     yield f'{{"schema_version": {SCHEMA_VERSION}, "results": ['
     complete, separator = True, ""
     for diagnosis in diagnoses:

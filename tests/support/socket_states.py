@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import socket
 import struct
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from portcheck.addresses import ANY4, ANY6, is_mapped, is_wildcard, unmapped
 from portcheck.model import Socket
-from support.kernel_lab import DEVICES, EPHEMERAL_PORTS, STATES, Transport, Way, acting_as
+from support.kernel_lab import DEVICES, EPHEMERAL_PORTS, SEED, STATES, Transport, Way, acting_as
 from support.patience import wait_for
 
 if TYPE_CHECKING:
@@ -75,6 +76,18 @@ def olds(transport: Transport) -> list[Old]:
         if is_wildcard(way.address) or state not in AUTOMATIC
     ]
     return [Old(state, way) for state in LONE_STATES[transport] for way in everywhere] + accepted + connected
+
+
+OF_EACH_STATE = 12
+
+
+def some_of_each_state(transport: Transport) -> list[Old]:
+    """Specimens of every state, chosen by the seed, where all of them would take too long."""
+    by_state: dict[str, list[Old]] = {}
+    for old in olds(transport):
+        by_state.setdefault(old.state, []).append(old)
+    chance = random.Random(SEED)
+    return [old for group in by_state.values() for old in chance.sample(group, min(len(group), OF_EACH_STATE))]
 
 
 def peers(way: Way) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
 import socket
 import sys
 from collections import Counter
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import psutil
 import pytest
 from support import real_sockets
-from support.kernel_lab import SEED, Transport, in_namespace, mptcp_exists, needs_lab
+from support.kernel_lab import Transport, in_namespace, mptcp_exists, needs_lab
 from support.namespaces import Host
 from support.processes import NOBODY, held_by_child
 from support.real_sockets import inode
-from support.socket_states import Old, make, olds, open_helpers
+from support.socket_states import make, olds, open_helpers, some_of_each_state
 
 from portcheck.model import PortRange, Socket, SocketTable
 from portcheck.observe.linux import descriptors
@@ -37,7 +36,6 @@ if sys.platform != "linux":
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp")
 EVERYWHERE = ("127.0.0.1", "0.0.0.0", "::1", "::", "2001:db8::1", "::ffff:127.0.0.1")
 PSUTIL_CANNOT_SEE = "BOUND"
-OF_EACH_STATE = 12
 
 
 def both(protocol: Protocol, *ports: PortRange) -> tuple[SocketTable, SocketTable]:
@@ -134,11 +132,7 @@ def test_every_state(transport: Transport, report: Callable[[str], None]) -> Non
 def compare_states(transport: Transport) -> Counter[str]:
     """Specimens of every state, one after the other: both back ends, and what is known of the specimen."""
     open_helpers()
-    by_state: dict[str, list[Old]] = {}
-    for old in olds(transport):
-        by_state.setdefault(old.state, []).append(old)
-    chance = random.Random(SEED)
-    chosen = [old for group in by_state.values() for old in chance.sample(group, min(len(group), OF_EACH_STATE))]
+    chosen = some_of_each_state(transport)
     for number, old in enumerate(chosen, 2000):
         specimen = make(old, number)
         port = specimen.socket.local_port

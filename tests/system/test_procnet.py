@@ -19,7 +19,7 @@ from support.namespaces import Host
 from support.patience import PATIENCE
 from support.processes import NOBODY, held_by_child, in_child
 from support.real_sockets import inode
-from support.socket_states import Old, make, olds, open_helpers
+from support.socket_states import make, olds, open_helpers, some_of_each_state
 
 if sys.platform != "linux":
     pytest.skip("/proc/net is Linux's", allow_module_level=True)
@@ -32,7 +32,6 @@ from portcheck.observe.system import BACK_END
 if TYPE_CHECKING:
     from portcheck.model import Protocol
 
-OF_EACH_STATE = 12
 CLOCK_TICK = 0.02  # what is counted in hundredths of a second, and rounded
 
 
@@ -79,11 +78,7 @@ def test_every_state(transport: Transport, uid: int, report: Callable[[str], Non
 def compare_states(transport: Transport, uid: int) -> Counter[str]:
     """Specimens of every state, one after the other, as this user sees them."""
     open_helpers()
-    by_state: dict[str, list[Old]] = {}
-    for old in olds(transport):
-        by_state.setdefault(old.state, []).append(old)
-    chance = random.Random(SEED)
-    chosen = [old for group in by_state.values() for old in chance.sample(group, min(len(group), OF_EACH_STATE))]
+    chosen = some_of_each_state(transport)
     for number, old in enumerate(chosen, 2000):
         specimen = make(old, number)
         port, protocol = specimen.socket.local_port, specimen.socket.protocol

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -23,7 +24,7 @@ from support.generated import diagnoses, vocabulary
 
 from portcheck.chooser import Choice, PortNote
 from portcheck.model import BlindSpot, Diagnosis, Owner, Process, Socket
-from portcheck.render.json_documents import check_document, dumps, list_document, pick_document
+from portcheck.render.json_documents import check_chunks, list_document, pick_document
 
 SCHEMA: dict[str, Any] = json.loads(files("portcheck").joinpath("schema.json").read_text())
 # The contract's keys, in its order: what a reader of the JSON may count on.
@@ -44,6 +45,15 @@ def validate(document: dict[str, Any], definition: str) -> None:
     """Against its own definition, which names what is wrong, and against the whole schema."""
     validator(definition).validate(document)
     Draft202012Validator(SCHEMA).validate(document)
+
+
+def printed(diagnoses: Iterable[Diagnosis]) -> str:
+    return "".join(check_chunks(diagnoses))
+
+
+def check_document(diagnoses: Iterable[Diagnosis]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(printed(diagnoses))
+    return document
 
 
 def test_the_schema_is_one() -> None:
@@ -127,7 +137,7 @@ def test_the_schema_misses_what_is_left_out() -> None:
 @settings(max_examples=60)
 @given(st.lists(diagnoses(), max_size=2))
 def test_any_diagnoses_are_valid_utf8_json(found: list[Diagnosis]) -> None:
-    text = dumps(check_document(found))
+    text = printed(found)
     document = json.loads(text.encode(), parse_constant=pytest.fail)  # no NaN, no Infinity
     json.dumps(document, ensure_ascii=False).encode()  # no lone surrogate behind an escape
     validate(document, "check")
@@ -135,14 +145,14 @@ def test_any_diagnoses_are_valid_utf8_json(found: list[Diagnosis]) -> None:
 
 
 def test_a_document_is_one_line_of_ascii() -> None:
-    text = dumps(check_document([EXAMPLES["hostile"]()]))
+    text = printed([EXAMPLES["hostile"]()]).removesuffix("\n")
     assert text.isascii()
     assert text.isprintable()
     assert "\n" not in text
 
 
 def test_strangers_text_arrives_whole() -> None:
-    told = json.loads(dumps(check_document([EXAMPLES["hostile"]()])))["results"][0]
+    told = check_document([EXAMPLES["hostile"]()])["results"][0]
     assert told["owners"][0]["name"] == HOSTILE.replace("\udcff", "\ufffd")
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from support.scenes import LINK, LO6, endpoint, listener, process, scene
 
 from portcheck.diagnosis import pipeline
+from portcheck.diagnosis.sentence import together
 from portcheck.model import Diagnosis, PortPolicy, PortRange, Redirection, Scene
 from portcheck.profiles import ANY_SERVER, PROFILES, TABLES_ALONE, Question, Server
 from portcheck.target import EVERY, Endpoint, Host
@@ -19,7 +20,7 @@ def summed_up(seen: Scene, *endpoints: Endpoint, server: Server = ANY_SERVER) ->
     """What a person is told of these ports on such a host."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "look", lambda *_, **__: seen)
-        return list(pipeline.summaries(endpoints, Question(server, probe=False)))
+        return [together(first, last) for first, last in pipeline.stretches(endpoints, Question(server, probe=False))]
 
 
 def each(seen: Scene, *endpoints: Endpoint) -> list[Diagnosis]:
