@@ -1,4 +1,4 @@
-"""Writes docs/portcheck.1 and docs/reference.md from the table of commands.
+"""Writes docs/portcheck.1 and docs/reference.md from the table of commands, and two more references from their sources.
 
 With --check it only says whether they are current.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import json_page
+import python_page
 
 from portcheck import exit_codes
 from portcheck.cli.options import COMMANDS, SUMMARY
@@ -125,7 +128,12 @@ def _plain(text: str) -> str:
     return text.replace("*", r"\*").replace("[", r"\[").replace("|", r"\|")
 
 
-FILES = {DOCS / "portcheck.1": manual, DOCS / "reference.md": reference}
+FILES = {
+    DOCS / "portcheck.1": manual,
+    DOCS / "reference.md": reference,
+    DOCS / "json-reference.md": json_page.page,
+    DOCS / "python-reference.md": python_page.page,
+}
 
 if __name__ == "__main__":
     old = [path for path, text in FILES.items() if not path.exists() or path.read_text(encoding="utf-8") != text()]
