@@ -21,9 +21,9 @@ def _page(schema: dict[str, Any]) -> Iterator[str]:
     documents = [_name(each) for each in schema["anyOf"]]
     yield from ("# JSON, key by key", "")
     yield from (
-        "What `--json` prints, by name.  How to use it in a script: [scripts and JSON](json.md).  The same for a validator is",
-        "[schema.json](json.md#validate-it), which the package brings along.  *Keys may be added, and are never renamed or dropped.*",
-        "A value that is not known is `null`, never a guess.",
+        "What `--json` prints, by name.  How to use it in a script: [scripts and JSON](json.md).  The same for a",
+        "validator is [schema.json](json.md#validate-it), which the package brings along.  *Keys may be added; none is ever",
+        "renamed or dropped.*  A value that is not known is `null`, never a guess.",
         "",
         "The documents: " + ", ".join(f"[{name}](#{name})" for name in documents) + ".",
         "",
@@ -35,7 +35,8 @@ def _page(schema: dict[str, Any]) -> Iterator[str]:
 
 def _table(name: str, parts: dict[str, Any]) -> Iterator[str]:
     part = parts[name]
-    meaning = f"`{part['description']}`" if part["description"].startswith("portcheck ") else _sentence(part["description"])
+    text = part["description"]
+    meaning = f"`{text}`" if text.startswith("portcheck ") else f"{text[0].upper()}{text[1:]}."
     yield from (f"## {name}", "", meaning, "", "| key | value | meaning |", "|---|---|---|")
     for key, value in part["properties"].items():
         yield f"| `{key}` | {_type(value, parts)} | {_cell(meaning_of(value, parts))} |"
@@ -73,10 +74,6 @@ def _name(value: dict[str, Any]) -> str:
 
 def _word(word: object) -> str:
     return f"`{json.dumps(word)}`" if isinstance(word, str) else json.dumps(word)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _cell(text: str) -> str:

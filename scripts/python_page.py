@@ -24,8 +24,8 @@ def _page() -> Iterator[str]:
     yield from (
         "# Python, name by name",
         "",
-        "What `import portcheck` offers.  With examples: [from Python](python.md).  Everything is typed (`py.typed`), and nothing",
-        "heavy is imported before it is used.",
+        "What `import portcheck` offers.  With examples: [from Python](python.md).  Everything is typed (`py.typed`),",
+        "and nothing heavy is imported before it is used.",
         "",
     )
     for name, value in named.items():
@@ -45,7 +45,7 @@ def _class(name: str, value: type) -> Iterator[str]:
     yield from (f"## portcheck.{name}", "", f"{base}{_told(value)}", "")
     if part := IN_JSON.get(name):
         yield from (
-            f"Its attributes are the keys of [`{part}`](json-reference.md#{part}) in the JSON, as named tuples and tuples.",
+            f"Its attributes are the keys of [`{part}`](json-reference.md#{part}) in the JSON, as named tuples.",
             "",
         )
     members = list(_members(value))

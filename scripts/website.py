@@ -1,7 +1,7 @@
 """Builds the site from docs/ and the pages for contributors: scripts/docs says how it is called.
 
-The pages are plain Markdown whose links work on a code host as they are.  Here they are put beside one another, with the
-links changed that lead out of docs/, and Zensical makes the site of them; nothing is fetched, neither now nor by readers.
+The pages are plain Markdown whose links work on a code host as they are.  Here they are put beside one another, with
+the links changed that lead out of docs/, and Zensical makes the site of them.  Nothing is fetched, now or by readers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,8 +27,10 @@ BESIDE = {
 }
 LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)")
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
-# What a browser loads by itself when it shows a page.
-FETCHED = re.compile(r"""<(?:script|img|iframe|link\b(?=[^>]*\brel=["']?(?:stylesheet|preload|icon)))[^>]*\b(?:src|href)=["']?(?:https?:)?//[^>]*>""")
+# What a browser loads by itself when it shows a page: these, and links with such a relation.
+LOADING = ("script", "img", "iframe", "source")
+RELATIONS = {"stylesheet", "preload", "icon"}
+ELSEWHERE = re.compile(r"(?:https?:)?//")
 
 
 def places() -> dict[Path, Path]:
@@ -73,9 +76,25 @@ def build(directory: Path) -> Path:
 
 
 def fetched(site: Path) -> Iterator[str]:
+    """What pages and styles would have a browser load from other hosts."""
     for page in sorted(site.rglob("*.html")):
-        for tag in FETCHED.findall(page.read_text(encoding="utf-8")):
-            yield f"{page.relative_to(site)}: {tag}"
+        loads = _Loads()
+        loads.feed(page.read_text(encoding="utf-8"))
+        yield from (f"{page.relative_to(site)}: {address}" for address in loads.addresses if ELSEWHERE.match(address))
+    for style in sorted(site.rglob("*.css")):
+        addresses = re.findall(r"""(?:url\(|@import )["']?([^"')]+)""", style.read_text(encoding="utf-8"))
+        yield from (f"{style.relative_to(site)}: {address}" for address in addresses if ELSEWHERE.match(address))
+
+
+class _Loads(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag in LOADING or (tag == "link" and RELATIONS & {*found.get("rel", "").split()}):
+            self.addresses.append(found.get("src") or found.get("href") or "")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The examples of docs/, each page in one go at the terminal of a made-up host: word for word, but for seconds that pass.
+"""The examples of docs/, each page in one go at the terminal of a made-up host: word for word, but for passing seconds.
 
 Where portcheck says it better now, `scripts/test tests/cli/test_pages.py --write` puts what it says into the pages.
 """

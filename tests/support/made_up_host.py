@@ -4,8 +4,8 @@
         host.start(812, ["node", "server.js"], ready=b"ready")  # ann's, in ~/shop
         host.types("portcheck 3000")  # what a terminal of 80 columns shows of it
 
-It has a network, processes, mounts and a name of its own.  portcheck is the one under test, with a clock that says when the
-examples were made: nothing that is printed has to be made alike afterwards.
+It has a network, processes, mounts and a name of its own.  portcheck is the one under test, with a clock that says when
+the examples were made: nothing that is printed has to be made alike afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self
 
 from support.needs import need
@@ -135,9 +134,7 @@ class MadeUpHost:
         """What a program of ann's prints."""
         return self._run([sys.executable, "-c", code], "ann", reads=True)
 
-    def _run(
-        self, argv: Sequence[str], user: str, *, text: str = "", reads: bool = False, check: bool = True
-    ) -> str:
+    def _run(self, argv: Sequence[str], user: str, *, text: str = "", reads: bool = False, check: bool = True) -> str:
         done = subprocess.run(
             self._argv(argv, user, reads=reads), capture_output=True, timeout=2 * PATIENCE, check=check,
             input=text.encode(), env=_environment(user),

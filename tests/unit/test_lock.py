@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
-PYTHONS = {"run": range(9, 15), "test": range(11, 15)}
+PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15)}
 
 
 def locked(name: str) -> list[Requirement]:
@@ -25,8 +25,8 @@ def locked(name: str) -> list[Requirement]:
 def wanted(name: str) -> Iterator[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    test = [*extras["test"], *extras["preflight"]] if name == "test" else []
-    return (Requirement(line) for line in (*project["dependencies"], *test, *BUILDS) if "portcheck" not in line)
+    of_it = {"test": [*extras["test"], *extras["preflight"]], "docs": extras["docs"]}.get(name, [])
+    return (Requirement(line) for line in (*project["dependencies"], *of_it, *BUILDS) if "portcheck" not in line)
 
 
 @pytest.mark.parametrize("name", PYTHONS)
