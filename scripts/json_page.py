@@ -22,8 +22,8 @@ def _page(schema: dict[str, Any]) -> Iterator[str]:
     yield from ("# JSON, key by key", "")
     yield from (
         "What `--json` prints, by name.  How to use it in a script: [scripts and JSON](json.md).  The same for a",
-        "validator is [schema.json](json.md#validate-it), which the package brings along.  *Keys may be added; none is ever",
-        "renamed or dropped.*  A value that is not known is `null`, never a guess.",
+        "validator is [schema.json](json.md#validate-it), which the package brings along.  *Keys may be added; none is",
+        "ever renamed or dropped.*  A value that is not known is `null`, never a guess.",
         "",
         "The documents: " + ", ".join(f"[{name}](#{name})" for name in documents) + ".",
         "",

@@ -66,6 +66,12 @@ def test_what_a_page_links_to_is_on_the_site_too(page: Path) -> None:
     assert reached <= {Path("/") / place for place in places.values()}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_code_in_a_list_belongs_to_it(page: Path) -> None:
+    """On a code host it would with two or three spaces, too."""
+    assert {*re.findall(r"(?m)^( *)```", page.read_text(encoding="utf-8"))} <= {"", " " * 4}
+
+
 def in_nav(entry: Any) -> Iterator[str]:
     if isinstance(entry, str):
         yield entry
