@@ -103,8 +103,7 @@ class MadeUpHost:
     def __exit__(self, *_: object) -> None:
         assert self._first.stdin
         self._first.stdin.close()  # its first process ends, and with that every other one
-        for program in (self._first, *self._programs):
-            program.wait(PATIENCE)
+        for program in (*self._programs, self._first):
             end(program)
 
     def write(self, name: str, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import website
 import yaml
 
+from portcheck.cli.parse import parse
 from portcheck.profiles import DUAL, LOOPBACK, PROFILES, V4
 
 ROOT = website.ROOT
@@ -107,6 +109,23 @@ def test_every_key_of_the_json_has_a_meaning() -> None:
     assert [(part, key) for part, key, value in keys if not json_page.meaning_of(value, parts)] == []
     page = json_page.page()
     assert all(f"| `{key}` |" in page for _, key, _ in keys)
+
+
+# What stands for a word of the reader's, and one that it could be.
+BLANKS = {"PORT": "3000", "PID": "812", "NAME": "shop", "SERVER": "node"}
+
+
+def commands(page: Path) -> set[str]:
+    """What the text tells to type; not the mere name of a command, and no form of one."""
+    typed = re.findall(r"`(portcheck [^`\n]*?)(?: \\?\| [^`]*)?`", prose(page))
+    return {line for line in typed if not re.fullmatch(r"portcheck [a-z]+( --json)?|.*(\.\.\.|\[).*", line)}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name)
+def test_every_command_in_the_text_is_understood(page: Path) -> None:
+    for line in commands(page):
+        words = shlex.split(re.sub("|".join(map(re.escape, BLANKS)), lambda blank: BLANKS[blank[0]], line))
+        parse(words[1:])
 
 
 def test_servers_bind_as_the_page_says() -> None:
