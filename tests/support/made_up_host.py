@@ -52,6 +52,7 @@ for each in /mnt/home/*; do
     mkdir "/home/${each##*/}"
     mount --rbind "$each" "/home/${each##*/}"
 done
+mount -t tmpfs none /sys/fs/cgroup # nor is anything here in a unit or a container
 mkdir -p /home/ann/shop
 printf '%s' "$PASSWD" >/mnt/passwd
 mount --bind /mnt/passwd /etc/passwd
@@ -87,7 +88,7 @@ class MadeUpHost:
             "LAUNCHER": LAUNCHER % _now(),
             "SERVER": SERVER,
         }
-        own = ["unshare", "--net", "--uts", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc"]
+        own = ["unshare", "--net", "--uts", "--pid", "--mount", "--cgroup", "--fork", "--kill-child", "--mount-proc"]
         self._first = subprocess.Popen(
             [*own, "sh", "-c", SET_UP], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
             env=environment,
@@ -147,8 +148,8 @@ class MadeUpHost:
         uid = USERS[user]
         rights = [f"--inh-caps={READS}", f"--ambient-caps={READS}"] if reads else []
         becomes = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *rights] if uid else []
-        enter = ["nsenter", f"--target={self._inside}", "--net", "--uts", "--pid", "--mount", f"--wdns={SHOP}"]
-        return [*enter, *becomes, *argv]
+        enter = ["nsenter", f"--target={self._inside}", "--net", "--uts", "--pid", "--mount", "--cgroup"]
+        return [*enter, f"--wdns={SHOP}", *becomes, *argv]
 
 
 def _remains(line: str) -> str:
