@@ -89,7 +89,7 @@ PAGES = {
 def pictures() -> Iterator[tuple[Path, str]]:
     """Every picture, and where it belongs."""
     with at_work() as host:
-        shown = {name: host.types(line, width=WIDTH) for name, line in LINES.items()}
+        shown = {name: host.types(line, width=WIDTH, colour=True) for name, line in LINES.items()}
     for name, line in LINES.items():
         for page, colours in PAGES.items():
             yield PICTURES / f"{name}-{page}.svg", drawn(f"{name}-{page}", line, shown[name], colours)

@@ -2,7 +2,7 @@
 
     with MadeUpHost() as host:
         host.start(1204, ["python3", "-m", "http.server"], "0.0.0.0:8000", age=2 * HOUR)
-        host.types("portcheck 8000")  # what her terminal shows, with its colours
+        host.types("portcheck 8000")  # what her terminal shows
 
 It is a sandbox (rigs/sandbox.py): its own processes, mounts, network and name.  Programs, sockets and answers are
 real; made up are the numbers of processes (ns_last_pid), for how long they have been running (a stat file of theirs
@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "TMUX_TMPDIR": HOME,
     "USER": "ann",
 }
+TYPING = "tmux -L typing"  # a server of its own
+HIGHEST = 300  # lines of a screen
 TYPED_FROM = 9000  # the numbers of what ann types
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
 START_TIME = 19  # of /proc/PID/stat, counted from the field after the name
@@ -70,11 +72,11 @@ ln -s /bin/sh /run/init
 mkfifo /run/never
 exec 3<>/run/never /run/init <&3
 """
-# A server with two parts; the second one listens where `localhost` is looked up first on many a machine.
 SHOP = {
-    "app.js": "require('http').createServer().listen(process.env.PORT || 3000, '127.0.0.1')\n",
+    "app.js": "require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT || 3000, '127.0.0.1')\n",
     "api.js": "require('http').createServer().listen(8080, '::1')\n",
-    "package.json": '{"name": "shop"}\n',
+    "test.js": "fetch(process.argv[3]).then(answer => console.log(answer.status))\n",
+    "package.json": '{"name": "shop", "scripts": {"start": "node app.js", "test": "node test.js"}}\n',
     "Makefile": "dev:\n\tnode app.js\n",
 }
 
@@ -83,7 +85,7 @@ class MadeUpHost:
     """Has lo and eth0 (192.0.2.7, fd00::7), and the users root, redis and ann; it is gone with the context."""
 
     def __init__(self) -> None:
-        need_root_and(["bash", "script", "ss"])
+        need_root_and(["bash", "ss", "tmux"])
         if not Path(LAST_PID).exists():
             raise RigUnavailableError("this kernel has no ns_last_pid")
         self._stack = ExitStack()
@@ -161,11 +163,14 @@ class MadeUpHost:
             (self._root / f"run/{pid}.stat").write_text(f"{name}) {' '.join(fields)}\n")
             self.run(f"mount --bind /run/{pid}.stat /proc/{pid}/stat")
 
-    def types(self, line: str, *, width: int = 80, cwd: str = f"{HOME}/shop") -> str:
-        """What ann's terminal shows after this line, up to the next prompt, with the codes of its colours."""
-        shown = ["script", "-qec", f"stty cols {width}; {line}", "/dev/null"]
-        script = f"{self._as_user('ann', shown, cwd)} </dev/null || true"
-        return self._next_is(TYPED_FROM, script).replace("\r\n", "\n")
+    def types(self, line: str, *, width: int = 80, cwd: str = f"{HOME}/shop", colour: bool = False) -> str:
+        """What ann's terminal (a tmux of its own) shows after this line; lines of a shell where there are several."""
+        tmux = f"{TYPING} new-session -d -x {width} -y {HIGHEST}".split()
+        shown = f"{line}\n{TYPING} wait-for -S shown; read -r for_ever"
+        typed = self._as_user("ann", [*tmux, shown], cwd)
+        seen = [f"{TYPING} wait-for shown", f"{TYPING} capture-pane -p {'-e' * colour}", f"{TYPING} kill-server"]
+        screen = self._next_is(TYPED_FROM, "; ".join([typed, *(self._as_user("ann", each.split(), cwd) for each in seen)]))
+        return f"{screen.rstrip()}\n"
 
     def _as_user(self, user: str, argv: Sequence[str], cwd: str) -> str:
         """A shell's command that runs this as that user, with an environment of its own."""
@@ -177,7 +182,7 @@ class MadeUpHost:
 @contextmanager
 def at_work() -> Iterator[MadeUpHost]:
     """Ann is working on her shop: what the README and its pictures show."""
-    need_root_and(["make", "node", "python3", "redis-server", "tmux"])
+    need_root_and(["make", "node", "npm", "python3", "redis-server"])
     with MadeUpHost() as host:
         for name, text in SHOP.items():
             (host.home / "shop" / name).write_text(text)
