@@ -1,6 +1,6 @@
 """Every block of the README, run from its first to its last on a made-up host, and compared word for word.
 
-    pytest tests/cli/test_readme.py --write    writes into the README what its commands print now
+pytest tests/cli/test_readme.py --write    writes into the README what its commands print now
 """
 
 from __future__ import annotations

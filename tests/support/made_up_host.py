@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,7 +45,6 @@ ENVIRONMENT = {
     "TMUX_TMPDIR": HOME,
     "USER": "ann",
 }
-TYPING = "tmux -L typing"  # a server of its own
 HIGHEST = 300  # lines of a screen
 TYPED_FROM = 9000  # the numbers of what ann types
 LAST_PID = "/proc/sys/kernel/ns_last_pid"
@@ -73,7 +73,9 @@ mkfifo /run/never
 exec 3<>/run/never /run/init <&3
 """
 SHOP = {
-    "app.js": "require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT || 3000, '127.0.0.1')\n",
+    "app.js": """
+require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT || 3000, '127.0.0.1')
+""",
     "api.js": "require('http').createServer().listen(8080, '::1')\n",
     "test.js": "fetch(process.argv[3]).then(answer => console.log(answer.status))\n",
     "package.json": '{"name": "shop", "scripts": {"start": "node app.js", "test": "node test.js"}}\n',
@@ -89,6 +91,7 @@ class MadeUpHost:
         if not Path(LAST_PID).exists():
             raise RigUnavailableError("this kernel has no ns_last_pid")
         self._stack = ExitStack()
+        self._terminals = count()
         script = INIT.format(
             reveal=_reveal([PACKAGE.parent, Path(sys.prefix), Path(sys.base_prefix)]),
             users=shlex.quote(USERS),
@@ -165,12 +168,13 @@ class MadeUpHost:
 
     def types(self, line: str, *, width: int = 80, cwd: str = f"{HOME}/shop", colour: bool = False) -> str:
         """What ann's terminal (a tmux of its own) shows after this line; lines of a shell where there are several."""
-        tmux = f"{TYPING} new-session -d -x {width} -y {HIGHEST}".split()
-        shown = f"{line}\n{TYPING} wait-for -S shown; read -r for_ever"
-        typed = self._as_user("ann", [*tmux, shown], cwd)
-        seen = [f"{TYPING} wait-for shown", f"{TYPING} capture-pane -p {'-e' * colour}", f"{TYPING} kill-server"]
-        screen = self._next_is(TYPED_FROM, "; ".join([typed, *(self._as_user("ann", each.split(), cwd) for each in seen)]))
-        return f"{screen.rstrip()}\n"
+        tmux = f"tmux -L {next(self._terminals)}"  # a name of its own: the last one may still be ending
+        new = f"{tmux} new-session -d -x {width} -y {HIGHEST}".split()
+        begun = self._as_user("ann", [*new, f"{line}\n{tmux} wait-for -S shown; read -r for_ever"], cwd)
+        after = (f"{tmux} wait-for shown", f"{tmux} capture-pane -p {'-e' * colour}", f"{tmux} kill-server")
+        seen = (self._as_user("ann", words.split(), cwd) for words in after)
+        screen = self._next_is(TYPED_FROM, "; ".join((begun, *seen)))
+        return f"{screen.rstrip()}\n" if screen.strip() else ""
 
     def _as_user(self, user: str, argv: Sequence[str], cwd: str) -> str:
         """A shell's command that runs this as that user, with an environment of its own."""
