@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 from support.from_pypi import installed
 from support.made_up_host import MadeUpHost, at_work
 from support.rigs.sandbox import skip_if_unavailable
+
+from portcheck.cli.parse import parse
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -135,6 +138,14 @@ def test_every_way_to_install(line: str, tools: Path, tmp_path: Path) -> None:
     again = types(line if line.startswith("scripts/") else "portcheck 3000")
     assert again.stdout.startswith("Port 3000 is "), again.stdout + again.stderr
     assert again.stderr == ""
+
+
+def test_every_command_in_the_prose_is_understood() -> None:
+    prose = BLOCK.sub("", README.read_text(encoding="utf-8"))
+    lines = [" ".join(line.split()) for line in re.findall(r"`portcheck ([^`]+)`", prose)]
+    assert len(lines) > 10
+    for line in lines:
+        parse(shlex.split(line))  # a UsageError says what is wrong with it
 
 
 def test_a_page_of_eighty_columns_is_enough() -> None:
