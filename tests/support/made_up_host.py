@@ -1,6 +1,6 @@
 """Ann's computer: a host on which everything that an answer shows is fixed, so that whole outputs can be compared.
 
-    with MadeUpHost() as host:
+    with made_up_host() as host:
         host.start(1204, ["python3", "-m", "http.server"], "0.0.0.0:8000", age=2 * HOUR)
         host.types("portcheck 8000")  # what her terminal shows
 
@@ -18,11 +18,9 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from support.namespaces import ADDRESSES
 from support.patience import PATIENCE, wait_for
@@ -72,6 +70,7 @@ ln -s /bin/sh /run/init
 mkfifo /run/never
 exec 3<>/run/never /run/init <&3
 """
+# What ann is working on.
 SHOP = {
     "app.js": """
 require('http').createServer((_, answer) => answer.end()).listen(process.env.PORT || 3000, '127.0.0.1')
@@ -84,24 +83,12 @@ require('http').createServer((_, answer) => answer.end()).listen(process.env.POR
 
 
 class MadeUpHost:
-    """Has lo and eth0 (192.0.2.7, fd00::7), and the users root, redis and ann; it is gone with the context."""
+    """Has lo and eth0 (192.0.2.7, fd00::7), and the users root, redis and ann."""
 
-    def __init__(self) -> None:
-        need_root_and(["bash", "ss", "tmux"])
-        if not Path(LAST_PID).exists():
-            raise RigUnavailableError("this kernel has no ns_last_pid")
-        self._stack = ExitStack()
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._root = Path(f"/proc/{sandbox.init}/root")
         self._terminals = count()
-        script = INIT.format(
-            reveal=_reveal([PACKAGE.parent, Path(sys.prefix), Path(sys.base_prefix)]),
-            users=shlex.quote(USERS),
-            home=HOME,
-            ann=UIDS["ann"],
-            portcheck=shlex.quote(str(PORTCHECK)),
-            addresses="\n".join(f"address add {each} dev eth0 {'nodad' * (':' in each)}" for each in ADDRESSES),
-        )
-        self._sandbox = self._stack.enter_context(Sandbox(["sh", "-c", script], os.environ))
-        self._root = Path(f"/proc/{self._sandbox.init}/root")
         self._set_up = time.time()
         self._environment = {**ENVIRONMENT, "TZ": _zone(self._set_up)}
         wait_for(self._is_set_up, "the made-up host is set up")
@@ -111,14 +98,6 @@ class MadeUpHost:
     def _is_set_up(self) -> bool:
         self._sandbox.check()
         return (self._root / "proc/1/comm").read_text() == "init\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
 
     def run(self, script: str, *, check: bool = True) -> str:
         """What a script prints that root runs inside."""
@@ -184,10 +163,28 @@ class MadeUpHost:
 
 
 @contextmanager
+def made_up_host() -> Iterator[MadeUpHost]:
+    """A fresh one; it is gone with the context.  Raises RigUnavailableError."""
+    need_root_and(["bash", "ss", "tmux"])
+    if not Path(LAST_PID).exists():
+        raise RigUnavailableError("this kernel has no ns_last_pid")
+    script = INIT.format(
+        reveal=_reveal([PACKAGE.parent, Path(sys.prefix), Path(sys.base_prefix)]),
+        users=shlex.quote(USERS),
+        home=HOME,
+        ann=UIDS["ann"],
+        portcheck=shlex.quote(str(PORTCHECK)),
+        addresses="\n".join(f"address add {each} dev eth0 {'nodad' * (':' in each)}" for each in ADDRESSES),
+    )
+    with Sandbox(["sh", "-c", script], os.environ) as sandbox:
+        yield MadeUpHost(sandbox)
+
+
+@contextmanager
 def at_work() -> Iterator[MadeUpHost]:
     """Ann is working on her shop: what the README and its pictures show."""
     need_root_and(["make", "node", "npm", "python3", "redis-server"])
-    with MadeUpHost() as host:
+    with made_up_host() as host:
         for name, text in SHOP.items():
             (host.home / "shop" / name).write_text(text)
         (host.home / "docs").mkdir()
