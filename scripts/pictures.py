@@ -1,7 +1,7 @@
 """Draws docs/pictures/: what portcheck shows at ann's terminal, on light and on dark pages.
 
 With --check it only says whether they are current.  Every picture is a real run on a made-up host
-(tests/support/made_up_host.py); rich reads the colours and draws.
+(tests/support/anns_computer.py); rich reads the colours and draws.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.text import Text
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
-from support.made_up_host import at_work  # noqa: E402 - found by the line above
+from support.anns_computer import at_work  # noqa: E402 - found by the line above
 from support.rigs.sandbox import RigUnavailableError  # noqa: E402
 
 PICTURES = CHECKOUT / "docs" / "pictures"

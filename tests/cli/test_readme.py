@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.anns_computer import Computer, at_work
 from support.from_pypi import installed
-from support.made_up_host import MadeUpHost, at_work
 from support.rigs.sandbox import skip_if_unavailable
 
 from portcheck.cli.parse import parse
@@ -48,19 +48,19 @@ def blocks(readme: str) -> list[Block]:
 # What a block should hold, found out by running it.
 
 
-def console(host: MadeUpHost, block: Block) -> str:
+def console(host: Computer, block: Block) -> str:
     """Its commands, each with everything that ann's terminal shows after it."""
     commands = [line for line in block.text.splitlines() if line.startswith(PROMPT)]
     return "".join(f"{command}\n{host.types(command.removeprefix(PROMPT))}" for command in commands)
 
 
-def toml(host: MadeUpHost, block: Block) -> str:
+def toml(host: Computer, block: Block) -> str:
     """A file of the project, whose name is in its first line."""
     (host.home / "shop" / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text)
     return block.text
 
 
-def sh(host: MadeUpHost, block: Block) -> str:
+def sh(host: Computer, block: Block) -> str:
     """A script, which ends well."""
     (host.home / "shop" / "script.sh").write_text(block.text)
     shown = host.types("sh -eu script.sh && echo ended well")
@@ -68,17 +68,17 @@ def sh(host: MadeUpHost, block: Block) -> str:
     return block.text
 
 
-def python(host: MadeUpHost, block: Block) -> str:
+def python(host: Computer, block: Block) -> str:
     """A program; what it prints is the next block."""
     (host.home / "shop" / "program.py").write_text(block.text)
     return block.text
 
 
-def text(host: MadeUpHost, _: Block) -> str:
+def text(host: Computer, _: Block) -> str:
     return host.types(f"{sys.executable} program.py")
 
 
-RUN: dict[str, Callable[[MadeUpHost, Block], str]] = {
+RUN: dict[str, Callable[[Computer, Block], str]] = {
     "console": console, "toml": toml, "sh": sh, "python": python, "text": text,
 }  # fmt: skip
 

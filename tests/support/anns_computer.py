@@ -1,11 +1,11 @@
 """Ann's computer: a host on which everything that an answer shows is fixed, so that whole outputs can be compared.
 
-    with made_up_host() as host:
+    with anns_computer() as host:
         host.start(1204, ["python3", "-m", "http.server"], "0.0.0.0:8000", age=2 * HOUR)
         host.types("portcheck 8000")  # what her terminal shows
 
-It is a sandbox (rigs/sandbox.py): its own processes, mounts, network and name.  Programs, sockets and answers are
-real; made up are the numbers of processes (ns_last_pid), for how long they have been running (a stat file of theirs
+It is a sandbox (rigs/sandbox.py): its own processes, mounts, network, cgroups and name.  Programs, sockets and answers
+are real; made up are the numbers of processes (ns_last_pid), for how long they have been running (a stat file of theirs
 that is mounted over the real one), the time of day (a time zone), the users, and the home.  Ann runs the installed
 command, as herself.
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from support.namespaces import ADDRESSES
 from support.patience import PATIENCE, wait_for
 from support.portcheck_command import PACKAGE, PORTCHECK
+from support.rigs.keeper import joining
 from support.rigs.sandbox import RigUnavailableError, Sandbox, enter, need_root_and, run
 
 HOUR, DAY = 3600, 86400
@@ -52,6 +53,7 @@ INIT = """
 set -e
 {reveal}
 mount -t tmpfs -o mode=755 tmpfs /home
+mount -t tmpfs tmpfs /sys/fs/cgroup # nor is anything here in a unit or a container
 hostname laptop
 printf %s {users} >/run/passwd
 mount --bind /run/passwd /etc/passwd
@@ -68,7 +70,7 @@ link set peer0 up
 end
 ln -s /bin/sh /run/init
 mkfifo /run/never
-exec 3<>/run/never /run/init <&3
+exec 3<>/run/never unshare --cgroup /run/init <&3
 """
 # What ann is working on.
 SHOP = {
@@ -82,7 +84,7 @@ require('http').createServer((_, answer) => answer.end()).listen(process.env.POR
 }
 
 
-class MadeUpHost:
+class Computer:
     """Has lo and eth0 (192.0.2.7, fd00::7), and the users root, redis and ann."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -101,7 +103,7 @@ class MadeUpHost:
 
     def run(self, script: str, *, check: bool = True) -> str:
         """What a script prints that root runs inside."""
-        argv = enter(self._sandbox.init, ["sh", "-euc", script])
+        argv = joining(self._sandbox.cgroups(), enter(self._sandbox.init, ["sh", "-euc", script]))
         return run(argv, {"PATH": os.environ["PATH"]}, check=check, timeout=2 * PATIENCE).stdout
 
     def start(
@@ -163,7 +165,7 @@ class MadeUpHost:
 
 
 @contextmanager
-def made_up_host() -> Iterator[MadeUpHost]:
+def anns_computer() -> Iterator[Computer]:
     """A fresh one; it is gone with the context.  Raises RigUnavailableError."""
     need_root_and(["bash", "ss", "tmux"])
     if not Path(LAST_PID).exists():
@@ -177,14 +179,14 @@ def made_up_host() -> Iterator[MadeUpHost]:
         addresses="\n".join(f"address add {each} dev eth0 {'nodad' * (':' in each)}" for each in ADDRESSES),
     )
     with Sandbox(["sh", "-c", script], os.environ) as sandbox:
-        yield MadeUpHost(sandbox)
+        yield Computer(sandbox)
 
 
 @contextmanager
-def at_work() -> Iterator[MadeUpHost]:
+def at_work() -> Iterator[Computer]:
     """Ann is working on her shop: what the README and its pictures show."""
     need_root_and(["make", "node", "npm", "python3", "redis-server"])
-    with made_up_host() as host:
+    with anns_computer() as host:
         for name, text in SHOP.items():
             (host.home / "shop" / name).write_text(text)
         (host.home / "docs").mkdir()
