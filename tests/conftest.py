@@ -34,7 +34,7 @@ _REPORT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write", action="store_true", help="write the tables of docs/platforms.md that tests make")
+    parser.addoption("--write", action="store_true", help="write what tests make: tables, the README's outputs")
     parser.addoption("--long", action="store_true", help="compare everything with the kernel, not a seeded part")
 
 
