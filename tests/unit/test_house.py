@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("target", "profiles", "requests"),
     ("rules", "identify", "cli"),
     ("observe", "remedies"),
-    ("diagnosis",),
+    ("diagnosis", "leases"),
     ("chooser", "listing", "waiting", "stop"),
     ("reservation", "preflight"),
     ("run", "render", "api"),
