@@ -49,7 +49,8 @@ def everyone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
 def at_once(host: Host, lines: Sequence[Sequence[str]]) -> list[str]:
     """What each of the command lines prints; all of them are started before any is waited for."""
     started = [
-        subprocess.Popen(host.argv(line), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for line in lines
+        subprocess.Popen(host.argv(line), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in lines
     ]
     return [program.communicate(timeout=10 * PATIENCE)[0].strip() for program in started]
 
@@ -65,8 +66,8 @@ def test_ten_runs_at_once_get_ten_ports(host: Host) -> None:
     try:
         assert sorted(ports) == [str(port) for port in range(4100, 4110)]
     finally:
-        for port in ports:
-            host.portcheck("stop", port, "--yes")
+        for pid in host.portcheck("list", "--pids").stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def test_it_is_said_who_has_it_and_what_to_do(host: Host) -> None:
@@ -187,10 +188,15 @@ def test_what_stands_in_the_place_of_a_lease_stays_as_it_is(place: Path, tmp_pat
     """A link to a file of one's own, a second name of it, a FIFO: no lease is kept, and that is said."""
     precious = tmp_path / "precious"
     precious.write_text("precious")
-    for port, make in enumerate((os.symlink, os.link, lambda _, path: os.mkfifo(path)), 8000):
+    for port, kind in enumerate(("link", "name", "fifo"), 8000):
         file = lease_file(place, port)
         file.unlink()
-        make(precious, file)
+        if kind == "link":
+            file.symlink_to(precious)
+        elif kind == "name":
+            file.hardlink_to(precious)
+        else:
+            os.mkfifo(file)
         choice = portcheck.choose(port)
         assert (choice.ports, [note.code for note in choice.notes]) == ((port,), ["not-leased"])
         assert choice.leased_until is None
@@ -230,14 +236,8 @@ def test_old_leases_are_tidied_away(place: Path) -> None:
 
 def test_nothing_is_written_where_nothing_can_be(host: Host) -> None:
     """A read-only machine picks as before, and says that another portcheck may pick the same."""
-    inside = [
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        'mount -t tmpfs -o ro none /run; mount -t tmpfs -o ro none /tmp; exec "$@"',
-    ]
-    done = host.run([*inside, "sh", str(PORTCHECK), "pick", "8000"])
+    read_only = 'mount -t tmpfs -o ro none /run; mount -t tmpfs -o ro none /tmp; exec "$@"'
+    done = host.run(["unshare", "--mount", "sh", "-c", read_only, "sh", str(PORTCHECK), "pick", "8000"])
     assert (done.returncode, done.stdout) == (0, "8000\n")
     assert done.stderr == "note: another portcheck may hand it out too: leases cannot be kept here\n"
 
