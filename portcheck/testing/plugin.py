@@ -5,7 +5,7 @@
     def test_held(reserved_socket): ...  # a portcheck.Reservation: `.port`, and `.socket`, bound and not listening
 
 A port is leased until its test is over, so that no other fixture, process or portcheck is given it; any other program
-could still bind it, which none can do with the port of `reserved_socket`.  The ports come from below the ephemeral range,
+could still bind it, which none can do with the port of `reserved_socket`.  Ports come from below the ephemeral range,
 where no outgoing connection takes one; `portcheck_ports` in pytest's configuration names others.
 """
 
