@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from portcheck.api import choose as choose
     from portcheck.api import listeners as listeners
     from portcheck.api import pick as pick
+    from portcheck.api import reserve as reserve
     from portcheck.api import wait as wait
     from portcheck.chooser import NoFreePort as NoFreePort
     from portcheck.errors import PortcheckError as PortcheckError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis as Diagnosis
     from portcheck.model import Socket as Socket
     from portcheck.reservation import Reservation as Reservation
-    from portcheck.reservation import reserve as reserve
     from portcheck.waiting.loop import WaitFailed as WaitFailed
 
 __version__ = "0.1.0"
@@ -36,7 +36,7 @@ _HOME = {
     "choose": "api",
     "listeners": "api",
     "pick": "api",
-    "reserve": "reservation",
+    "reserve": "api",
     "Reservation": "reservation",
     "wait": "api",
     "NoFreePort": "chooser",

@@ -41,7 +41,10 @@ class PickRequest(NamedTuple):
     random: bool = False
     any: bool = False
     exclude: tuple[str, ...] = ()
-    stable: str | None = None
+    stable: str | None = None  # "": by the directory
+    block: bool = False
+    both: bool = False
+    lease: float = 30.0  # seconds; 0 for none
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None
@@ -115,6 +118,7 @@ class RunRequest(NamedTuple):
     everywhere: bool = True  # no host was named: the port has to be free on every address
     env: str = "PORT"
     listen: bool = False
+    lease: float = 30.0  # seconds; 0 for none
     strict: bool = False
     retries: int = 0
     wait_ready: bool = False

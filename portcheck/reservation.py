@@ -5,14 +5,14 @@ from __future__ import annotations
 import socket
 import time
 
-from portcheck.chooser import NoFreePort
+from portcheck.chooser import LEASED, NoFreePort, with_lease
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
+from portcheck.leases.book import Book
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
 from portcheck.observe.probe import SO_EXCLUSIVEADDRUSE
 from portcheck.profiles import Question, Server
-from portcheck.target import Endpoint, parse_host, parse_ports
+from portcheck.target import Endpoint
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
@@ -60,22 +60,17 @@ class Reservation:
         self.socket.close()
 
 
-def reserve(candidates: Iterable[str | int], *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
-    """Binds the first of `candidates` (ports, or ranges such as "8001-8010") that nobody else holds, and keeps it.
-
-    `host` is one address (`::` takes IPv4 clients too) or a name, whose first address is taken.
-    Raises UsageError, or NoFreePort, which carries the Diagnosis of every candidate.
-    """
-    names = SystemNames()
-    ports = [port for text in candidates for port in parse_ports(str(text), names, protocol)]
-    named = parse_host(host, names)
-    address = one_address(named)
-    endpoints = [Endpoint(str(port), protocol, port, (named,)) for port in dict.fromkeys(ports)]
-    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN)
-    return Reservation(held, host)
+def reserve_first(ports: Iterable[int], host: Host, text: str, protocol: Protocol) -> Reservation:
+    """Holds the first of the ports that can be had on the host's first address; `text` is the host as typed."""
+    address = one_address(host)
+    endpoints = [Endpoint(str(port), protocol, port, (host,)) for port in dict.fromkeys(ports)]
+    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN, Book())
+    return Reservation(held, text)
 
 
-def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) -> tuple[socket.socket, list[Diagnosis]]:
+def first_held(
+    endpoints: Sequence[Endpoint], hold: Hold, question: Question, leases: Book
+) -> tuple[socket.socket, list[Diagnosis]]:
     """The socket that `hold` makes for the first port that is free, and why those before it are not.
 
     Raises NoFreePort, which carries the Diagnosis of every candidate.
@@ -83,12 +78,16 @@ def first_held(endpoints: Sequence[Endpoint], hold: Hold, question: Question) ->
     question = question._replace(to_take=True)
     not_free: list[Diagnosis] = []
     for endpoint, diagnosis in zip(endpoints, checks(endpoints, question)):
+        if diagnosis.verdict == "free" and (lease := leases.claim(endpoint.protocol, endpoint.port)):
+            not_free.append(with_lease(diagnosis, lease))
+            continue
         held = _held_or_why_not(endpoint, diagnosis, hold, question)
         if isinstance(held, socket.socket):
             return held, not_free
         not_free.append(held)
     one = f"the candidate {not_free[0].port} cannot be held" if len(not_free) == 1 else None
-    raise NoFreePort(one or f"none of {len(not_free)} candidates can be held", not_free)
+    remedy = LEASED if any(one.verdict == "free" for one in not_free) else None
+    raise NoFreePort(one or f"none of {len(not_free)} candidates can be held", not_free, remedy)
 
 
 def _held_or_why_not(

@@ -27,6 +27,7 @@ class Traits(NamedTuple):
     settled_by_binds: tuple[str, ...] = ()
     refuses_by: str = "a security policy or sandbox"  # what refuses a bind that nothing else explains
     has_sudo: bool = True
+    has_uids: bool = True  # users have numbers, and files a mode that says who may write them
     has_posix_shell: bool = True  # whose quotes a command to be pasted needs
     finds_programs_in_current_directory: bool = False  # before those on the PATH
     closed_pipe_is_einval: bool = False  # https://github.com/python/cpython/issues/79935
@@ -44,6 +45,7 @@ TRAITS: dict[Platform, Traits] = {
         settled_by_binds=("bound-not-visible",),
         refuses_by="Windows",
         has_sudo=False,
+        has_uids=False,
         has_posix_shell=False,
         finds_programs_in_current_directory=True,
         closed_pipe_is_einval=True,

@@ -76,6 +76,8 @@ if TYPE_CHECKING:
         "reserved-from-ephemeral",  # Linux keeps outgoing connections away from this port; a server may bind it
         "ephemeral-range",  # an outgoing connection may take the port
         "unsafe-in-browsers",  # browsers refuse to connect to it
+        "leased",  # another portcheck has handed it out a moment ago
+        "not-leased",  # another portcheck may hand it out too
         "redirected",  # the packet filter or IPVS sends what arrives for the port past every socket
         "socket-lookup",  # a BPF program chooses the socket of each connection, whatever is bound
         "vrf",  # somebody listens on it inside a VRF

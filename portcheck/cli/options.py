@@ -215,6 +215,15 @@ LIST = Command(
     excludes=(("--pids", "--json"),),
 )
 
+LEASE = Option(
+    ("--lease",),
+    "No other portcheck hands it out for this long, so that the server has time to start; 0 for none.",
+    "lease",
+    metavar="TIME",
+    read=parse_duration,
+    default="30",
+    group=CANDIDACY,
+)
 PICK = Command(
     "pick",
     PickRequest,
@@ -229,7 +238,17 @@ PICK = Command(
         Option(
             ("--exclude",), "Never these (repeatable).", "exclude", metavar="PORTS", repeatable=True, group=CANDIDACY
         ),
-        Option(("--stable",), "Start at a place derived from NAME.", "stable", metavar="NAME", group=CANDIDACY),
+        Option(
+            ("--stable",),
+            "Start at a place derived from NAME; without one, from the git worktree or directory.",
+            "stable",
+            metavar="NAME",
+            bare="",
+            group=CANDIDACY,
+        ),
+        Option(("--block",), "With -n: neighbours, such as 8000 8001 8002.", "block", group=CANDIDACY),
+        Option(("--both",), "The same number free on TCP and on UDP.", "both", group=CANDIDACY),
+        LEASE,
         HOSTS,
         TCP,
         UDP,
@@ -242,9 +261,11 @@ PICK = Command(
     (
         Example("portcheck pick 8000 8001 9000-9010", "the first of these that is free"),
         Example("portcheck pick --any", "any that is"),
+        Example("portcheck pick --stable 8000-8999", "the same for this worktree every time, as long as it is free"),
     ),
     ASKING,
     needs=(Need(("candidates", "--any"), "pick needs candidates, such as 8000 8001 9000-9010, or --any"),),
+    excludes=(("--both", "--udp"), ("--both", "--tcp"), ("--block", "--random")),
 )
 
 WAIT = Command(
@@ -327,6 +348,10 @@ RUN = Command(
             group=START,
         ),
         Option(("--strict",), "Only the first candidate will do.", "strict", group=START),
+        LEASE._replace(
+            group=START,
+            help="No other portcheck hands the port out while this one runs, nor for this long; 0 for none.",
+        ),
         Option(
             ("--retries",),
             "If the command failed without listening, and somebody else has the port: again with the next one.",

@@ -87,4 +87,5 @@ def _grouped(rows: Iterable[tuple[str, Row]]) -> tuple[Section, ...]:
 def _row(option: Option) -> Row:
     spellings = ", ".join(sorted(option.spellings, key=len))
     default = "" if option.default is None else f" [default: {option.default}]"
-    return Row(f"{spellings} {option.metavar or ''}".strip(), option.help + default)
+    value = option.metavar if option.bare is None else f"[{option.metavar}]"
+    return Row(f"{spellings} {value or ''}".strip(), option.help + default)

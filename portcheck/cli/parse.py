@@ -129,11 +129,13 @@ class _Reader:
             end = words.index("--")
             self._add(self._command.trailing, words[end + 1 :])
             words = words[:end]
-        rest = iter(words)
-        for word in rest:
+        rest = [*reversed(words)]
+        while rest:
+            word = rest.pop()
             if word == "--":
-                self._add(self._command.operands.field, rest)
-            elif word[:1] != "-" or word == "-":
+                self._add(self._command.operands.field, reversed(rest))
+                break
+            if word[:1] != "-" or word == "-":
                 self._add(self._command.operands.field, [word])
             else:
                 for option, spelling, attached in self._options_in(word):
@@ -160,14 +162,16 @@ class _Reader:
                 return
             yield option, f"-{letter}", None
 
-    def _take(self, option: Option, spelling: str, attached: str | None, rest: Iterator[str]) -> None:
+    def _take(self, option: Option, spelling: str, attached: str | None, rest: list[str]) -> None:
         if not option.metavar:
             if attached is not None:
                 raise self._mistake(f"option {spelling} takes no value")
             self._given[option.name] = True
             return
-        # As everywhere, the next word is the value whatever it looks like: `--stable -x`
-        value = next(rest, None) if attached is None else attached
+        # As everywhere, the next word is the value whatever it looks like: `--exclude -x`
+        value = attached
+        if attached is None:
+            value = option.bare if not rest or _is_bare(option, rest[-1]) else rest.pop()
         if value is None:
             raise self._mistake(f"option {spelling} needs a value: {spelling} {option.metavar}")
         if option.repeatable:
@@ -184,3 +188,8 @@ class _Reader:
 
     def _mistake(self, cause: str) -> UsageError:
         return UsageError(cause, f"portcheck {self._command.name} --help shows what is accepted")
+
+
+def _is_bare(option: Option, following: str) -> bool:
+    """Whether an option that may stand alone does: before another option, and before what can only be a port."""
+    return option.bare is not None and (following[:1] == "-" or following[:1].isdigit())

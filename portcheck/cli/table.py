@@ -32,6 +32,7 @@ class Option(NamedTuple):
     metavar: str | None = None  # what its value is called; None: it is a flag, which has none
     read: Callable[[str], Any] = str  # the text of its value → what is put into the field
     repeatable: bool = False
+    bare: str | None = None  # its value where none is given; None: one has to be
     default: str | None = None  # for --help; the request's own default means the same
     also: tuple[tuple[str, Any], ...] = ()  # other fields that follow from its being given
     group: str = "Options"  # the heading that it stands under in help

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 
 from portcheck import exit_codes
-from portcheck.chooser import Choice, NoFreePort, choose, order
+from portcheck.chooser import Choice, NoFreePort, Selection, choose, order
+from portcheck.leases.book import Book
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
+from portcheck.observe.worktree import worktree
 from portcheck.profiles import question_for
 from portcheck.render import stream
-from portcheck.render.pick import remarks
-from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.render.pick import remarks, stable_by
+from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -34,16 +36,19 @@ def pick(request: PickRequest) -> Choice:
     """The choice that a request asks for.  Raises UsageError or NoFreePort."""
     names = SystemNames()
     protocol: Protocol = "udp" if request.udp else "tcp"
-    ports = [port for text in request.candidates for port in parse_ports(text, names, protocol)]
+    candidates = parse_targets(request.candidates, names, protocol=protocol, hosts=request.hosts)
     exclude = {port for text in request.exclude for port in parse_ports(text, names, protocol)}
+    stable = request.stable
+    if stable == "":
+        stable = worktree()
+        stream.say([stable_by(stable)], sys.stderr, request.color)
     return choose(
-        order(ports, exclude=exclude, random=request.random, stable=request.stable),
-        count=request.wanted,
-        protocol=protocol,
+        order(candidates, exclude=exclude, random=request.random, stable=stable),
+        Selection(request.wanted, request.block, request.any, exclude),
+        protocols=("tcp", "udp") if request.both else (protocol,) if request.udp else (),
         hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
-        any_port=request.any,
-        exclude=exclude,
         question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
+        leases=Book(request.lease, stable),
     )
 
 

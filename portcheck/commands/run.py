@@ -9,6 +9,7 @@ import time
 from portcheck import exit_codes
 from portcheck.chooser import NoFreePort, order
 from portcheck.errors import UsageError
+from portcheck.leases.book import Book
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
@@ -22,7 +23,7 @@ from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
 from portcheck.run.monitor import Monitor
 from portcheck.run.port_file import PortFile
-from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.target import EVERY, Endpoint, parse_host, parse_ports
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(request: RunRequest) -> int:
     """
     _refuse(request)
     runner = _Runner(request)
-    with runner.file:
+    with runner.file, runner.leases:
         ending = runner.attempts()
     return runner.end(ending)
 
@@ -59,14 +60,18 @@ class _Runner:
         names = SystemNames()
         host = parse_host(request.host, names)
         self._request = request
+        # Held to the end: what is slow to start, an installation first, must not lose its port meanwhile.
+        self.leases = Book(request.lease, held=True)
         self._wish = Wish(
             hosts=(EVERY,) if request.everywhere else (host,),
             address=one_address(host),
             host=request.host,
             question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
+            leases=self.leases,
             listen=request.listen,
         )
-        self._left = order(port for text in request.candidates for port in parse_ports(text, names))
+        ports = [port for text in request.candidates for port in parse_ports(text, names)]
+        self._left = order(Endpoint(str(port), "tcp", port, self._wish.hosts) for port in ports)
         if request.strict:
             del self._left[1:]
         self.file = PortFile(request.port_file)
@@ -122,7 +127,7 @@ class _Runner:
             self._tell_lines(skipped(error.diagnoses))
             raise
         self._tell_lines(skipped(place.skipped))
-        self._left = self._left[self._left.index(place.port) + 1 :]
+        self._left = self._left[[one.port for one in self._left].index(place.port) + 1 :]
         return place
 
     def _launch(self, place: Place) -> Launch:

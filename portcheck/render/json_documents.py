@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from portcheck.model import json_value
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.text import utf8
+from portcheck.text import utc, utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +42,7 @@ def pick_document(choice: Choice) -> dict[str, Any]:
         "port": choice.ports[0] if choice.ports else None,
         "ports": list(choice.ports),
         "notes": json_value(choice.notes),
+        "leased_until": None if choice.leased_until is None else utc(choice.leased_until),
         "candidates": [diagnosis.to_dict() for diagnosis in choice.diagnoses],
     }
 

@@ -21,11 +21,19 @@ def remarks(choice: Choice) -> Iterator[str]:
     yield from unseen(spot for diagnosis in chosen for spot in diagnosis.blind_spots)
 
 
+def stable_by(folder: str) -> str:
+    """For `--stable` without a name."""
+    return f"stable for {visible(folder)}; --stable=NAME takes another name"
+
+
 def skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
     """`20000: in use by Service.exe (PID 5444)`"""
     for diagnosis in diagnoses:
         if diagnosis.verdict != "free":
             yield f"{diagnosis.port}: {_reason(diagnosis)}"
+        for note in diagnosis.notes:
+            if note.code == "leased":
+                yield f"{diagnosis.port}: {note.message}"
 
 
 def _reason(diagnosis: Diagnosis) -> str:

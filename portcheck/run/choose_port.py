@@ -6,16 +6,16 @@ from portcheck.chooser import choose
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.reservation import first_held
 from portcheck.run.handover import listener
-from portcheck.target import Endpoint
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
     from portcheck.addresses import Address
+    from portcheck.leases.book import Book
     from portcheck.model import Diagnosis
     from portcheck.profiles import Question
-    from portcheck.target import Host
+    from portcheck.target import Endpoint, Host
 
 
 class Wish(NamedTuple):
@@ -25,6 +25,7 @@ class Wish(NamedTuple):
     address: Address  # where the command is to listen
     host: str  # the same, as typed
     question: Question
+    leases: Book
     listen: bool = False
 
 
@@ -38,13 +39,12 @@ class Place(NamedTuple):
     skipped: tuple[Diagnosis, ...] = ()  # candidates that are not free
 
 
-def take(candidates: Sequence[int], wish: Wish) -> Place:
+def take(candidates: Sequence[Endpoint], wish: Wish) -> Place:
     """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
     if wish.listen:
-        endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
-        held, not_free = first_held(endpoints, lambda free: _listener(free, wish), wish.question)
+        held, not_free = first_held(candidates, lambda free: _listener(free, wish), wish.question, wish.leases)
         return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(not_free))
-    *not_free, free = choose(candidates, hosts=wish.hosts, question=wish.question).diagnoses
+    *not_free, free = choose(candidates, question=wish.question, leases=wish.leases).diagnoses
     return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(not_free))
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from portcheck.__main__ import main; main()"
 MINORS = (9, 10, 11, 12, 13, 14)
 HELD, FREE = "3000", "4000"
-PICK = ("pick", "--any", FREE)
+PICK = ("pick", "--any", "--lease=0", FREE)
 
 
 class Line(NamedTuple):
@@ -41,16 +41,16 @@ CORE = [
     Line(("list",), 0),
     Line(("list", "--json"), 0),
     Line(("list", "--pids", HELD), 0),
-    Line(("pick", f"{HELD}-3002"), 0),
+    Line(("pick", "--lease=0", f"{HELD}-3002"), 0),
     Line(("pick", "--json", HELD), 1),
     Line(("70000",), 2),
     Line(("wait", HELD), 0),
     Line(("wait", HELD, "--json"), 0),
     Line(("wait", FREE, "--free", "--json"), 0),
     Line(("wait", FREE, "--timeout", "0.2"), 124),
-    Line(("run", f"{HELD}-3002", "--", "sh", "-c", "echo $PORT"), 0),
-    Line(("run", "--listen", FREE, "--", "sh", "-c", "echo $LISTEN_FDS"), 0),
-    Line(("run", FREE, "--", "/nowhere"), 127),
+    Line(("run", "--lease=0", f"{HELD}-3002", "--", "sh", "-c", "echo $PORT"), 0),
+    Line(("run", "--lease=0", "--listen", FREE, "--", "sh", "-c", "echo $LISTEN_FDS"), 0),
+    Line(("run", "--lease=0", FREE, "--", "/nowhere"), 127),
     Line(("stop", HELD, "--dry-run"), 0),
     Line(("stop", HELD, "--dry-run", "--json"), 0),
     Line(("preflight", "--no-docker"), 1),

@@ -293,7 +293,7 @@ def test_pick_takes_the_first_free_candidate_and_says_why_it_skipped(host: Host)
     assert (done.returncode, done.stdout) == (0, "20001\n")
     assert done.stderr.startswith("20000: in use by Service.exe")
     assert f"PID {service.pid}" in done.stderr
-    assert host.portcheck("pick", "20000", "20001", "8000-8001", "-n", "3").stdout == "20001\n8000\n8001\n"
+    assert host.portcheck("pick", "20000", "20001", "8000-8001", "-n", "3", "--lease=0").stdout == "20001\n8000\n8001\n"
     failed = host.portcheck("pick", "20000")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "Service.exe" in failed.stderr

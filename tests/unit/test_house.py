@@ -20,13 +20,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("target", "profiles", "requests"),
     ("rules", "identify", "cli"),
     ("observe", "remedies"),
-    ("diagnosis",),
+    ("diagnosis", "leases"),
     ("chooser", "listing", "waiting", "stop"),
     ("reservation", "preflight"),
     ("run", "render", "api"),
     ("commands",),
     ("__init__",),
-    ("__main__",),
+    ("__main__", "testing"),
 )
 LOOSE_AT_MOST = 18
 # What somebody else would notice, or what comes from outside → the rooms that may use it.
@@ -47,6 +47,7 @@ IMPORTS = {
     "subprocess": {"observe", "run", "preflight"},
     "rich": {"render"},
     "typer": {"cli"},
+    "pytest": {"testing"},
 }
 # Deciding is apart from the operating system.
 PURE = (

@@ -1,0 +1,1 @@
+"""What a program's own tests use: fixtures of pytest (`pip install "whyport[pytest]"`)."""
