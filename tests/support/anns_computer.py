@@ -60,6 +60,9 @@ mount --bind /run/passwd /etc/passwd
 mkdir -p {home}/.local/bin {home}/shop
 ln -s {portcheck} {home}/.local/bin/portcheck
 chown -R {ann}:{ann} {home}
+mkdir -p /run/user/{ann}
+chown {ann}:{ann} /run/user/{ann}
+chmod 700 /run/user/{ann}
 ip -batch - <<end
 link add eth0 type veth peer name peer0
 link set eth0 addrgenmode none
@@ -106,14 +109,16 @@ class Computer:
         argv = joining(self._sandbox.cgroups(), enter(self._sandbox.init, ["sh", "-euc", script]))
         return run(argv, {"PATH": os.environ["PATH"]}, check=check, timeout=2 * PATIENCE).stdout
 
-    def start(
-        self, pid: int, argv: Sequence[str], listens: str, *, age: int, user: str = "ann", cwd: str = HOME
-    ) -> None:
-        """Starts a program as this process; returns when it listens on the address and port of `listens`."""
+    def start(self, pid: int, argv: Sequence[str], ready: str, *, age: int, user: str = "ann", cwd: str = HOME) -> None:
+        """Starts a program as this process; returns when it listens on the address and port, or says the word."""
         started = f"{self._as_user(user, argv, cwd)} >/run/{pid}.log 2>&1 </run/never & test $! = {pid}"
         self._next_is(pid, started)
-        self.awaits(listens)
-        self.ages(age, pid)
+        if ":" in ready:
+            self.awaits(ready)
+        else:
+            wait_for(lambda: ready in (self._root / f"run/{pid}.log").read_text(), f"{argv} says {ready}", PATIENCE)
+        if age:  # what is mounted over a process's own file stays when it ends
+            self.ages(age, pid)
 
     def start_in_tmux(self, pids: Sequence[int], line: str, listens: str, *, age: int, cwd: str = HOME) -> None:
         """Types a line in ann's tmux; `pids` are those of tmux, its shell, and what the line starts, in order."""
@@ -148,14 +153,19 @@ class Computer:
             self.run(f"mount --bind /run/{pid}.stat /proc/{pid}/stat")
 
     def types(self, line: str, *, width: int = 80, cwd: str = f"{HOME}/shop", colour: bool = False) -> str:
-        """What ann's terminal (a tmux of its own) shows after this line; lines of a shell where there are several."""
+        """What ann's terminal (a tmux of its own) shows after this line; lines of a shell where there are several.
+
+        sudo asks for no password here.
+        """
+        user, line = ("root", line[5:]) if line.startswith("sudo ") else ("ann", line)
         tmux = f"tmux -L {next(self._terminals)}"  # a name of its own: the last one may still be ending
         new = f"{tmux} new-session -d -x {width} -y {HIGHEST}".split()
-        begun = self._as_user("ann", [*new, f"{line}\n{tmux} wait-for -S shown; read -r for_ever"], cwd)
-        after = (f"{tmux} wait-for shown", f"{tmux} capture-pane -p {'-e' * colour}", f"{tmux} kill-server")
-        seen = (self._as_user("ann", words.split(), cwd) for words in after)
+        begun = self._as_user(user, [*new, f"{line}\n{tmux} wait-for -S shown; read -r for_ever"], cwd)
+        after = (f"{tmux} wait-for shown", f"{tmux} capture-pane -p {'-e' if colour else '-J'}", f"{tmux} kill-server")
+        seen = (self._as_user(user, words.split(), cwd) for words in after)
         screen = self._next_is(TYPED_FROM, "; ".join((begun, *seen)))
-        return f"{screen.rstrip()}\n" if screen.strip() else ""
+        lines = [line.rstrip() for line in screen.rstrip().splitlines()]
+        return "".join(f"{line}\n" for line in lines)
 
     def _as_user(self, user: str, argv: Sequence[str], cwd: str) -> str:
         """A shell's command that runs this as that user, with an environment of its own."""
