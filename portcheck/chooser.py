@@ -18,7 +18,7 @@ from portcheck.target import EVERY, Endpoint
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from portcheck.model import Diagnosis, NoteCode, PortPolicy, Protocol
+    from portcheck.model import Diagnosis, Family, NoteCode, PortPolicy, Protocol
     from portcheck.profiles import Question
     from portcheck.target import Host
 
@@ -86,22 +86,23 @@ def choose(
     count: int = 1,
     protocol: Protocol = "tcp",
     hosts: tuple[Host, ...] = (EVERY,),
+    family: Family | None = None,
     any_port: bool = False,
     exclude: Collection[int] = (),
     question: Question = USUAL,
 ) -> Choice:
-    """The first `count` candidates that are free on every address asked for.
+    """The first `count` candidates that are free on every address asked for (`family`: of this family alone).
 
     With `any_port` the kernel chooses the ones that are missing.  Raises NoFreePort, which carries every diagnosis,
     where fewer are free.
     """
     question = question._replace(to_take=True)
-    endpoints = [Endpoint(str(port), protocol, port, hosts) for port in candidates]
+    endpoints = [Endpoint(str(port), protocol, port, hosts, family) for port in candidates]
     free: list[int] = []
     looked_at: list[Diagnosis] = []
     looked_at.extend(_until(count, free, checks(endpoints, question)))
     if any_port and len(free) < count:
-        others = _from_kernel(protocol, hosts, {*exclude, *candidates}, question)
+        others = _from_kernel(Endpoint("", protocol, 0, hosts, family), {*exclude, *candidates}, question)
         looked_at.extend(_until(count, free, others))
     if len(free) < count:
         raise NoFreePort(_too_few(count, free, looked_at), looked_at)
@@ -131,16 +132,14 @@ def _until(count: int, free: list[int], diagnoses: Iterator[Diagnosis]) -> Itera
         yield diagnosis
 
 
-def _from_kernel(
-    protocol: Protocol, hosts: tuple[Host, ...], exclude: Collection[int], question: Question
-) -> Iterator[Diagnosis]:
+def _from_kernel(blank: Endpoint, exclude: Collection[int], question: Question) -> Iterator[Diagnosis]:
     """Ports that the kernel gives to a server that asks for port 0, each checked like any other candidate."""
     tried = set(exclude)
     for _ in range(KERNEL_ATTEMPTS):
-        port = kernels_choice(protocol)
+        port = kernels_choice(blank.protocol)
         if port not in tried:
             tried.add(port)
-            yield from checks([Endpoint(str(port), protocol, port, hosts)], question)
+            yield from checks([blank._replace(target=str(port), port=port)], question)
 
 
 def _too_few(count: int, free: Sequence[int], looked_at: Sequence[Diagnosis]) -> str:

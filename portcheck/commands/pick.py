@@ -11,7 +11,7 @@ from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.pick import remarks
-from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.target import EVERY, of_family, parse_host, parse_ports
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -36,11 +36,13 @@ def pick(request: PickRequest) -> Choice:
     protocol: Protocol = "udp" if request.udp else "tcp"
     ports = [port for text in request.candidates for port in parse_ports(text, names, protocol)]
     exclude = {port for text in request.exclude for port in parse_ports(text, names, protocol)}
+    hosts = tuple(parse_host(host, names) for host in request.hosts) or (EVERY,)
     return choose(
         order(ports, exclude=exclude, random=request.random, stable=request.stable),
         count=request.wanted,
         protocol=protocol,
-        hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
+        hosts=of_family(hosts, request.family),
+        family=request.family,
         any_port=request.any,
         exclude=exclude,
         question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),

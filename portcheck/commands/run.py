@@ -22,7 +22,7 @@ from portcheck.run.handover import caveat
 from portcheck.run.launch import Launch, with_port
 from portcheck.run.monitor import Monitor
 from portcheck.run.port_file import PortFile
-from portcheck.target import EVERY, parse_host, parse_ports
+from portcheck.target import EVERY, of_family, parse_host, parse_ports
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ class _Runner:
 
     def __init__(self, request: RunRequest) -> None:
         names = SystemNames()
-        host = parse_host(request.host, names)
+        named = "::1" if request.everywhere and request.family == "ipv6" else request.host
+        (host,) = of_family([parse_host(named, names)], request.family)
         self._request = request
         self._wish = Wish(
             hosts=(EVERY,) if request.everywhere else (host,),
             address=one_address(host),
-            host=request.host,
+            host=named,
+            family=request.family,
             question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
             listen=request.listen,
         )

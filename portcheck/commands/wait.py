@@ -42,7 +42,11 @@ def run(request: WaitRequest) -> int:
 def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
     """Waits as a request asks for.  Raises UsageError before anything is looked at."""
     endpoints = parse_targets(
-        request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
+        request.targets,
+        SystemNames(),
+        protocol="udp" if request.udp else "tcp",
+        hosts=request.hosts,
+        family=request.family,
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe)
     return wait_for(endpoints, plan, question, tell=tell)

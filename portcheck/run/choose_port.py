@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from portcheck.addresses import Address
-    from portcheck.model import Diagnosis
+    from portcheck.model import Diagnosis, Family
     from portcheck.profiles import Question
     from portcheck.target import Host
 
@@ -26,6 +26,7 @@ class Wish(NamedTuple):
     host: str  # the same, as typed
     question: Question
     listen: bool = False
+    family: Family | None = None  # the only one in which it has to be free, and the command to listen
 
 
 class Place(NamedTuple):
@@ -41,11 +42,13 @@ class Place(NamedTuple):
 def take(candidates: Sequence[int], wish: Wish) -> Place:
     """The first candidate that is free.  Raises NoFreePort, which carries every diagnosis."""
     if wish.listen:
-        endpoints = [Endpoint(str(port), "tcp", port, wish.hosts) for port in candidates]
+        endpoints = [Endpoint(str(port), "tcp", port, wish.hosts, wish.family) for port in candidates]
         held, not_free = first_held(endpoints, lambda free: _listener(free, wish), wish.question)
         return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(not_free))
-    *not_free, free = choose(candidates, hosts=wish.hosts, question=wish.question).diagnoses
-    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(not_free))
+    chosen = choose(candidates, hosts=wish.hosts, family=wish.family, question=wish.question)
+    *not_free, free = chosen.diagnoses
+    address = str(wish.address) if wish.hosts[0].text or wish.family else None
+    return Place(free.port, wish.host, address, None, tuple(not_free))
 
 
 def _listener(free: Diagnosis, wish: Wish) -> socket.socket:
