@@ -103,7 +103,7 @@ def _help(argv: "Sequence[str]") -> int:
     from portcheck.render import stream
     from portcheck.render.stream import complain, write
 
-    if stream.takes_panels(sys.stdout):
+    if stream.takes_rich(sys.stdout):
         from portcheck.cli.pages import page
         from portcheck.render.help import panels
 

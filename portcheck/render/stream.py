@@ -87,7 +87,7 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def takes_panels(stream: TextIO | None) -> bool:
+def takes_rich(stream: TextIO | None) -> bool:
     """Whether rich can draw there: at a terminal, where it is installed."""
     if not is_terminal(stream):
         return False
