@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "1;32", "yellow": "1;33"}
 GAP = "  "  # between columns
+INDENT = "  "
 LEAST_OF_THE_LAST = 8  # cells of a table's last column: with fewer, every row becomes a paragraph
 LABELLED = ("PID",)  # a number that nobody would know without its heading
 
@@ -50,6 +51,12 @@ class Piece(NamedTuple):
 
     text: str
     style: str = ""
+
+
+def drawn(mark: Mark, canvas: Canvas) -> Piece:
+    """A mark, as the terminal can show it."""
+    sign = MARKS[mark]
+    return Piece(sign.sign if canvas.signs else sign.plain, sign.style)
 
 
 def cells(text: str) -> int:
@@ -107,6 +114,19 @@ def wrapped(pieces: Iterable[Piece], width: int, *, start: Cells = (), further: 
         taken, begun = taken + needed, True
     if begun or start:
         yield line
+
+
+def marked(pieces: Iterable[Piece], canvas: Canvas, mark: Mark | None = None) -> Iterator[list[Piece]]:
+    """A sentence behind its mark, if it has one; its further lines stand below its first word."""
+    if mark is None:
+        return wrapped(pieces, canvas.width, further=INDENT)
+    sign = drawn(mark, canvas)
+    return wrapped(pieces, canvas.width, start=[sign, Piece(" ")], further=" " * (len(sign.text) + 1))
+
+
+def paint(lines: Iterable[Iterable[Piece]], canvas: Canvas) -> Iterator[str]:
+    """The lines as text, with escape codes only on a canvas that has colour."""
+    return (painted(line, colour=canvas.colour) for line in lines)
 
 
 def _words(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
