@@ -10,7 +10,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
-from portcheck.render.pick import remarks
+from portcheck.render.pick import drawn, remarks
 from portcheck.target import EVERY, of_family, parse_host, parse_ports
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def run(request: PickRequest) -> int:
         choice = pick(request)
     except NoFreePort as error:
         _print(Choice((), error.diagnoses), request)
-        stream.complain(error.cause, error.remedy)
+        stream.complain(error.cause, error.remedy, color=request.color)
         return error.exit_code
     _print(choice, request)
     return exit_codes.DONE
@@ -50,7 +50,7 @@ def pick(request: PickRequest) -> Choice:
 
 
 def _print(choice: Choice, request: PickRequest) -> None:
-    stream.say(remarks(choice), sys.stderr, request.color)
+    stream.say(remarks(choice), sys.stderr, request.color, lambda canvas: drawn(choice, canvas))
     if request.json:
         from portcheck.render.json_documents import dumps, pick_document
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.render.layout import MARKS, Piece
+from portcheck.render.layout import KEPT, MARKS, Piece
 from portcheck.render.words import target
 
 if TYPE_CHECKING:
@@ -68,10 +68,15 @@ def _by(holding: Sequence[Holder]) -> Iterator[Piece]:
         return
     (holder,) = holding
     yield from (Piece(" by "), Piece(holder.name, "bold"))
-    yield Piece(f" ({', '.join(holder.details)})" if holder.details else "", "dim")
+    yield in_brackets(holder.details)
     where = f" in {holder.place}" if holder.place else ""
-    since = (f"for {holder.age}",) if holder.age else ()
+    since = (f"for {holder.age.replace(' ', KEPT)}",) if holder.age else ()
     yield Piece(where + "".join(f", {each}" for each in (*since, *holder.remarks)), "dim")
+
+
+def in_brackets(details: Sequence[str]) -> Piece:
+    """Which one of its name it is; a number stays on the line of what it is."""
+    return Piece(f" ({', '.join(details)})".replace("PID ", f"PID{KEPT}") if details else "", "dim")
 
 
 def in_short(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[Piece]:
@@ -79,7 +84,7 @@ def in_short(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[Piece]
     if holding:
         for number, holder in enumerate(holding):
             yield from (Piece("; " if number else "", "dim"), Piece(holder.name, "bold"))
-            yield Piece(f" ({', '.join(filter(None, (*holder.details, holder.place)))})", "dim")
+            yield in_brackets(tuple(filter(None, (*holder.details, holder.place))))
     elif diagnosis.verdict != "free":
         yield Piece(visible(diagnosis.sentence.short or diagnosis.sentence.because), "dim")
     elif diagnosis.cause:

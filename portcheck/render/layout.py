@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "1;32", "yellow": "1;33"}
 GAP = "  "  # between columns
 INDENT = "  "
+KEPT = "\xa0"  # a space at which no line is broken; strangers have none, `escape.visible` would show it
 LEAST_OF_THE_LAST = 8  # cells of a table's last column: with fewer, every row becomes a paragraph
 LABELLED = ("PID",)  # a number that nobody would know without its heading
 
@@ -86,14 +87,14 @@ def fitted(text: str, width: int, ellipsis: str = "…") -> str:
 def painted(pieces: Iterable[Piece], *, colour: bool) -> str:
     """A line, with escape codes only if `colour`; neighbours of one style share theirs."""
     if not colour:
-        return "".join(text for text, _ in pieces).rstrip()
+        return "".join(text for text, _ in pieces).replace(KEPT, " ").rstrip()
     line, before = "", ""
     for text, style in (*pieces, Piece("", "")):
         if style != before and (text or not style):
             line += ("\x1b[0m" if before else "") + (f"\x1b[{CODES[style]}m" if style else "")
             before = style
         line += text
-    return line.rstrip()
+    return line.replace(KEPT, " ").rstrip()
 
 
 def wrapped(pieces: Iterable[Piece], width: int, *, start: Cells = (), further: str = "") -> Iterator[list[Piece]]:

@@ -63,14 +63,24 @@ def _is_closed_pipe(error: OSError) -> bool:
 
 
 def complain(cause: str, remedy: str | None = None, *, color: Color = "auto", mark: Mark = "bad") -> None:
-    """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
-    lines = [f"{SPEAKER}{visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
+    """One line on stderr, and one with what to do about it."""
+    lines = complaint(cause, remedy)
 
     def drawn(canvas: Canvas) -> Iterable[str]:
         from portcheck.render.voice import voiced
 
         return voiced(lines, canvas, mark)
 
+    complain_in(lines, color, drawn)
+
+
+def complaint(cause: str, remedy: str | None) -> list[str]:
+    """As scripts read it."""
+    return [f"{SPEAKER}{visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
+
+
+def complain_in(lines: Iterable[str], color: Color, drawn: Callable[[Canvas], Iterable[str]]) -> None:
+    """The lines on stderr; if even that fails, the exit code remains."""
     try:
         say(lines, sys.stderr, color, drawn)
     except PortcheckError:

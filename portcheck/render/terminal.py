@@ -56,10 +56,7 @@ def _answer(diagnosis: Diagnosis, canvas: Canvas, last: int | None, *, verbose: 
         yield from _in_detail(diagnosis, canvas, indent)
     elif len(holding) > 1:
         yield [Piece("")]
-        yield from _table_of_holders(holding[:SHOWN_HOLDERS], diagnosis, canvas.width, indent)
-        if len(holding) > SHOWN_HOLDERS:
-            more = f"{len(holding) - SHOWN_HOLDERS} more (-v shows all)"
-            yield [Piece(indent), Piece(more, "dim")]
+        yield from table_of_holders(holding, diagnosis, canvas.width, indent)
     for remark in _remarks(diagnosis, holding):
         yield from wrapped([Piece(remark, "dim")], canvas.width, start=[Piece(indent)], further=indent + INDENT)
     yield from _what_helps(diagnosis, holding, canvas.width, indent, verbose=verbose)
@@ -81,9 +78,10 @@ def _sentences(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[str]
         yield f"{told[:1].upper()}{told[1:]}."
 
 
-def _table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int, indent: str) -> Lines:
+def table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int, indent: str) -> Lines:
+    """Which of them listens where, and whom a client reaches."""
     rows = []
-    for holder in holding:
+    for holder in holding[:SHOWN_HOLDERS]:
         sockets = [diagnosis.sockets[index] for index in holder.sockets]
         reached = [answer.address for answer in diagnosis.answers if not set(holder.sockets).isdisjoint(answer.sockets)]
         rows.append(
@@ -96,7 +94,10 @@ def _table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: in
             )
         )
     headings = ("PID", "PROGRAM", "USER", "LISTENS ON", "ANSWERS CLIENTS OF")
-    return (line for lines in table(headings, rows, width, indent=indent, wrap=True) for line in lines)
+    for lines in table(headings, rows, width, indent=indent, wrap=True):
+        yield from lines
+    if len(holding) > SHOWN_HOLDERS:
+        yield [Piece(indent), Piece(f"{len(holding) - SHOWN_HOLDERS} more (-v shows all)", "dim")]
 
 
 def _in_detail(diagnosis: Diagnosis, canvas: Canvas, indent: str) -> Lines:

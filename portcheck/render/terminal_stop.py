@@ -14,7 +14,7 @@ from portcheck.identify.describe import port_named, program
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render import terminal
 from portcheck.render.escape import visible
-from portcheck.render.headline import headline, holders_of, mark
+from portcheck.render.headline import headline, holders_of, in_brackets, mark
 from portcheck.render.layout import INDENT, Piece, marked, paint, table, wrapped
 from portcheck.render.stop import MOST_NAMED, also_serves, signals
 from portcheck.render.voice import helps
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 48  # characters of what strangers choose
 HEADINGS = ("PID", "PROGRAM", "USER", "HOW IT ENDS", "ALSO SERVES")
 NOTHING = "Nothing stopped:"
+NO_KIN = "have nothing to do with each other"  # which a table shows
 
 
 def intention(before: Diagnosis, plan: Plan, canvas: Canvas, *, force: bool) -> Iterator[str]:
@@ -145,15 +146,17 @@ def _spoken(report: Report) -> Iterator[Piece]:
 
 def _refusal(report: Report, canvas: Canvas) -> Lines:
     """Who holds the port all the same, and why that is so, unless the command says it."""
-    before, reason = report.before, visible(report.plan.refusal or "")
+    before, reason, advice = report.before, visible(report.plan.refusal or ""), report.advice
     holding = holders_of(before, canvas)
-    advice = report.advice
-    if not holding:
-        yield from marked([Piece(NOTHING, "red"), Piece(f" {reason}")], canvas, "bad")
-    else:
-        yield from marked([Piece(NOTHING, "red"), Piece(" "), *_who(before, holding)], canvas, "bad")
-        if not _says_it_all(advice, holding, reason):
-            yield from wrapped([Piece(_sentence(reason), "dim")], canvas.width, start=[Piece(INDENT)], further=INDENT)
+    who = _who(before, holding) if holding else [Piece(reason)]
+    yield from marked([Piece(NOTHING, "red"), Piece(" "), *who], canvas, "bad")
+    if len(holding) > 1:
+        yield [Piece("")]
+        yield from terminal.table_of_holders(holding, before, canvas.width, INDENT)
+        yield [Piece("")]
+    if holding and not _says_it_all(advice, holding, reason):
+        why = [Piece(_sentence(reason.rpartition(f"{NO_KIN}; ")[2]), "dim")]
+        yield from wrapped(why, canvas.width, start=[Piece(INDENT)], further=INDENT)
     yield from _helps(advice, canvas, reason)
 
 
@@ -163,8 +166,12 @@ def _who(before: Diagnosis, holding: Sequence[Holder]) -> Iterator[Piece]:
         yield from headline(before, None, holding)
         return
     (holder,) = holding
-    yield from (Piece(holder.name, "bold"), Piece(f" ({', '.join(holder.details)})" if holder.details else "", "dim"))
-    yield from (Piece(" holds "), Piece(target(before), "bold"))
+    yield from (
+        Piece(holder.name, "bold"),
+        in_brackets(holder.details),
+        Piece(" holds "),
+        Piece(target(before), "bold"),
+    )
 
 
 def _says_it_all(advice: Sequence[Advice], holding: Sequence[Holder], reason: str) -> bool:
