@@ -62,7 +62,7 @@ def _is_closed_pipe(error: OSError) -> bool:
     return isinstance(error, BrokenPipeError) or (HERE.closed_pipe_is_einval and error.errno == errno.EINVAL)
 
 
-def complain(cause: str, remedy: str | None = None, *, color: Color = "auto", mark: Mark = "bad") -> None:
+def complain(cause: str, remedy: str | None = None, *, color: Color = "auto", mark: Mark | None = "bad") -> None:
     """One line on stderr, and one with what to do about it."""
     lines = complaint(cause, remedy)
 
