@@ -15,14 +15,14 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.headline import headline, holders_of, in_short, mark
 from portcheck.render.layout import INDENT, MARKS, Piece, cells, drawn, marked, paint, table, wrapped
-from portcheck.render.voice import helps
+from portcheck.render.voice import helps, up_to_a_command
 from portcheck.render.words import noted, quoted, target, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.diagnosis.pipeline import Stretch
-    from portcheck.model import Advice, BlindSpot, Diagnosis
+    from portcheck.model import BlindSpot, Diagnosis
     from portcheck.render.holder import Holder
     from portcheck.render.layout import Canvas
 
@@ -141,17 +141,12 @@ def _is_told(spot: BlindSpot, diagnosis: Diagnosis, holding: Sequence[Holder]) -
 
 def _what_helps(diagnosis: Diagnosis, holding: Sequence[Holder], width: int, indent: str, *, verbose: bool) -> Lines:
     """Commands, each alone on its line; of a single holder the one that helps, the others with -v."""
-    shown = diagnosis.advice if verbose or len(holding) != 1 else _up_to_a_command(diagnosis.advice)
+    shown = diagnosis.advice if verbose or len(holding) != 1 else up_to_a_command(diagnosis.advice)
     if shown or _root_sees_more(diagnosis):
         yield [Piece("")]
     yield from helps(shown, width, indent)
     if _root_sees_more(diagnosis):
         yield [Piece(indent), Piece(quoted(("sudo", "portcheck", target(diagnosis))), "bold")]
-
-
-def _up_to_a_command(advice: Sequence[Advice]) -> Sequence[Advice]:
-    first = next((number for number, each in enumerate(advice, 1) if each.command), len(advice))
-    return advice[:first]
 
 
 def _root_sees_more(diagnosis: Diagnosis) -> bool:

@@ -47,3 +47,9 @@ def helps(advice: Sequence[Advice], width: int, indent: str, *, told: str = "") 
             )
         if each.command:
             yield [Piece(indent if silent else indent + INDENT), Piece(quoted(each.command), "bold")]
+
+
+def up_to_a_command(advice: Sequence[Advice]) -> Sequence[Advice]:
+    """What is enough for one holder: nobody needs two ways."""
+    first = next((number for number, each in enumerate(advice, 1) if each.command), len(advice))
+    return advice[:first]
