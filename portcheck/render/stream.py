@@ -9,7 +9,7 @@ import sys
 import time
 from itertools import islice
 
-from portcheck.errors import PortcheckError
+from portcheck.errors import SPEAKER, PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
 from portcheck.traits import HERE
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SPELLED_OUT = {"→": "->", "…": "...", "✗": "x", "✓": "ok"}
 SIGNS = "".join(SPELLED_OUT)
 ERRORS = "portcheck"
-SPEAKER = "portcheck: "  # who complains, where several programs share a terminal or a log
 USUAL_WIDTH = 80
 AT_ONCE = 512  # lines: one by one, 20,000 take three times as long
 

@@ -102,13 +102,13 @@ def _obstacle(finding: Finding) -> object:
 def _problem(finding: Finding, last: int, canvas: Canvas) -> Lines:
     """Where it is declared, what is in the way, and what helps."""
     declaration, diagnosis = finding.declaration, finding.diagnosis
-    named = [Piece(f"{service(declaration)}", "bold")] if declaration.service else []
+    named = [Piece(" "), Piece(service(declaration), "bold")] if declaration.service else []
     told = [[Piece(f"{rivalry(finding)}")]] if finding.rival else []
     if diagnosis.verdict != "free" and finding.status != "declared-twice":
         told.append([*headline(diagnosis, last, holders_of(diagnosis, canvas))])
     if declaration.fallback:
         told.append([Piece(none_is_free(finding))])
-    start = [Piece(at(declaration), "dim"), Piece(" "), *named, Piece(": ")]
+    start = [Piece(at(declaration), "dim"), *named, Piece(": ")]
     sign: Mark = "doubtful" if _is_open(finding) else "bad"
     first, *more = told or [[Piece(status(finding))]]
     yield from marked([*start, *first], canvas, sign)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from portcheck.stop.plan import Ending, Plan, Step
 
 LONGEST_NAME = 48  # characters of what strangers choose
+SHOWN_PIDS = 3
 HEADINGS = ("PID", "PROGRAM", "USER", "HOW IT ENDS", "ALSO SERVES")
 NOTHING = "Nothing stopped:"
 NO_KIN = "have nothing to do with each other"  # which a table shows
@@ -83,7 +84,7 @@ def _endings(step: Step, width: int) -> Lines:
         if len(rows) > MOST_NAMED:
             yield [Piece(INDENT), Piece(f"{len(rows) - MOST_NAMED} more (--json names all)", "dim")]
     elif step.endings and step.endings[0].also_serves:
-        text = [Piece(f"It {also_serves(step.endings[0])}.")]
+        text = [Piece(visible(f"It {also_serves(step.endings[0])}."))]
         yield from wrapped(text, width, start=[Piece(INDENT)], further=INDENT * 2)
 
 
@@ -94,13 +95,16 @@ def _rows(endings: Sequence[Ending]) -> list[tuple[Piece, ...]]:
         process = ending.process
         how = ended_by(process) if ending.role == "signalled" else ending.role
         name = shortened(program(process), LONGEST_NAME)
-        ports = ", ".join(map(str, ending.also_serves))
+        ports = visible(", ".join(map(str, ending.also_serves)))
         alike.setdefault((name, user(process) or "?", how, ports), []).append(process.pid)
     styles = ("bold", "", "", "")
-    return [
-        (Piece(str(pids[0]) + (f" +{len(pids) - 1}" if len(pids) > 1 else ""), "bold"), *map(Piece, row, styles))
-        for row, pids in alike.items()
-    ]
+    return [(Piece(_numbers(pids), "bold"), *map(Piece, row, styles)) for row, pids in alike.items()]
+
+
+def _numbers(pids: Sequence[int]) -> str:
+    """`382`, `390, 391, 392 +7`"""
+    more = len(pids) - SHOWN_PIDS
+    return ", ".join(map(str, pids[:SHOWN_PIDS])) + (f" +{more}" if more > 0 else "")
 
 
 def conclusion(report: Report, canvas: Canvas) -> Iterator[str]:

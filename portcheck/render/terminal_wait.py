@@ -1,6 +1,6 @@
 """`wait` at a terminal: at once what it waits for and who is in the way, then how it ended.
 
-waiting until 3000 is free, for 30 s at most
+waiting until port 3000 is free (for 30 s at most)
 ✗ 3000 is in use by node server.js (PID 812, ann) in ~/shop, for 12 min
 ✓ 3000 is free on every IPv4 and IPv6 address
 """
@@ -34,9 +34,9 @@ def announcement(missing: Sequence[Standing], plan: Plan, canvas: Canvas) -> Ite
     one_of = "one of " if several and plan.any else ""
     is_free = "is free" if not several or plan.any else "are free"
     what = f"until {one_of}{places} {is_free}" if plan.free else f"for {one_of}{places}"
-    lasting = f" (for {plan.stable:g} s without a gap)" if plan.stable else ""
     so_far = "" if plan.free else ": nothing listens there yet"
-    told = [Piece(f"waiting {what}{lasting}, {plan.timeout:g} s at most{so_far}", "dim")]
+    lasting = f", and for {plan.stable:g} s without a gap" if plan.stable else ""
+    told = [Piece(f"waiting {what}{so_far}{lasting} (for {plan.timeout:g} s at most)", "dim")]
     return paint(marked(told, canvas), canvas)
 
 

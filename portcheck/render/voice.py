@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from portcheck.errors import SPEAKER
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
 from portcheck.render.layout import INDENT, Piece, marked, paint, wrapped
-from portcheck.render.stream import SPEAKER
 from portcheck.render.words import quoted
 
 if TYPE_CHECKING:

@@ -125,7 +125,7 @@ def test_wait_says_at_once_what_it_waits_for(host: Host) -> None:
 
 
 def test_a_complaint_is_wrapped_at_words(host: Host) -> None:
-    lines = seen(host, "no-such-service-at-all", 40)
+    lines = seen(host, "no-such-service-at-all --color=never", 40)
     assert max(map(len, lines)) <= 40
     assert "did you mean: portcheck list no-such-service-at-all" in " ".join(" ".join(lines).split())
 
