@@ -75,8 +75,8 @@ def _by(holding: Sequence[Holder]) -> Iterator[Piece]:
 
 
 def in_brackets(details: Sequence[str]) -> Piece:
-    """Which one of its name it is; a number stays on the line of what it is."""
-    return Piece(f" ({', '.join(details)})".replace("PID ", f"PID{KEPT}") if details else "", "dim")
+    """Which one of its name it is."""
+    return Piece(f" ({', '.join(details)})" if details else "", "dim")
 
 
 def in_short(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[Piece]:

@@ -20,7 +20,8 @@ GAP = "  "  # between columns
 INDENT = "  "
 KEPT = "\xa0"  # a space at which no line is broken; strangers have none, `escape.visible` would show it
 LEAST_OF_THE_LAST = 8  # cells of a table's last column: with fewer, every row becomes a paragraph
-LABELLED = ("PID",)  # a number that nobody would know without its heading
+# What nobody would know without its heading, where every row is a paragraph.
+LABELLED = ("PID", "LISTENS ON", "ANSWERS CLIENTS OF", "ALSO SERVES")
 
 
 class Sign(NamedTuple):
@@ -131,10 +132,10 @@ def paint(lines: Iterable[Iterable[Piece]], canvas: Canvas) -> Iterator[str]:
 
 
 def _words(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """What stands between spaces; a word may be of several styles."""
+    """What stands between spaces; a word may be of several styles, and a PID has its number in it."""
     word: list[Piece] = []
     for text, style in pieces:
-        first, *others = text.split(" ")
+        first, *others = text.replace("PID ", f"PID{KEPT}").split(" ")
         if first:
             word.append(Piece(first, style))
         for other in others:

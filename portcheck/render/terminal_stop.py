@@ -120,6 +120,8 @@ def conclusion(report: Report, canvas: Canvas) -> Iterator[str]:
 
 
 def _outcome(report: Report, canvas: Canvas) -> Lines:
+    if report.outcome == "planned":
+        yield [Piece("")]
     yield from marked(_spoken(report), canvas, _mark(report))
     yield from _helps(report.advice, canvas, report.message)
 

@@ -126,7 +126,7 @@ def test_what_frees_itself_is_shown_as_in_a_check() -> None:
 
 
 def test_nothing_was_done() -> None:
-    assert concluded(not_done("planned", node_on_loopback(), signalled(NODE))) == "Nothing was done (--dry-run)"
+    assert concluded(not_done("planned", node_on_loopback(), signalled(NODE))) == "\nNothing was done (--dry-run)"
 
 
 @pytest.mark.parametrize("width", [20, 80])
