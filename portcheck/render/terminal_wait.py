@@ -8,10 +8,11 @@ waiting until port 3000 is free (for 30 s at most)
 from __future__ import annotations
 
 from portcheck.diagnosis.pipeline import Stretch
+from portcheck.diagnosis.sentence import does
 from portcheck.identify.describe import listed
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.render.headline import headline, holders_of, mark
+from portcheck.render.headline import headline, holders_of, in_brackets, mark
 from portcheck.render.layout import INDENT, Piece, marked, paint
 from portcheck.render.terminal import overview
 from portcheck.render.voice import helps
@@ -54,14 +55,24 @@ def successes(waited: Waited, canvas: Canvas) -> Iterator[str]:
     """How each target that met its condition stands."""
     for standing in waited.standings:
         if standing.met:
-            yield from paint(marked(_success(standing), canvas, "good"), canvas)
+            yield from paint(marked(_success(standing, canvas), canvas, "good"), canvas)
 
 
-def _success(standing: Standing) -> Iterator[Piece]:
+def _success(standing: Standing, canvas: Canvas) -> Iterator[Piece]:
+    """`3000 is free on ...`, `node server.js (PID 812, ann) in ~/shop listens on 127.0.0.1, port 3000`"""
     found = standing.diagnosis
     if found and found.verdict == "free":
-        return headline(found, None, ())
-    return iter([Piece(visible(standing.message))])
+        yield from headline(found, None, ())
+        return
+    holding = holders_of(found, canvas) if found else []
+    if found is None or len(holding) != 1:
+        yield Piece(visible(standing.message))
+        return
+    (holder,) = holding
+    yield from (Piece(holder.name, "bold"), in_brackets(holder.details))
+    yield Piece(f" in {holder.place} " if holder.place else " ", "dim")
+    yield Piece(visible(does([found.sockets[index] for index in holder.sockets], several=False)))
+    yield from (Piece(", port "), Piece(str(found.port), "bold"))
 
 
 def complaints(waited: Waited, plan: Plan, canvas: Canvas, *, named: bool) -> Iterator[str]:
