@@ -66,14 +66,20 @@ def _noted(answers: Iterable[Stretch], verdicts: set[Verdict]) -> Iterator[Stret
 
 
 def _lines(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) -> Iterable[str]:
+    lines = _faced(answers, request, several=several)
+    if not several or not stream.is_terminal(sys.stderr):  # one port is told before threading is imported
+        return lines
+    from portcheck.render.progress import with_progress
+
+    return with_progress(lines, "looking at the ports", request.color)
+
+
+def _faced(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) -> Iterable[str]:
     if request.face == "plain" or not stream.is_drawn(sys.stdout, request.color):
         return (line for first, last in answers for line in plain.check(together(first, last), verbose=request.verbose))
     from portcheck.render import terminal
-    from portcheck.render.progress import with_progress
 
     canvas = stream.canvas(sys.stdout, os.environ, request.color)
     if several and not request.verbose:
-        lines = terminal.overview(answers, canvas, request.targets)
-    else:
-        lines = terminal.checks(answers, canvas, verbose=request.verbose)
-    return with_progress(lines, "looking at the ports", request.color)
+        return terminal.overview(answers, canvas, request.targets)
+    return terminal.checks(answers, canvas, verbose=request.verbose)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 48  # characters of what strangers choose
 SHOWN_PIDS = 3
 HEADINGS = ("PID", "PROGRAM", "USER", "HOW IT ENDS", "ALSO SERVES")
+STARTS = ("only", "no", "the", "there", "what", "whether")  # words of ours that a reason may begin with
 NOTHING = "Nothing stopped:"
 NO_KIN = "have nothing to do with each other"  # which a table shows
 
@@ -188,8 +189,8 @@ def _says_it_all(advice: Sequence[Advice], holding: Sequence[Holder], reason: st
 
 def _sentence(reason: str) -> str:
     """A reason begins with a name or a word of ours; a name keeps its letters."""
-    word = reason.partition(" ")[0]
-    return f"{reason[:1].upper()}{reason[1:]}." if word in ("only", "no", "the", "there", "whether") else f"{reason}."
+    is_ours = reason.partition(" ")[0] in STARTS
+    return f"{reason[:1].upper() if is_ours else reason[:1]}{reason[1:]}."
 
 
 def _helps(advice: Sequence[Advice], canvas: Canvas, told: str) -> Lines:
