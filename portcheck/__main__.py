@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from portcheck.requests import Color
+
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
 # What the host lacks, whatever portcheck does: descriptors, memory, processes.
 LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS, errno.ENOSPC)
@@ -59,7 +61,7 @@ def run(argv: list[str]) -> int:
 
 
 def _execute(argv: list[str]) -> int:
-    from portcheck.cli.parse import parse
+    from portcheck.cli.parse import parse, wish_for_colour
     from portcheck.requests import CompletionRequest, HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
 
     if os.environ.get(COMPLETION):
@@ -70,7 +72,7 @@ def _execute(argv: list[str]) -> int:
 
         return set_up(request)
     if isinstance(request, HelpRequest):
-        code = _help(request.argv)
+        code = _help(request.argv, wish_for_colour(argv))
         # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
         return code if argv else exit_codes.USAGE
     if isinstance(request, VersionRequest):
@@ -98,17 +100,17 @@ def _complete() -> int:
         return error.exit_code
 
 
-def _help(argv: "Sequence[str]") -> int:
+def _help(argv: "Sequence[str]", color: "Color") -> int:
     """Help, in panels at a terminal where rich is installed; for plain text typer is needed."""
     from portcheck.render import stream
     from portcheck.render.stream import complain, write
 
-    if stream.takes_panels(sys.stdout):
+    if stream.takes_rich(sys.stdout, color):
         from portcheck.cli.pages import page
         from portcheck.render.help import panels
 
         name = argv[0] if argv[0][0] != "-" else None
-        colour = stream.wants_colour(sys.stdout, os.environ, "auto")
+        colour = stream.wants_colour(sys.stdout, os.environ, color)
         write(panels(page(name), width=stream.width(sys.stdout, os.environ), colour=colour))
         return 0
     try:
@@ -118,7 +120,7 @@ def _help(argv: "Sequence[str]") -> int:
             raise
         from portcheck.observe.ourselves import install_hint
 
-        complain(f"help needs {error.name}", install_hint())
+        complain(f"help needs {error.name}", install_hint(), color=color)
         return exit_codes.USAGE
     code, text = answer(argv)
     write(text.splitlines())
@@ -134,9 +136,10 @@ def _version() -> int:
 
 
 def _failed(error: PortcheckError, argv: "Sequence[str]") -> int:
+    from portcheck.cli.parse import wish_for_colour
     from portcheck.render.stream import complain
 
-    complain(error.cause, error.remedy)
+    complain(error.cause, error.remedy, color=wish_for_colour(argv))
     return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
 
 

@@ -16,7 +16,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
 from portcheck.reservation import reserve_first
-from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
+from portcheck.target import EVERY, of_family, parse_host, parse_ports, parse_targets
 from portcheck.waiting.loop import WaitFailed
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def pick(
     candidates: Targets = (),
     *,
     host: Hosts = None,
+    family: Family | None = None,
     protocol: Protocol = "tcp",
     both: bool = False,
     exclude: Targets = (),
@@ -111,7 +112,7 @@ def pick(
     of every candidate.
     """
     choice = choose(
-        candidates, host=host, protocol=protocol, both=both, exclude=exclude, random=random, stable=stable,
+        candidates, host=host, family=family, protocol=protocol, both=both, exclude=exclude, random=random, stable=stable,
         any_port=any_port, lease=lease, reuseaddr=reuseaddr, profile=profile, probe=probe,
     )  # fmt: skip
     return choice.ports[0]
@@ -123,6 +124,7 @@ def choose(
     count: int = 1,
     block: bool = False,
     host: Hosts = None,
+    family: Family | None = None,
     protocol: Protocol = "tcp",
     both: bool = False,
     exclude: Targets = (),
@@ -143,12 +145,13 @@ def choose(
     names = SystemNames()
     hosts = _hosts(host)
     excluded = _ports("exclude", exclude, names, _known(protocol))
-    endpoints = parse_targets(_texts("candidates", candidates), names, protocol=protocol, hosts=hosts)
+    endpoints = parse_targets(_texts("candidates", candidates), names, protocol=protocol, hosts=hosts, family=family)
     return chooser.choose(
         order(endpoints, exclude=excluded, random=random, stable=stable),
         Selection(count, block, any_port, excluded),
         protocols=("tcp", "udp") if both else (protocol,) if protocol == "udp" else (),
-        hosts=tuple(parse_host(text, names) for text in hosts) or (EVERY,),
+        hosts=of_family(tuple(parse_host(text, names) for text in hosts) or (EVERY,), family),
+        family=family,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
         leases=Book(lease, stable),
     )
@@ -177,6 +180,7 @@ def wait(
     connect: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
+    family: Family | None = None,
     reuseaddr: bool = True,
     profile: str | None = None,
     probe: bool = True,
@@ -191,7 +195,7 @@ def wait(
     from portcheck.waiting.poll import wait_for
 
     texts = [text for target in targets for text in _texts("targets", target)]
-    endpoints = parse_targets(texts, SystemNames(), protocol=_known(protocol), hosts=_hosts(host))
+    endpoints = parse_targets(texts, SystemNames(), protocol=_known(protocol), hosts=_hosts(host), family=family)
     plan = Plan(free, connect, timeout, stable, any, fail_fast)
     waited = wait_for(endpoints, plan, question_for(profile, reuseaddr=reuseaddr, probe=probe))
     if waited.outcome != "met":

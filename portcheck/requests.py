@@ -37,6 +37,7 @@ class PickRequest(NamedTuple):
     candidates: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     wanted: int = 1
     random: bool = False
     any: bool = False
@@ -95,6 +96,7 @@ class WaitRequest(NamedTuple):
     targets: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     free: bool = False
     any: bool = False
     connect: bool = False
@@ -116,6 +118,7 @@ class RunRequest(NamedTuple):
     command: tuple[str, ...]
     host: str = "127.0.0.1"
     everywhere: bool = True  # no host was named: the port has to be free on every address
+    family: Family | None = None
     env: str = "PORT"
     listen: bool = False
     lease: float = 30.0  # seconds; 0 for none

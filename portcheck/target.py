@@ -85,7 +85,7 @@ def parse_targets(
     """
     chosen = tuple(parse_host(host, names) for host in hosts)
     return tuple(
-        endpoint if family is None else _of_family(endpoint, family)
+        endpoint._replace(hosts=of_family(endpoint.hosts, family), family=family)
         for text in texts
         for endpoint in _parse_target(text, names, protocol, chosen)
     )
@@ -120,15 +120,17 @@ def _in_either_protocol(text: str, names: Names) -> tuple[Endpoint, ...]:
         return tcp
 
 
-def _of_family(endpoint: Endpoint, family: Family) -> Endpoint:
-    """The endpoint as -4 or -6 ask about it."""
-    hosts = tuple(
-        host._replace(addresses=tuple(each for each in host.addresses if each.family == family))
-        for host in endpoint.hosts
+def of_family(hosts: Collection[Host], family: Family | None) -> tuple[Host, ...]:
+    """The hosts as -4 or -6 ask about them.  Raises UsageError where none has an address of that family."""
+    if family is None:
+        return tuple(hosts)
+    narrowed = tuple(
+        host._replace(addresses=tuple(each for each in host.addresses if each.family == family)) for host in hosts
     )
-    if all(host.kind == "addresses" and not host.addresses for host in hosts):
-        raise UsageError(f"'{endpoint.host}' has no {FAMILIES[family]} address")
-    return endpoint._replace(hosts=hosts, family=family)
+    if all(host.kind == "addresses" and not host.addresses for host in narrowed):
+        names = ",".join(host.text for host in hosts if host.text)
+        raise UsageError(f"'{names}' has no {FAMILIES[family]} address")
+    return narrowed
 
 
 def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]) -> Iterator[Endpoint]:
@@ -288,5 +290,6 @@ def _port(text: str, whole: str) -> int:
     port = int(text) if len(text) <= 5 else 0
     if not 1 <= port <= 65535:
         inside = "" if text == whole else f" in '{whole}'"
-        raise NotATarget(f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535", text)
+        cause = f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535"
+        raise NotATarget(cause if text.strip("0") else f"{cause} (for any free one: portcheck pick --any)", text)
     return port

@@ -34,7 +34,7 @@ CODES = {
 }
 VARIABLES = {
     "NO_COLOR": "No colours, unless --color=always.",
-    "FORCE_COLOR, CLICOLOR_FORCE": "Colours even where the output is no terminal.",
+    "FORCE_COLOR, CLICOLOR_FORCE": "Colours at a terminal that would get none, such as TERM=dumb; none in a pipe.",
     "COLUMNS": "The width to draw for.",
     "PORTCHECK_TRACEBACK": "Where a bug is reported, show where it is.",
 }

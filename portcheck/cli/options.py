@@ -21,6 +21,8 @@ from portcheck.target import ACCEPTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from portcheck.requests import Color
+
 SUMMARY = "Can my server listen here? If not: who has the port, why, and what to do now."
 DETAILS = "`portcheck 80` is `portcheck check 80`. What a command takes: `portcheck check --help` and so on."
 
@@ -97,12 +99,13 @@ JSON = Option(("--json",), "One JSON document on stdout.", "json", group=OUTPUT)
 JSON_FACE = JSON._replace(field="face", value="json")
 PLAIN_FACE = Option(("--plain",), "Plain stable lines, as when piped.", "face", value="plain", group=OUTPUT)
 QUIET = Option(("--quiet", "-q"), "Print nothing; the exit code answers.", "quiet", group=OUTPUT)
+COLOR_WISHES: tuple[Color, ...] = ("auto", "always", "never")
 COLOR = Option(
     ("--color",),
-    "When to use colours: auto, always or never (NO_COLOR and FORCE_COLOR are heeded too).",
+    "When to use colours: auto, always (into a pipe, too) or never; NO_COLOR and FORCE_COLOR are heeded.",
     "color",
     metavar="WHEN",
-    read=Choice("time for colours", "auto", "always", "never"),
+    read=Choice("time for colours", *COLOR_WISHES),
     default="auto",
     group=OUTPUT,
 )
@@ -252,6 +255,8 @@ PICK = Command(
         HOSTS,
         TCP,
         UDP,
+        IPV4,
+        IPV6,
         PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
@@ -307,6 +312,8 @@ WAIT = Command(
         HOSTS,
         TCP,
         UDP,
+        IPV4,
+        IPV6,
         PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
@@ -340,6 +347,8 @@ RUN = Command(
             group=START,
             completes=("hosts",),
         ),
+        IPV4._replace(group=START),
+        IPV6._replace(help="IPv6 only; {host} is ::1 then.", group=START),
         Option(("--env",), "The variable that tells the port.", "env", metavar="NAME", default="PORT", group=START),
         Option(
             ("--listen",),

@@ -41,10 +41,10 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     directory = Path(request.directory)
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
-    with Progress("reading what the project declares"):
+    with Progress("reading what the project declares", request.color):
         reading = read(request.files, directory=directory, docker=request.docker, allow_outside=request.allow_outside)
     project = project_of(request.files, directory, reading.declarations)
-    with Progress("checking the declared ports"):
+    with Progress("checking the declared ports", request.color):
         return check(reading, project, directory, probe=request.probe)
 
 
@@ -61,9 +61,13 @@ def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
         from portcheck.render.junit import document
 
         return document(report)
+    if stream.is_drawn(sys.stdout, request.color):
+        from portcheck.render import terminal_preflight
+
+        return terminal_preflight.report(report, stream.canvas(sys.stdout, os.environ, request.color))
     from portcheck.render.preflight import text
 
-    return text(report, stream.width(sys.stdout, os.environ) if stream.is_terminal(sys.stdout) else None)
+    return text(report)
 
 
 def _failure(error: PreflightError, request: PreflightRequest) -> list[str]:

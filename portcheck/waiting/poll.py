@@ -17,14 +17,15 @@ from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Socket
+    from portcheck.model import Family, LocalAddress, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
+LOOPBACK: Mapping[Family, str] = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 # Causes that show in the short table: as long as it stays the same, so does the answer.
 SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
 
@@ -118,7 +119,8 @@ def _listening(endpoint: Endpoint, table: Sequence[Socket], own: Sequence[LocalA
     """How a target stands by the table; by a bind, too, where only that tells whether IPv4 clients reach a listener."""
     standing = listening(endpoint, table, own, PLATFORM)
     on_port = (socket for socket in table if socket.local_port == endpoint.port)
-    if not standing.met or endpoint.host is None or not v6only.hidden(on_port, PLATFORM):
+    any_will_do = endpoint.host is None and endpoint.family != "ipv4"
+    if not standing.met or any_will_do or not v6only.hidden(on_port, PLATFORM):
         return standing
     return listening(endpoint, next(checks([endpoint])).sockets, own, PLATFORM)
 
@@ -129,20 +131,20 @@ def is_remote(endpoint: Endpoint) -> bool:
 
 
 def _connect(endpoint: Endpoint, timeout: float) -> Standing:
-    refusals = [_refusal(host, endpoint.port, timeout) for host in endpoint.hosts]
+    refusals = [_refusal(host, endpoint, timeout) for host in endpoint.hosts]
     return connected(endpoint, next((error for error in refusals if error), None))
 
 
-def _refusal(host: Host, port: int, timeout: float) -> str | None:
+def _refusal(host: Host, endpoint: Endpoint, timeout: float) -> str | None:
     """None where one of the host's addresses accepts a connection, else why the first of them does not."""
-    refusals = [refusal(name, port, timeout) for name in _names(host)]
+    refusals = [refusal(name, endpoint.port, timeout) for name in _names(host, endpoint.family)]
     return None if None in refusals else next(iter(refusals), "it has no address")
 
 
-def _names(host: Host) -> list[str]:
+def _names(host: Host, family: Family | None) -> list[str]:
     """What to connect to; `localhost` where no host in particular is meant."""
     if host.kind == "addresses" and host.text:
-        return [host.text]
+        return [host.text] if family is None else [str(address) for address in host.addresses]
     if host.kind == "interface":
-        return [str(own) for own in addresses_told() if own.interface == host.text]
-    return ["localhost"]
+        return [str(own) for own in addresses_told() if own.interface == host.text and family in (own.family, None)]
+    return ["localhost"] if family is None else [LOOPBACK[family]]

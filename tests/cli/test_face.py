@@ -11,6 +11,7 @@ from support.namespaces import Host
 from support.needs import need
 from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY
+from support.terminal import Terminal
 
 BARE = "/usr/sbin:/usr/bin:/sbin:/bin"  # where no portcheck is
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -120,12 +121,13 @@ def test_list_tells_how_a_holder_came_to_run(host: Host) -> None:
 
 
 def test_wait_says_at_once_what_it_waits_for(host: Host) -> None:
-    first, *_ = seen(host, "wait 8000 --timeout 0.2")
-    assert COLOUR.sub("", first) == "waiting for port 8000: nothing listens there yet (for 0.2 s at most)"
+    with Terminal(host, ["env", "TERM=xterm", "COLUMNS=80", "NO_COLOR=1", str(PORTCHECK), "wait", "8000"]) as terminal:
+        said = terminal.shows("at most)")
+        assert said == "waiting for port 8000: nothing listens there yet (for 30 s at most)\r\n"
 
 
 def test_a_complaint_is_wrapped_at_words(host: Host) -> None:
-    lines = seen(host, "no-such-service-at-all", 40)
+    lines = seen(host, "no-such-service-at-all --color=never", 40)
     assert max(map(len, lines)) <= 40
     assert "did you mean: portcheck list no-such-service-at-all" in " ".join(" ".join(lines).split())
 

@@ -36,7 +36,7 @@ LINES = {
     "-k 3000/tcp": "did you mean: portcheck stop 3000/tcp",
     "-9 3000": "did you mean: portcheck stop 3000",
     "kill -9 3000": "did you mean: portcheck stop --force 3000",
-    "0": "port 0 is out of range; a port is a number from 1 to 65535",
+    "0": "port 0 is out of range; a port is a number from 1 to 65535 (for any free one: portcheck pick --any)",
     "99999": "port 99999 is out of range; a port is a number from 1 to 65535",
     "127.0.0.1": "'127.0.0.1' names no port; for example 127.0.0.1:80",
     "127.0.0.1 3000": "did you mean: portcheck 127.0.0.1:3000",

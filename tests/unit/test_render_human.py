@@ -65,7 +65,10 @@ def node() -> Diagnosis:
 def denied(port: int) -> Diagnosis:
     rows = tuple(free(bind)._replace(outcome="denied", error="EACCES") for bind in EVERY_BIND)
     because = "ports below 1024 need privilege (EACCES)"
-    sentence = Sentence(f"port {port}", "cannot", "be bound", because, consequences=("no socket is in the way",))
+    short = "needs root (ports below 1024 do); nothing is using it"
+    sentence = Sentence(
+        f"port {port}", "cannot", "be bound", because, consequences=("no socket is in the way",), short=short
+    )
     return diagnosis(port, verdict="denied", cause="privileged", binds=rows)._replace(sentence=sentence)
 
 
@@ -133,12 +136,7 @@ def test_time_wait_is_free_with_a_condition() -> None:
 
 
 def test_a_privileged_port() -> None:
-    assert (
-        told(denied(80))
-        == """\
-✗ 80 needs root: ports below 1024 need privilege (EACCES); no socket is in the
-  way"""
-    )
+    assert told(denied(80)) == "✗ 80 needs root (ports below 1024 do); nothing is using it"
 
 
 def test_what_cannot_be_told() -> None:
@@ -163,7 +161,7 @@ def test_several_targets_have_a_line_each() -> None:
     assert overview(node(), Stretch(diagnosis(8000), 8001), denied(80), time_wait()) == [
         "✗ 3000  node server.js (PID 812, bo, ~/shop)",
         "✓ 8000-8001",
-        "✗ 80    ports below 1024 need privilege (EACCES); no socket is in the way",
+        "✗ 80    needs root (ports below 1024 do); nothing is using it",
         "! 5000  free on every IPv4 and IPv6 address for a server that sets SO_REUSEADDR;",
         "        without it TIME_WAIT entries for another 55 s would refuse the bind",
     ]
@@ -173,8 +171,8 @@ def test_equal_neighbours_share_a_line_whatever_their_verdict() -> None:
     held = [node()._replace(port=port) for port in (3000, 3001, 3002)]
     assert overview(*held, denied(20), denied(21), denied(23)) == [
         "✗ 3000-3002  node server.js (PID 812, bo, ~/shop)",
-        "✗ 20-21  ports below 1024 need privilege (EACCES); no socket is in the way",
-        "✗ 23    ports below 1024 need privilege (EACCES); no socket is in the way",
+        "✗ 20-21  needs root (ports below 1024 do); nothing is using it",
+        "✗ 23    needs root (ports below 1024 do); nothing is using it",
     ]
 
 
