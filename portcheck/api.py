@@ -112,8 +112,8 @@ def pick(
     of every candidate.
     """
     choice = choose(
-        candidates, host=host, family=family, protocol=protocol, both=both, exclude=exclude, random=random, stable=stable,
-        any_port=any_port, lease=lease, reuseaddr=reuseaddr, profile=profile, probe=probe,
+        candidates, host=host, family=family, protocol=protocol, both=both, exclude=exclude, random=random,
+        stable=stable, any_port=any_port, lease=lease, reuseaddr=reuseaddr, profile=profile, probe=probe,
     )  # fmt: skip
     return choice.ports[0]
 
