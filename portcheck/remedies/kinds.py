@@ -179,7 +179,14 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "nspawn",
         lambda process, _: _contained_by(process, "systemd-nspawn") and bool(_container(process).name),
-        (Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),),
+        (
+            Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),
+            Remedy(
+                "or end it, where its first process is no init that powers off",
+                ("machinectl", "terminate", "{container}"),
+                "root",
+            ),
+        ),
         stopped_by="manager",
     ),
     Kind(

@@ -159,7 +159,7 @@ CASES = (
     Case("container", published(compose_project="shop", compose_service="web")._replace(absent=("docker compose",)),
          "stop the container web", ("docker stop web",)),
     Case("nspawn", hidden(container=Container("systemd-nspawn", name="deb12")),
-         "stop the container deb12", ("sudo machinectl poweroff deb12",)),
+         "stop the container deb12", ("sudo machinectl poweroff deb12", "sudo machinectl terminate deb12")),
     Case("pod", node(container=Container("containerd", WEB, pod="0f1e2d3c-aaaa-bbbb-cccc-1234567890ab")),
          "it runs in the Kubernetes pod 0f1e2d3c-aaaa-bbbb-cccc-1234567890ab: scale its workload down, or it is started"
          " again"),
