@@ -210,10 +210,7 @@ class Heard(NamedTuple):
 
     def again(self, port: int, probe: Prober) -> bool:
         """Whether the kernel answers the same for this port."""
-        for request, answer in self.answers:  # a generator would take a fifth more time
-            if probe(request.at(port)) != answer:
-                return False
-        return True
+        return all(probe(request.at(port)) == answer for request, answer in self.answers)
 
 
 def _recorded(probe: Prober, answers: list[tuple[BindRequest, Probe]]) -> Prober:

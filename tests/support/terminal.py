@@ -50,7 +50,7 @@ class Terminal:
 
     def ends(self, answers: Mapping[str, bytes] | None = None) -> int:
         """The exit code, once each of these questions has had its answer as often as it was asked."""
-        open_questions = {question: 0 for question in answers or {}}
+        open_questions = dict.fromkeys(answers or {}, 0)
         while self._reads():
             for question, answered in open_questions.items():
                 for _ in range(self.shown.count(question) - answered):
