@@ -163,13 +163,13 @@ class _Reader:
     def _take(self, option: Option, spelling: str, attached: str | None, rest: Iterator[str]) -> None:
         if not option.metavar:
             if attached is not None:
-                raise self._mistake(f"option {spelling} takes no value")
+                raise UsageError(f"option {spelling} takes no value")
             self._given[option.name] = True
             return
         # As everywhere, the next word is the value whatever it looks like: `--stable -x`
         value = next(rest, None) if attached is None else attached
         if value is None:
-            raise self._mistake(f"option {spelling} needs a value: {spelling} {option.metavar}")
+            raise UsageError(f"option {spelling} needs a value: {spelling} {option.metavar}")
         if option.repeatable:
             self._add(option.name, [value])
         else:
@@ -181,6 +181,3 @@ class _Reader:
         from portcheck.cli.mistakes import unknown_option
 
         raise unknown_option(spelling, word, self._command, self._argv)
-
-    def _mistake(self, cause: str) -> UsageError:
-        return UsageError(cause, f"portcheck {self._command.name} --help shows what is accepted")

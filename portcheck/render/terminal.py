@@ -264,7 +264,7 @@ def overview(
         yield from _painted(wrapped([Piece(remark, "dim")], canvas.width, further=INDENT), canvas)
     if as_root and again:
         yield ""
-        yield from _painted(wrapped([Piece("root sees who that is:", "dim")], canvas.width, further=INDENT), canvas)
+        yield from _painted(wrapped([Piece("to see what is hidden:", "dim")], canvas.width, further=INDENT), canvas)
         yield from _painted(iter([[Piece(INDENT), Piece(quoted(("sudo", *again)), "bold")]]), canvas)
 
 

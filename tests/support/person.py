@@ -57,12 +57,23 @@ class Person:
         with Terminal(self._host, self._as(["sh", "-c", words], uid), env=self._environment()) as terminal:
             return terminal.ends({AGREES: b"y\n"})
 
+    def shows(self, words: str, *, uid: int = NOBODY) -> str:
+        """What a terminal shows of a shell with these words."""
+        with Terminal(self._host, self._as(["sh", "-c", words], uid), env=self._environment()) as terminal:
+            terminal.ends()
+            return terminal.shown.replace("\r", "")
+
     def _as(self, argv: list[str] | tuple[str, ...], uid: int) -> list[str]:
         user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
         return ["nsenter", f"--mount=/proc/{self._files}/ns/mnt", *user, *argv]
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": f"{self._place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
+        return {
+            "PATH": f"{self._place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "LC_ALL": "C.UTF-8",
+            "COLUMNS": "",
+            "TERM": "xterm",
+        }
 
 
 def advised(shown: str) -> list[str]:
