@@ -136,7 +136,7 @@ def chain(links: Sequence[Process], canvas: Canvas) -> Iterator[str]:
     """How a process came to run: `systemd (PID 1, 3 d) → bash (PID 700, 2 h) → node server.js (PID 812, 12 min)`"""
     pieces: list[Piece] = []
     for link in links:
-        since = "" if link.started_at is None else f", {age(canvas.now - link.started_at)}"
+        since = "" if link.started_at is None else f", {age(canvas.now - link.started_at)}".rstrip(", ")
         pieces += [Piece(" → ")] if pieces else []
         pieces += (Piece(shortened(program(link), LONGEST_LINK), "bold"), Piece(f" (PID {link.pid}{since})", "dim"))
     lines = wrapped(pieces, canvas.width, start=[Piece(BELOW)], further=BELOW)

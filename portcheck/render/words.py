@@ -43,7 +43,9 @@ def user(of: Process | Socket) -> str | None:
 
 
 def age(seconds: float) -> str:
-    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running."""
+    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running; nothing for what is no time."""
+    if not abs(seconds) < 1e12:  # as the clock of a broken host may have it; nor is NaN
+        return ""
     for unit, length, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 48)):
         if seconds < most * length:
             return f"{max(0, int(seconds // length))} {unit}"
