@@ -85,6 +85,12 @@ def test_of_two_with_a_program_of_one_name_the_right_one_is_told(host: Host, cir
     assert f"{circus}/circusctl --endpoint=tcp://127.0.0.1:7003 reloadconfig" in shown
     assert host.portcheck("stop", "7011", "--yes").returncode == 1
     assert listens(host, 7011)
+    file = place / "7000.ini"
+    file.write_text(file.read_text().partition("[watcher:shop]")[0])
+    host.run([str(circus / "circusctl"), "--endpoint=tcp://127.0.0.1:7003", "stop", "shop"])
+    assert listens(host, 7011)
+    host.run(["sh", "-c", *advised(shown)])
+    wait_for(lambda: not listens(host, 7011), "it has read its configuration again")
     (words,) = advised(host.portcheck("7010").stdout)
     host.run(["sh", "-c", words])
     wait_for(lambda: not listens(host, 7010), "the other one's has stopped too")
