@@ -288,8 +288,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.supervises == "circus",
         (
             Remedy(
-                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: stop them, take "
-                "it out of its configuration, and have that read again",
+                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: stop them, "
+                "take it out of its configuration, and have that read again",
                 ("circusctl", "--endpoint={endpoint}", "reloadconfig"),
                 "keeper",
             ),

@@ -218,8 +218,9 @@ CASES = (
          "circus starts it again when it ends: stop it there",
          ("/srv/bin/circusctl --endpoint=tcp://127.0.0.1:5555 stop web",)),
     Case("circus-socket", Process(70, "circusd", BO, "bo", supervises="circus", supervisor_url="tcp://127.0.0.1:5555"),
-         "circusd holds it for itself, or as a socket of its programs, which stays when these stop: stop them, "
-         "take it out of its configuration, and have that read again", ("circusctl --endpoint=tcp://127.0.0.1:5555 reloadconfig",)),
+         "circusd holds it for itself, or as a socket of its programs, which stays when these stop: stop them, take it "
+         "out of its configuration, and have that read again",
+         ("circusctl --endpoint=tcp://127.0.0.1:5555 reloadconfig",)),
     Case("dinit", node(supervisor="dinit", supervisor_pid=70, supervised="web", keeper=Hands(BO)),
          "dinit starts it again when it ends: stop it there", ("dinitctl stop web",)),
     Case("OpenRC", node(supervisor="OpenRC", supervisor_pid=70, supervised="web", keeper=Hands(ROOT), confirmed=True),
