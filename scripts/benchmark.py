@@ -76,6 +76,7 @@ START = {
     "80 --host": (PORTCHECK, "80", "--host=127.0.0.1"),
     "--json 80": (PORTCHECK, "--json", "80"),
     "range": (PORTCHECK, "9000-9999", "--no-probe"),
+    "all ports": (PORTCHECK, "1-65535"),
     "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
     "list": (PORTCHECK, "list"),
     "stop --dry-run": (PORTCHECK, "stop", "80", "--dry-run"),
@@ -93,6 +94,7 @@ START_GOALS = (
     Goal("usage error", "pass", 3.0),
     Goal("terminal", "pass", 6.5),
     Goal("--help", "empty typer", 1.3),
+    Goal("all ports", "pass", 150),
 )
 
 

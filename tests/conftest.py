@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support.namespaces import Host
+from support.person import Person, person_at
 from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
 from support.rigs.systemd_host import systemd_host, systemd_root
@@ -81,6 +82,13 @@ def for_everyone() -> Iterator[list[str]]:
     """portcheck as other users can run it."""
     with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
         yield argv
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    """Somebody on that host who pastes what portcheck advises, and may sudo."""
+    with person_at(host) as somebody:
+        yield somebody
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ class _Reader:
     def _take(self, option: Option, spelling: str, attached: str | None, rest: list[str]) -> None:
         if not option.metavar:
             if attached is not None:
-                raise self._mistake(f"option {spelling} takes no value")
+                raise UsageError(f"option {spelling} takes no value")
             self._given[option.name] = True
             return
         # As everywhere, the next word is the value whatever it looks like: `--exclude -x`
@@ -190,7 +190,7 @@ class _Reader:
         if attached is None:
             value = option.bare if not rest or _is_bare(option, rest[-1]) else rest.pop()
         if value is None:
-            raise self._mistake(f"option {spelling} needs a value: {spelling} {option.metavar}")
+            raise UsageError(f"option {spelling} needs a value: {spelling} {option.metavar}")
         if option.repeatable:
             self._add(option.name, [value])
         else:
@@ -202,9 +202,6 @@ class _Reader:
         from portcheck.cli.mistakes import unknown_option
 
         raise unknown_option(spelling, word, self._command, self._argv)
-
-    def _mistake(self, cause: str) -> UsageError:
-        return UsageError(cause, f"portcheck {self._command.name} --help shows what is accepted")
 
 
 def _is_bare(option: Option, following: str) -> bool:

@@ -81,5 +81,15 @@ def _faced(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) 
 
     canvas = stream.canvas(sys.stdout, os.environ, request.color)
     if several and not request.verbose:
-        return terminal.overview(answers, canvas, request.targets)
+        return terminal.overview(answers, canvas, request.targets, again=_again(request))
     return terminal.checks(answers, canvas, verbose=request.verbose)
+
+
+def _again(request: CheckRequest) -> tuple[str, ...]:
+    """The command line that asks the same of the same ports."""
+    options = (
+        *(f"--host={host}" for host in request.hosts),
+        *(["--udp"] if request.udp else ()),
+        *([f"-{request.family[-1]}"] if request.family else ()),
+    )
+    return ("portcheck", *request.targets, *options)

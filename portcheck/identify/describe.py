@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from portcheck.addresses import is_link_local
 from portcheck.identify.names import KERNELS_LENGTH, base, called
 from portcheck.namedtuple import TYPE_CHECKING
 
@@ -200,7 +201,13 @@ def spread(sockets: Iterable[Socket]) -> str:
 def _place_of_socket(socket: Socket) -> str:
     if socket.interface and socket.local_address in ("0.0.0.0", "::"):
         return f"every address of {socket.interface}"
-    return socket.local_address
+    return _scoped(socket)
+
+
+def _scoped(socket: Socket) -> str:
+    """Its address, with the interface that a link-local one needs: `fe80::1%eth0`."""
+    address, interface = socket.local_address, socket.interface
+    return f"{address}%{interface}" if interface and is_link_local(address) else address
 
 
 def listed(names: Iterable[str], most: int = NAMED_AT_MOST) -> str:

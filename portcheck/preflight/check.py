@@ -9,6 +9,7 @@ from portcheck.identify.describe import port_named
 from portcheck.model import BlindSpot, Diagnosis
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
+from portcheck.observe.ourselves import called
 from portcheck.preflight.declarations import PreflightError
 from portcheck.preflight.judge import PreflightReport, asked, judge
 from portcheck.profiles import PROFILES, Question, server_for
@@ -47,10 +48,12 @@ def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -
 
 def _nothing(reading: Reading, directory: Path) -> UsageError:
     if reading.declarations:
+        from shlex import quote  # a file's words: to be pasted, and nothing but words
+
         profiles = ",".join(dict.fromkeys(name for each in reading.declarations for name in each.compose_profiles))
         return UsageError(
             "nothing to check: only services of Compose profiles that are off declare ports",
-            f"switch them on: COMPOSE_PROFILES={profiles} portcheck preflight",
+            f"switch them on: COMPOSE_PROFILES={quote(profiles)} {' '.join(called())} preflight",
         )
     if reading.files:
         return UsageError(f"nothing to check: no port is declared in {', '.join(reading.files)}", SEARCHED)

@@ -154,9 +154,7 @@ def table(
     The last column alone gives way: what does not fit there is cut, or wrapped.  Where that would leave too little of
     it, there are no columns: every row is a paragraph, of which nothing is cut.
     """
-    widths = [
-        max([len(heading), *(cells(row[column].text) for row in rows)]) for column, heading in enumerate(headings[:-1])
-    ]
+    widths = _widths(headings, rows)
     before = cells(indent) + sum(widths) + len(GAP) * len(widths)
     room = width - before
     if room < (_longest_word(headings[-1], rows) if wrap else _least(rows)):
@@ -169,6 +167,19 @@ def table(
             start += (cell, Piece(" " * (taken - cells(cell.text)) + GAP))
         last = row[-1] if wrap else row[-1]._replace(text=fitted(row[-1].text, room))
         yield [*wrapped([last], width, start=start, further=" " * before)] if wrap else [[*start, last]]
+
+
+def has_columns(headings: Sequence[str], rows: Sequence[Cells], width: int) -> bool:
+    """Whether such a table, with its last column cut, is more than a paragraph for each row."""
+    widths = _widths(headings, rows)
+    return width - sum(widths) - len(GAP) * len(widths) >= _least(rows)
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Cells]) -> list[int]:
+    """Of all columns but the last."""
+    return [
+        max([len(heading), *(cells(row[column].text) for row in rows)]) for column, heading in enumerate(headings[:-1])
+    ]
 
 
 def _least(rows: Sequence[Cells]) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.diagnosis.pipeline import Stretch
-    from portcheck.model import BlindSpot, Diagnosis
+    from portcheck.model import Advice, BlindSpot, Diagnosis
     from portcheck.render.holder import Holder
     from portcheck.render.layout import Canvas
 
@@ -80,6 +80,8 @@ def _sentences(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[str]
 
 def table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int, indent: str) -> Lines:
     """Which of them listens where, and whom a client reaches."""
+    from portcheck.render.table import scoped
+
     rows = []
     for holder in holding[:SHOWN_HOLDERS]:
         sockets = [diagnosis.sockets[index] for index in holder.sockets]
@@ -89,7 +91,7 @@ def table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int
                 Piece("?" if holder.pid is None else str(holder.pid), "bold"),
                 Piece(holder.name, "bold"),
                 Piece(holder.user or "?", "dim"),
-                Piece(visible(", ".join(dict.fromkeys(socket.local_address for socket in sockets))), "dim"),
+                Piece(", ".join(dict.fromkeys(map(scoped, sockets))), "dim"),
                 Piece(visible(", ".join(reached)) or "nobody", "dim"),
             )
         )
@@ -141,7 +143,9 @@ def _is_told(spot: BlindSpot, diagnosis: Diagnosis, holding: Sequence[Holder]) -
 
 def _what_helps(diagnosis: Diagnosis, holding: Sequence[Holder], width: int, indent: str, *, verbose: bool) -> Lines:
     """Commands, each alone on its line; of a single holder the one that helps, the others with -v."""
-    shown = diagnosis.advice if verbose or len(holding) != 1 else up_to_a_command(diagnosis.advice)
+    shown: Sequence[Advice] = diagnosis.advice
+    if not verbose:
+        shown = up_to_a_command(shown) if len(holding) == 1 else shown[:SHOWN_HOLDERS]
     if shown or _root_sees_more(diagnosis):
         yield [Piece("")]
     yield from helps(shown, width, indent)
@@ -164,34 +168,55 @@ class _Line(NamedTuple):
     mark: Piece
     text: tuple[Piece, ...]
     remarks: tuple[str, ...]
+    as_root: bool  # whether root would see a holder that is hidden
 
 
-def overview(stretches: Iterable[Stretch], canvas: Canvas, targets: Iterable[str] = ()) -> Iterator[str]:
+def overview(
+    stretches: Iterable[Stretch], canvas: Canvas, targets: Iterable[str] = (), *, again: Sequence[str] = ()
+) -> Iterator[str]:
     """A line for each port; neighbours with equal lines share one.  What was not seen is told once, at the end.
 
-    The lines come as the answers do, so how long a port is at most is known from how the targets were typed.
+    The lines come as the answers do, so how long a port is at most is known from how the targets were typed.  `again`
+    is the command that asks the same, for where root would see more.
     """
     remarks: dict[str, None] = {}
-    room = min(max([cells(visible(text)) for text in targets], default=0), WIDEST_PORT)
+    as_root = False
+    room = min(max(map(_widest_label, targets), default=0), WIDEST_PORT)
     for line in _joined(_line(stretch, canvas) for stretch in stretches):
         remarks.update(dict.fromkeys(line.remarks))
+        as_root = as_root or line.as_root
         yield from paint(_drawn(line, canvas, room), canvas)
     for remark in remarks:
         yield from paint(wrapped([Piece(remark, "dim")], canvas.width, further=INDENT), canvas)
+    if as_root and again:
+        yield ""
+        yield from paint(wrapped([Piece("to see what is hidden:", "dim")], canvas.width, further=INDENT), canvas)
+        yield from paint(iter([[Piece(INDENT), Piece(quoted(("sudo", *again)), "bold")]]), canvas)
+
+
+def _widest_label(typed: str) -> int:
+    """How many columns the ports of a target take at most: `1-65535` has neighbours such as 10000-65535."""
+    shown = visible(typed)
+    first, _, last = shown.rpartition("-")
+    digits = len(first) - len(first.rstrip("0123456789"))
+    return cells(shown) + (len(last) - digits if digits and last.isdecimal() else 0)
 
 
 def _line(stretch: Stretch, canvas: Canvas) -> _Line:
     diagnosis, last = stretch
     holding = holders_of(diagnosis, canvas)
-    remarks = [*map(noted, diagnosis.notes), *unseen(diagnosis.blind_spots)]
-    return _Line(diagnosis, last, drawn(mark(diagnosis), canvas), tuple(in_short(diagnosis, holding)), tuple(remarks))
+    hidden = [spot for spot in diagnosis.blind_spots if _is_told(spot, diagnosis, holding)]
+    remarks = (*map(noted, diagnosis.notes), *unseen(spot for spot in diagnosis.blind_spots if spot not in hidden))
+    as_root = any(spot.remedy == AS_ROOT for spot in hidden)
+    return _Line(diagnosis, last, drawn(mark(diagnosis), canvas), tuple(in_short(diagnosis, holding)), remarks, as_root)
 
 
 def _joined(lines: Iterable[_Line]) -> Iterator[_Line]:
     before: _Line | None = None
     for line in lines:
         if before and before.last + 1 == line.first.port and _kind(before) == _kind(line):
-            before = before._replace(last=line.last, remarks=tuple(dict.fromkeys(before.remarks + line.remarks)))
+            remarks = tuple(dict.fromkeys(before.remarks + line.remarks))
+            before = before._replace(last=line.last, remarks=remarks, as_root=before.as_root or line.as_root)
             continue
         if before:
             yield before

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from support.namespaces import Host
 from support.needs import need
+from support.person import Person
 from support.portcheck_command import PORTCHECK
-from support.processes import NOBODY
+from support.processes import NOBODY, SYSTEM_PYTHON
 from support.terminal import Terminal
 
 BARE = "/usr/sbin:/usr/bin:/sbin:/bin"  # where no portcheck is
@@ -77,6 +78,31 @@ def test_a_holder_that_only_root_sees_is_asked_for_with_sudo(host: Host, for_eve
     words = shlex.split(command)[1:]
     assert words[0].startswith("/")
     assert host.run([*words, "--dry-run"] if "stop" in words else words, check=False).returncode in (0, 1)
+
+
+def test_hidden_holders_of_several_ports_are_asked_for_once(host: Host, person: Person) -> None:
+    """And what is printed for that shows them."""
+    held = [host.hold("127.0.0.1", port) for port in (3000, 3002)]
+    lines = person.shows(f"stty cols 80; {person.portcheck} 3000-3002 --color=never").splitlines()
+    assert (len(lines), lines[0]) == (6, "✗ 3000       a process of root (hidden from here)")
+    shown = person.shows(lines[-1].strip())
+    assert all(f"PID {each.pid}" in shown for each in held)
+
+
+LINK_LOCAL = """
+import socket, sys
+made = socket.socket(socket.AF_INET6)
+made.bind((sys.argv[1], 3000, 0, socket.if_nametoindex("eth0")))
+made.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_link_local_address_has_its_interface(host: Host) -> None:
+    (address,) = re.findall(r"fe80::\S+(?=/)", host.run(["ip", "-6", "address", "show", "dev", "eth0"]).stdout)
+    host.start([SYSTEM_PYTHON, "-c", LINK_LOCAL, address], ready=b"ready")
+    assert f"listens on {address}%eth0; " in " ".join(seen(host, "3000 --color=never", 200))
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,13 @@ def test_nothing_to_check_is_2(host: Host, tmp_path: Path) -> None:
     assert complaint().startswith("portcheck: nothing to check: no port is declared in .env\n")
     write(tmp_path, "compose.yaml", 'services: {web: {profiles: [debug], ports: ["80:80"]}}')
     assert "services of Compose profiles that are off" in complaint()
-    assert "COMPOSE_PROFILES=debug" in complaint()
+    words = complaint().partition("switch them on: ")[2].strip()
+    assert words == "COMPOSE_PROFILES=debug portcheck preflight"
+    pasted = host.run(["env", f"PATH={PORTCHECK.parent}:/usr/bin:/bin", "sh", "-c", words], cwd=tmp_path)
+    assert "80" in pasted.stdout
+    write(tmp_path, "compose.yaml", 'services: {web: {profiles: ["x;touch hacked"], ports: ["80:80"]}}')
+    assert "touch hacked" not in complaint() or "COMPOSE_PROFILES='x;touch hacked' " in complaint()
+    write(tmp_path, "compose.yaml", 'services: {web: {profiles: [debug], ports: ["80:80"]}}')
     assert complaint("none.yaml") == "portcheck: 'none.yaml': no such file\n"
     assert complaint("-C", "none") == "portcheck: none: no such directory\n"
     assert "unknown format 'xml'; accepted: text, json, github, junit" in complaint("--format", "xml")

@@ -90,6 +90,41 @@ LINES = {
     "wait 3000 --fre": "did you mean --free?",
     "wait 3000 --force": "did you mean: portcheck stop 3000 --force",
     "3000 --timeout 5": "did you mean: portcheck stop 3000 --timeout 5",
+    "-p": "option -p needs a value: -p PORT",
+    "3000 --json=yes": "option --json takes no value",
+    "80 tcp": "did you mean: portcheck 80/tcp",
+    "udp 53": "did you mean: portcheck 53/udp",
+    "53udp": "did you mean 53/udp?",
+    "/80": "did you mean 80?",
+    "127.0.0.1/80": "did you mean 127.0.0.1:80?",
+    "80/sctp": "unknown protocol 'sctp' in '80/sctp'; accepted: tcp, udp (53/udp)",
+    "0x50": "did you mean 80?",
+    "+80": "did you mean 80?",
+    "3000.": "did you mean 3000?",
+    "3,000": "did you mean 3000?",
+    "3_000": "did you mean 3000?",
+    "٣٠٠٠": "did you mean 3000?",  # Arabic digits
+    "PORT=3000": "did you mean 3000?",
+    "'3000 '": "did you mean 3000?",
+    "'8000 8001'": "did you mean 8000,8001?",
+    "8000-": "did you mean 8000?",
+    "8000..8010": "did you mean 8000-8010?",
+    "8000 - 8010": "did you mean: portcheck 8000-8010",
+    "stop 8000 to 8010 --yes": "did you mean: portcheck stop 8000-8010 --yes",
+    "8000:8010": "did you mean 8000 or the range 8000-8010?",
+    "HTTP": "did you mean http?",
+    "a:b:c": "'a:b:c' is no address with a port; for example 127.0.0.1:80 or [::1]:80",
+    "3000 --host 127.0.0.1:80": "names a port as well: a host stands alone, such as 127.0.0.1",
+    "close 3000": "did you mean: portcheck stop 3000",
+    "open 3000": "did you mean: portcheck 3000",
+    "killall node": "did you mean: portcheck list node",
+    "stop all": "did you mean: portcheck list",
+    "stop 3000 force": "did you mean: portcheck stop 3000 --force",
+    "pick any": "did you mean: portcheck pick --any",
+    "stop help": "did you mean: portcheck stop --help",
+    "help 3000": "did you mean: portcheck 3000",
+    "completion bash": "did you mean: portcheck --install-completion bash",
+    "run -p 3000 npm start": "did you mean: portcheck run 3000 -- npm start",
 }
 
 
@@ -114,7 +149,7 @@ def test_what_was_meant_can_be_typed(line: str) -> None:
 HABITS = (
     "-p 3000", "--port 3000", "3000 --tcp", "3000 -4", "3000 -6", "kill 3000", "ls", "list --port 3000", "list 3000",
     "list :3000", "list localhost:3000", "list node", "list --name node", "stop --pid 33 --dry-run", "tcp:3000",
-    "3000/tcp", "http://localhost:5173", ":3000",
+    "3000/tcp", "http://localhost:5173", ":3000", "3000/TCP", "UDP:53",
 )  # fmt: skip
 
 

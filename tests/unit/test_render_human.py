@@ -30,9 +30,11 @@ from support.examples import (
 from support.generated import diagnoses
 
 from portcheck.diagnosis.pipeline import Stretch
-from portcheck.model import Advice, Diagnosis, Note, Owner, Process, Sentence
+from portcheck.model import Advice, BlindSpot, Diagnosis, Note, Owner, Process, Sentence
 from portcheck.render import terminal
+from portcheck.render.holder import end_of, name_here
 from portcheck.render.layout import Canvas, cells
+from portcheck.render.words import quoted
 
 TESTS = Path(__file__).parents[1]
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colours
@@ -177,10 +179,41 @@ def test_equal_neighbours_share_a_line_whatever_their_verdict() -> None:
 
 
 def test_what_was_not_seen_is_told_once_for_all() -> None:
-    shown = overview(unknown_owner(), unknown_owner()._replace(port=444))
-    assert [line for line in shown if line.startswith("not seen: ")] == [
-        "not seen: the process of root that holds 0.0.0.0:443 cannot be seen from here →"
+    """Each line says that its holder is hidden; how to see who that is, the last one says for all of them."""
+    answers = [Stretch(found, found.port) for found in (unknown_owner(), unknown_owner()._replace(port=445))]
+    shown = list(terminal.overview(answers, Canvas(80), ["443", "445"], again=("portcheck", "443", "445")))
+    assert shown == [
+        "✗ 127.0.0.1:443  nginx.service (root, hidden from here)",
+        "✗ 127.0.0.1:445  nginx.service (root, hidden from here)",
+        "",
+        "to see what is hidden:",
+        f"  {quoted(('sudo', 'portcheck', '443', '445'))}",
     ]
+    other = unknown_owner()._replace(blind_spots=(BlindSpot("engine-no-answer", "docker was silent"),) * 2)
+    assert overview(other, other._replace(port=445))[2:] == ["not seen: docker was silent"]
+
+
+def test_the_ports_of_a_range_stand_below_each_other() -> None:
+    answers = [Stretch(diagnosis(1), 9999), Stretch(denied(10000), 10000), Stretch(diagnosis(10001), 65535)]
+    lines = list(terminal.overview(answers, Canvas(120), ["1-65535"]))
+    assert lines[0] == "✓ 1-9999"
+    assert lines[1].startswith("✗ 10000        ")
+    assert lines[2] == "✓ 10001-65535"
+
+
+def test_a_long_folder_keeps_its_end_and_a_script_in_it_is_told_by_its_name() -> None:
+    folder = "/srv/a very long name/of a project/in many/deep folders of it/shop"
+    process = Process(5, name="node", script=f"{folder}/server.js", cwd=folder, command=("node", f"{folder}/server.js"))
+    assert (end_of(folder, 30), end_of("/srv", 30)) == ("…/deep folders of it/shop", "/srv")
+    assert name_here(process) == "node server.js"
+    assert name_here(process._replace(cwd="/srv")) == f"node {folder.removeprefix('/srv/')}/server.js"
+    assert name_here(process._replace(cwd="/home")) == f"node {folder}/server.js"
+
+
+def test_of_many_holders_no_more_is_advised_than_is_shown() -> None:
+    several = two_owners()
+    many = several._replace(advice=tuple(Advice(f"stop {pid}", ("kill", str(pid))) for pid in range(20)))
+    assert (told(many).count("kill "), told(many, verbose=True).count("kill ")) == (8, 20)
 
 
 def test_verbose_tells_every_row() -> None:

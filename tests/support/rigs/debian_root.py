@@ -18,8 +18,11 @@ PACKAGES = (
     "iproute2",
     "libpam-systemd",
     "nginx-light",
+    "openbsd-inetd",
     "python3",
+    "sudo",
     "systemd",
+    "systemd-container",
     "systemd-resolved",
     "systemd-sysv",
 )
@@ -29,9 +32,10 @@ PACKAGE, LIBRARIES = "/opt/portcheck/source/portcheck", "/opt/portcheck/site-pac
 # Runs in the new root. Servers wait to be started by a test; portcheck is the checkout's, mounted at boot.
 CUSTOMISE = f"""
 set -e
-systemctl disable apache2.service nginx.service systemd-resolved.service
+systemctl disable apache2.service inetd.service nginx.service systemd-resolved.service
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 useradd --create-home --shell /bin/bash --uid {UID} {USER}
+echo "{USER} ALL=(ALL:ALL) NOPASSWD: ALL" >/etc/sudoers.d/{USER}
 echo "ServerName localhost" >/etc/apache2/conf-enabled/name.conf
 mkdir -p {PACKAGE} {LIBRARIES}
 printf '%s\\n' {Path(PACKAGE).parent} {LIBRARIES} >/usr/local/lib/python3.11/dist-packages/portcheck.pth
