@@ -66,6 +66,8 @@ AT_A_TERMINAL = {
     "check 8000": "8000 is in use by python3",
     "check 8001": "8001 is free",
     "list": "PORT ADDRESS PROGRAM PID USER AGE",
+    "stop 8000 --dry-run": "plan: send it SIGTERM",
+    "wait 8000 --free --timeout 0": "timed out after 0 s: 8000 is in use by python3",
 }
 
 
