@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
+
+import debian_package
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "portcheck"
@@ -25,7 +28,7 @@ OLDEST = 315532800  # 1980-01-01, the first day of zip
 
 
 def main() -> None:
-    makers = {"one-file": one_file, "full": full}
+    makers = {"one-file": one_file, "full": full, "deb": debian}
     parser = argparse.ArgumentParser(prog="scripts/build", description="Makes what can be given away, in dist/.")
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"of {', '.join(makers)}; everything if none is named")
     asked = parser.parse_args().what or list(makers)
@@ -51,6 +54,16 @@ def full(folder: Path) -> Path:
         subprocess.run([*pip, *oldest, *lock], check=True)
         libraries = {name: content for name, content in files(Path(place)).items() if is_carried(PurePath(name))}
     return archive(folder / "portcheck-full.pyz", {**one_file_content(), **libraries})
+
+
+def debian(folder: Path) -> Path:
+    """portcheck_VERSION_all.deb."""
+    version = re.search(r'^__version__ = "(.+)"$', (PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version, "portcheck/__init__.py tells no version"
+    try:
+        return debian_package.build(folder, version[1], files(PACKAGE, "portcheck/"), timestamp())
+    except FileNotFoundError as error:
+        sys.exit(f"scripts/build: the Debian package needs {error.filename}")
 
 
 def is_carried(path: PurePath) -> bool:
