@@ -65,7 +65,7 @@ def test_what_is_missing_is_debians(debian: Userland) -> None:
     assert without.stderr.splitlines()[1] == "  → sudo apt install python3-yaml"
     plain = debian.run(["portcheck", "stop", "--help"]).stdout
     assert "╭" not in at_a_terminal(debian, "portcheck stop --help")
-    debian.run(["sh", "-c", "dpkg --install /var/cache/apt/archives/*.deb"])
+    debian.run(["sh", "-c", "dpkg --force-unsafe-io --install /var/cache/apt/archives/*.deb"])
     assert "free" in debian.run(["portcheck", "preflight", "compose.yaml"]).stdout
     # rich, typer, and what comes with them, are older there than anything that pip would install beside portcheck
     assert "╭" in at_a_terminal(debian, "portcheck stop --help")

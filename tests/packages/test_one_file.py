@@ -103,6 +103,30 @@ def test_what_it_cannot_read_without_a_library_is_in_the_full_one(pyz: Path, tmp
     assert done.stderr.splitlines()[1] == "  → portcheck-full.pyz has it"
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return artefacts.full(tmp_path_factory.mktemp("full"))
+
+
+@pytest.mark.parametrize("suite", [SUITES[0], SUITES[-1]])
+def test_the_full_one_reads_every_file(
+    suite: str, userland_roots: Mapping[str, Path], full: Path, tmp_path: Path
+) -> None:
+    """YAML, .env and, before Python 3.11, TOML; and rich draws its help."""
+    (tmp_path / "compose.yaml").write_text('services: {web: {ports: ["${WEB}:80"]}}\n', encoding="utf-8")
+    (tmp_path / ".env").write_text("WEB=8001\n", encoding="utf-8")
+    (tmp_path / "portcheck.toml").write_text("[ports]\napi = 8002\n", encoding="utf-8")
+    with entered(userland_roots[suite]) as debian:
+        debian.bring(full, "/opt/portcheck-full.pyz")
+        for name in ("compose.yaml", ".env", "portcheck.toml"):
+            debian.bring(tmp_path / name, f"/srv/{name}")
+        declared = debian.run(["python3", *BARE, "/opt/portcheck-full.pyz", "preflight", "--json"])
+        assert {result["port"] for result in json.loads(declared.stdout)["results"]} == {8001, 8002}
+        terminal = {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
+        drawn = debian.run(["script", "-qec", "/opt/portcheck-full.pyz stop --help", "/dev/null"], environment=terminal)
+        assert "╭" in drawn.stdout
+
+
 # The same bytes.
 
 

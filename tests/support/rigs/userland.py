@@ -21,7 +21,7 @@ ROOT = "/run/root"
 # What tests of these install is there already, as files: no server is asked for it.
 WITH_LIBRARIES = ("bookworm", "trixie")
 BRING = "apt-get -qq --no-install-recommends --download-only --yes install python3-rich python3-typer python3-yaml"
-CUSTOMISE = "rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /usr/share/locale"
+SHRINK = "rm -rf /usr/sbin/policy-rc.d /usr/share/locale /var/cache/apt/archives/*.deb"
 # Above the cached root, which stays as it is.
 ENTER = f"""
 set -e
@@ -95,7 +95,7 @@ def entered(root: Path) -> Iterator[Userland]:
 
 def root_of(suite: str) -> Path:
     """From the cache, or built now, which takes a minute."""
-    steps = f"{BRING} && {CUSTOMISE}" if suite in WITH_LIBRARIES else CUSTOMISE
+    steps = f"{SHRINK} && {BRING}" if suite in WITH_LIBRARIES else SHRINK
     return cached(f"userland-{suite}", Recipe(suite, ("python3",), steps))
 
 
