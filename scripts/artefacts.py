@@ -51,7 +51,8 @@ def full(folder: Path) -> Path:
         # Whatever runs this: what was released for the oldest Python. Those that have compiled parts work without.
         oldest = ["--python-version=3.9", "--platform=manylinux2014_x86_64", "--only-binary=:all:"]
         lock = ["--no-deps", "--require-hashes", "--no-compile", f"--requirement={CHECKOUT}/requirements/one-file.txt"]
-        subprocess.run([*pip, *oldest, *lock], check=True)
+        if subprocess.run([*pip, *oldest, *lock], check=False).returncode:
+            sys.exit("scripts/build: pip could not fetch what portcheck-full.pyz carries (see above)")
         libraries = {name: content for name, content in files(Path(place)).items() if is_carried(PurePath(name))}
     return archive(folder / "portcheck-full.pyz", {**one_file_content(), **libraries})
 
@@ -72,7 +73,7 @@ def is_carried(path: PurePath) -> bool:
 
 
 def one_file_content() -> dict[str, bytes]:
-    return {**files(ONE_FILE), **files(PACKAGE, "portcheck/")}
+    return {**files(ONE_FILE), **files(PACKAGE, "portcheck/"), "LICENSE": (CHECKOUT / "LICENSE").read_bytes()}
 
 
 def files(folder: Path, prefix: str = "") -> dict[str, bytes]:
