@@ -106,6 +106,8 @@ class Finder:
             }
         )
         try:
+            if _name(self._archive.archive) != self._name:
+                return  # it was replaced meanwhile: nobody knows which modules are whose
             folder = _folder(make=True)
         except OSError:
             return

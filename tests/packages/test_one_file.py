@@ -238,6 +238,32 @@ def test_another_content_or_another_python_has_its_own(home: Home, pyz: Path, tm
     assert len([*home.cache.iterdir()]) == 3
 
 
+REPLACING = """
+import os, runpy, sys
+def hook(event, arguments):
+    if event == "compile" and str(arguments[1]).startswith("portcheck.pyz/") and os.path.exists(newer):
+        os.replace(newer, sys.argv[0])
+newer = sys.argv.pop(1)
+sys.argv = sys.argv[1:]
+sys.addaudithook(hook)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_nothing_is_kept_of_a_file_that_is_replaced_meanwhile(home: Home, pyz: Path, tmp_path: Path) -> None:
+    """Modules of two versions would be kept under the name of one."""
+    mine, newer = tmp_path / "mine.pyz", tmp_path / "newer.pyz"
+    for copy in (mine, newer):
+        shutil.copy(pyz, copy)
+    with zipfile.ZipFile(newer, "a") as archive:
+        archive.writestr("portcheck/added.py", "")
+    python = (sys.executable, *BARE, "-c", REPLACING, str(newer))
+    done = asked(mine, {"HOME": str(home.place)}, *FREE, python=python)
+    assert (done.returncode, ANSWER in done.stdout) == (0, True), done
+    assert not newer.exists()
+    assert not home.cache.exists()
+
+
 def test_few_are_kept(home: Home) -> None:
     home.cache.mkdir(mode=0o700, parents=True)
     for number in range(20):
