@@ -15,11 +15,12 @@ from support.person import Person, person_at
 from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
 from support.rigs.systemd_host import systemd_host, systemd_root
+from support.rigs.userland import userland_roots
 
-__all__ = ["docker_engine", "systemd_host", "systemd_root"]
+__all__ = ["docker_engine", "systemd_host", "systemd_root", "userland_roots"]
 
 # What a skip says when this machine lacks something that could be had.
-WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
+WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox", "no userlands")
 # PORTCHECK_HYPOTHESIS chooses one.  None has a deadline, which on a busy machine measures the machine.  CI draws the
 # same examples every time, so that a red run is the fault of the change; all other runs look for new ones.
 for profile, same_every_time, examples in (("default", False, 100), ("ci", True, 100), ("busy", False, 20)):

@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from portcheck.observe.ourselves import IN_THE_FULL_FILE
+
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
 PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15)}
@@ -45,7 +47,13 @@ def test_one_version_of_all_that_is_wanted_for_each_python(name: str) -> None:
                 assert requirement.specifier.contains(version), f"scripts/lock: {requirement} is locked to {version}"
 
 
-@pytest.mark.parametrize("name", PYTHONS)
+def test_the_full_file_has_one_version_for_every_python() -> None:
+    pins = locked("one-file")
+    assert {canonicalize_name(pin.name) for pin in pins} == {*map(canonicalize_name, IN_THE_FULL_FILE)}
+    assert [str(pin) for pin in pins if pin.marker] == []
+
+
+@pytest.mark.parametrize("name", [*PYTHONS, "one-file"])
 def test_every_version_has_its_hashes_and_nothing_else(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     assert "://" not in text
