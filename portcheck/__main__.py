@@ -100,28 +100,28 @@ def _complete() -> int:
 
 def _help(argv: "Sequence[str]") -> int:
     """Help, in panels at a terminal where rich is installed; for plain text typer is needed."""
+    from portcheck.observe.ourselves import in_our_name, install_hint, program
     from portcheck.render import stream
     from portcheck.render.stream import complain, write
 
     if stream.takes_panels(sys.stdout):
-        from portcheck.cli.pages import page
+        from portcheck.cli.pages import in_the_name_of, page
         from portcheck.render.help import panels
 
         name = argv[0] if argv[0][0] != "-" else None
         colour = stream.wants_colour(sys.stdout, os.environ, "auto")
-        write(panels(page(name), width=stream.width(sys.stdout, os.environ), colour=colour))
+        told = in_the_name_of(program(), page(name))
+        write(panels(told, width=stream.width(sys.stdout, os.environ), colour=colour))
         return 0
     try:
         from portcheck.cli.help import answer
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("portcheck"):
             raise
-        from portcheck.observe.ourselves import install_hint
-
         complain(f"help needs {error.name}", install_hint())
         return exit_codes.USAGE
     code, text = answer(argv)
-    write(text.splitlines())
+    write(in_our_name(text).splitlines())
     return code
 
 
@@ -134,9 +134,11 @@ def _version() -> int:
 
 
 def _failed(error: PortcheckError, argv: "Sequence[str]") -> int:
+    from portcheck.observe.ourselves import in_our_name
     from portcheck.render.stream import complain
 
-    complain(error.cause, error.remedy)
+    cause, did_you_mean, lines = error.cause.partition("did you mean: ")
+    complain(cause + did_you_mean + in_our_name(lines), error.remedy and in_our_name(error.remedy))
     return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
 
 

@@ -52,6 +52,19 @@ def page(name: str | None = None) -> Page:
     return _of_command(ALIASES.get(name) or COMMANDS[name]) if name else _of_all()
 
 
+def in_the_name_of(program: str, told: Page) -> Page:
+    """The same page for whoever calls portcheck by another name."""
+
+    def named(text: str) -> str:
+        return text.replace("portcheck ", f"{program} ")
+
+    sections = (
+        Section(heading, tuple(Row(named(typed), named(text)) for typed, text in rows))
+        for heading, rows in told.sections
+    )
+    return Page(named(told.usage), tuple(map(named, told.paragraphs)), tuple(sections))
+
+
 def _of_all() -> Page:
     commands = _grouped((command.group, Row(command.name, command.summary)) for command in COMMANDS.values())
     options = tuple(map(_row, (VERSION, SHOW_COMPLETION, INSTALL_COMPLETION, HELP)))

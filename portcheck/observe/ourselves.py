@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "whyport"  # what installers call this project: `portcheck` is another one's on PyPI
 PROGRAM = "portcheck"
+NAMES = (PROGRAM, DISTRIBUTION)  # the commands that are installed: one program, whatever it is called by
 # A script that starts portcheck for its user (scripts/portcheck) says here how it was called itself.
 CALLED_AS = "PORTCHECK_CALLED_AS"
 _called_as = os.environ.pop(CALLED_AS, None)  # for us alone: not for what `run` starts
@@ -25,6 +26,17 @@ def as_called(command: Sequence[str]) -> tuple[str, ...]:
     return (*command[:place], *called(absolute=command[0] == "sudo"), *command[place + 1 :])
 
 
+def program() -> str:
+    """Which of our names we were called by."""
+    name = os.path.basename(_called_as or sys.argv[0]).removesuffix(".exe")
+    return name if name in NAMES else PROGRAM
+
+
+def in_our_name(text: str) -> str:
+    """What tells how portcheck is to be called, with the name that it was called by."""
+    return text.replace(f"{PROGRAM} ", f"{program()} ")
+
+
 def called(*, absolute: bool = False) -> tuple[str, ...]:
     """How portcheck was called; by its name alone where it was imported by another program."""
     by = _called_as or sys.argv[0]
@@ -34,7 +46,7 @@ def called(*, absolute: bool = False) -> tuple[str, ...]:
     if name.endswith(".pyz"):
         typed = _typed(by, absolute=absolute)
         return (typed,) if os.access(by, os.X_OK) else (_typed(sys.executable, absolute=absolute), typed)
-    if name.removesuffix(".exe") != PROGRAM:
+    if name.removesuffix(".exe") not in NAMES:
         return (PROGRAM,)
     return (_typed(by, absolute=absolute),)
 

@@ -19,6 +19,8 @@ GUIDES = (
     ROOT / "SECURITY.md",
     ROOT / "docs" / "security.md",
     ROOT / "docs" / "ci.md",
+    ROOT / "docs" / "install.md",
+    ROOT / "docs" / "releasing.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
-PYTHONS = {"run": range(9, 15), "test": range(11, 15)}
+PYTHONS = {"run": range(9, 15), "test": range(11, 15), "release": range(11, 15)}
 
 
 def locked(name: str) -> list[Requirement]:
@@ -23,10 +23,12 @@ def locked(name: str) -> list[Requirement]:
 
 
 def wanted(name: str) -> Iterator[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = document["project"]
     extras = project["optional-dependencies"]
-    test = [*extras["test"], *extras["preflight"]] if name == "test" else []
-    return (Requirement(line) for line in (*project["dependencies"], *test, *BUILDS) if "portcheck" not in line)
+    more = {"test": [*extras["test"], *extras["preflight"]], "release": document["dependency-groups"]["release"]}
+    lines = (*project["dependencies"], *more.get(name, ()), *BUILDS)
+    return (Requirement(line) for line in lines if not line.startswith(f"{project['name']}["))
 
 
 @pytest.mark.parametrize("name", PYTHONS)

@@ -1,0 +1,40 @@
+"""What installers call the project: one constant, and every place that cannot import it says the same."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from portcheck.observe.ourselves import DISTRIBUTION, NAMES
+
+ROOT = Path(__file__).parents[2]
+INSTALLS = re.compile(
+    r"(?:pip|pipx|uv tool|uv pip) install (?:-\S+ )*[\"']?([a-z]\w*)(?=[\s\"'\[`])|uvx (?:--from \S+ )?[\"']?([a-z]\w*)"
+)
+DOCUMENTS = [ROOT / "README.md", ROOT / "action.yml", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_package_is_called_so() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == DISTRIBUTION
+    assert [*project["scripts"]] == [*NAMES]
+    assert len(set(project["scripts"].values())) == 1
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents_install_it_by_that_name(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = {name for pair in INSTALLS.findall(text) for name in pair if name}
+    assert named <= {DISTRIBUTION}
+    assert "portcheck[" not in text
+
+
+def test_the_second_name_of_what_a_package_installs() -> None:
+    (second,) = set(NAMES) - {"portcheck"}
+    names = {path.name for path in (ROOT / "packaging").iterdir()} - {"README.md"}
+    assert {name.partition(".")[0] for name in names} == {second}
+    for script in (ROOT / "portcheck" / "cli" / "shells").iterdir():
+        assert second in script.read_text(encoding="utf-8"), script.name
