@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support.namespaces import Host
 from support.pythons import MINORS, interpreter
 from support.release_tools import ROOT, environment, run
 
@@ -37,7 +38,7 @@ SHARED = {
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both, the wheel made from the sdist as `python -m build` does."""
     folder = tmp_path_factory.mktemp("dist")
-    run("python", "-m", "build", "--no-isolation", "--outdir", folder, SOURCE_DATE_EPOCH=EPOCH)
+    run("python", "-m", "build", "--no-isolation", "--outdir", folder, env={"SOURCE_DATE_EPOCH": EPOCH})
     return folder
 
 
@@ -76,7 +77,7 @@ def test_a_build_elsewhere_and_at_another_time_gives_the_same_bytes(dist: Path, 
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
     os.utime(source / "portcheck" / "model.py")  # an hour that no archive has
-    run("python", "-m", "build", "--no-isolation", cwd=source, SOURCE_DATE_EPOCH=EPOCH)
+    run("python", "-m", "build", "--no-isolation", cwd=source, env={"SOURCE_DATE_EPOCH": EPOCH})
     again = {path.name: path.read_bytes() for path in (source / "dist").iterdir()}
     assert again == {path.name: path.read_bytes() for path in dist.iterdir()}
 
@@ -109,18 +110,33 @@ def said(program: Path, *arguments: str, code: int | None = 0) -> str:
     return done.stdout
 
 
+def test_the_ten_commands_on_the_oldest_python(wheel: Path, host: Host, tmp_path: Path) -> None:
+    """tests/elsewhere, as far as it is not about Windows and macOS: as workflows run it there."""
+    python = interpreter(MINORS[0])
+    if python is None:
+        pytest.skip(f"no Python 3.{MINORS[0]} on this machine")
+    run("uv", "venv", "--quiet", "--python", python, tmp_path)
+    installed = tmp_path / "bin" / "python"
+    run("uv", "pip", "install", "--quiet", "--python", installed, wheel, "pytest")
+    elsewhere = ROOT / "tests" / "elsewhere"
+    done = host.run([str(installed), "-m", "pytest", "-c", f"{elsewhere}/pytest.ini", str(elsewhere)], check=False)
+    assert "7 passed, 6 skipped" in done.stdout, done.stdout
+    assert done.returncode == 0
+
+
 def test_uvx_and_uv_tool(wheel: Path, tmp_path: Path) -> None:
-    done = run("uvx", "--from", wheel, DISTRIBUTION, "pick", "--any", UV_TOOL_DIR=str(tmp_path / "tools"))
-    assert done.stdout.splitlines()[-1].isdigit()
     folder = tmp_path / "bin"
-    run("uv", "tool", "install", "--quiet", wheel, UV_TOOL_DIR=str(tmp_path / "tools"), UV_TOOL_BIN_DIR=str(folder))
+    uv = {"UV_TOOL_DIR": str(tmp_path / "tools"), "UV_TOOL_BIN_DIR": str(folder)}
+    done = run("uvx", "--from", wheel, DISTRIBUTION, "pick", "--any", env=uv)
+    assert done.stdout.splitlines()[-1].isdigit()
+    run("uv", "tool", "install", "--quiet", wheel, env=uv)
     assert {path.name for path in folder.iterdir()} == set(NAMES)
     assert _hint(folder / DISTRIBUTION, tmp_path) == 'uv tool install --force "whyport[preflight]"'
 
 
 def test_pipx(wheel: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
-    run("pipx", "install", wheel, PIPX_HOME=str(tmp_path / "home"), PIPX_BIN_DIR=str(folder))
+    run("pipx", "install", wheel, env={"PIPX_HOME": str(tmp_path / "home"), "PIPX_BIN_DIR": str(folder)})
     assert {path.name for path in folder.iterdir()} == set(NAMES)
     assert said(folder / DISTRIBUTION, "pick", "--any").strip().isdigit()
     assert _hint(folder / DISTRIBUTION, tmp_path) == 'pipx install --force "whyport[preflight]"'
@@ -158,7 +174,8 @@ def test_fish_completes_the_second_name(wheel: Path, tmp_path: Path) -> None:
     run("uv", "pip", "install", "--quiet", "--no-deps", "--python", tmp_path / "bin" / "python", wheel)
     folder = tmp_path / "share/fish/vendor_completions.d"
     ask = f"set fish_complete_path {folder}; complete --do-complete 'whyport st'"
-    done = run("fish", "--no-config", "-c", ask, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}", HOME=str(tmp_path))
+    variables = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = run("fish", "--no-config", "-c", ask, env=variables)
     assert done.stdout.startswith("stop\t")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -41,11 +42,15 @@ def _set_up_in_pip(setting: str) -> str:
 
 
 def run(
-    *argv: str | Path, cwd: Path = ROOT, check: bool = True, timeout: float = 240, **variables: str
+    *argv: str | Path,
+    cwd: Path = ROOT,
+    check: bool = True,
+    timeout: float = 240,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """A program among them, or any other, with what it has said on both streams."""
     done = subprocess.run(
-        [*map(str, argv)], cwd=cwd, env={**environment(), **variables}, stdin=subprocess.DEVNULL,
+        [*map(str, argv)], cwd=cwd, env={**environment(), **(env or {})}, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout,
     )  # fmt: skip
     assert not check or done.returncode == 0, f"{argv}: {done.stdout}"
