@@ -151,15 +151,16 @@ def write_sbom(wheel: Path, path: Path, checkout: Path, environ: Mapping[str, st
     with tempfile.TemporaryDirectory(prefix="release.") as directory:
         lock = (checkout / "requirements" / "run.txt").read_text(encoding="utf-8")
         pins = re.findall(r"^\w[^\\\n]*", lock, re.MULTILINE)
-        constraints = Path(directory) / "constraints.txt"
+        constraints, about = Path(directory) / "constraints.txt", Path(directory) / "pyproject.toml"
         constraints.write_text("\n".join(pins), encoding="utf-8")
+        # Ours has its version in the package, where the tool does not look.
+        about.write_text(f'[project]\nname = "{DISTRIBUTION}"\nversion = "{version_of(checkout)}"\n', encoding="utf-8")
         place = Path(directory) / "installed"
-        run("python", "-m", "venv", "--without-pip", str(place), at=checkout, environ=environ)
-        quiet = ("--quiet", "--disable-pip-version-check")
-        pip = ("python", "-m", "pip", "--python", str(place), "install", *quiet)
-        run(*pip, "--constraint", str(constraints), str(wheel), at=checkout, environ=environ)
+        run("uv", "venv", "--quiet", f"--python={sys.executable}", str(place), at=checkout, environ=environ)
+        install = ("uv", "pip", "install", "--quiet", f"--python={place}", f"--constraint={constraints}")
+        run(*install, str(wheel), at=checkout, environ=environ)
         run(
-            "cyclonedx-py", "environment", "--output-reproducible", f"--pyproject={checkout / 'pyproject.toml'}",
+            "cyclonedx-py", "environment", "--output-reproducible", f"--pyproject={about}",
             "--mc-type=application", f"--output-file={path}", str(place), at=checkout, environ=environ,
         )  # fmt: skip
 

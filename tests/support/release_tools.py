@@ -29,16 +29,11 @@ def tools() -> Path:
 @cache
 def environment() -> dict[str, str]:
     """With these programs first on the PATH, and for uv the index and the certificates that pip is set up to use."""
+    script = '. "$1/scripts/environment.sh"; environment_uv "$1/.venv/release"; env -0'
     variables = {**os.environ, "PATH": f"{tools()}{os.pathsep}{os.environ['PATH']}"}
-    for name, setting in (("UV_DEFAULT_INDEX", "global.index-url"), ("SSL_CERT_FILE", "global.cert")):
-        if value := variables.get(f"PIP_{setting[7:].upper().replace('-', '_')}") or _set_up_in_pip(setting):
-            variables.setdefault(name, value)
-    return variables
-
-
-def _set_up_in_pip(setting: str) -> str:
-    argv = [str(tools() / "python"), "-m", "pip", "config", "get", setting]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    argv = ["sh", "-c", script, "sh", str(ROOT)]
+    shown = subprocess.run(argv, env=variables, capture_output=True, text=True, check=True, timeout=60).stdout
+    return dict(line.split("=", 1) for line in shown.split("\0") if line)
 
 
 def run(
