@@ -123,6 +123,11 @@ def test_without_the_hosts_processes_the_owner_is_a_blind_spot(engine: DockerEng
     assert "owner-hidden" in answer.spots
 
 
+def test_the_packet_filter_takes_one_more_right(engine: DockerEngine) -> None:
+    assert "redirections-not-seen" in ask(engine, FREE, *ANSWERS).spots
+    assert "redirections-not-seen" not in ask(engine, FREE, *ANSWERS, "--cap-add=NET_ADMIN").spots
+
+
 def test_a_free_port_is_free(engine: DockerEngine) -> None:
     answer = ask(engine, FREE, *ANSWERS)
     assert (answer.code, answer.result["verdict"]) == (0, "free")
