@@ -115,13 +115,14 @@ OTHER_VERSION = (ImportError, AttributeError, TypeError)
 
 def _panels(argv: "Sequence[str]", color: "Color") -> "tuple[int, Iterable[str]] | None":
     from portcheck.cli.pages import page_for
+    from portcheck.observe.ourselves import program
     from portcheck.render.stream import wants_colour, width
 
     colour = wants_colour(sys.stdout, os.environ, color)
     try:
         from portcheck.render.help import panels
 
-        return 0, panels(page_for(argv), width=width(sys.stdout, os.environ), colour=colour)
+        return 0, panels(page_for(argv, program()), width=width(sys.stdout, os.environ), colour=colour)
     except OTHER_VERSION:
         return None
 
@@ -129,20 +130,22 @@ def _panels(argv: "Sequence[str]", color: "Color") -> "tuple[int, Iterable[str]]
 def _by_typer(argv: "Sequence[str]") -> "tuple[int, Iterable[str]] | None":
     try:
         from portcheck.cli.help import answer
+        from portcheck.observe.ourselves import in_our_name
 
         code, text = answer(argv)
     except OTHER_VERSION:
         return None
-    return code, text.splitlines()
+    return code, in_our_name(text).splitlines()
 
 
 def _plain(argv: "Sequence[str]") -> "tuple[int, Iterable[str]]":
     """The same lines, without typer."""
     from portcheck.cli.pages import page_for
+    from portcheck.observe.ourselves import program
     from portcheck.render.help import plain
     from portcheck.render.stream import width
 
-    return 0, plain(page_for(argv), width(sys.stdout, os.environ))
+    return 0, plain(page_for(argv, program()), width(sys.stdout, os.environ))
 
 
 def _version() -> int:
@@ -155,9 +158,12 @@ def _version() -> int:
 
 def _failed(error: PortcheckError, argv: "Sequence[str]") -> int:
     from portcheck.cli.parse import wish_for_colour
+    from portcheck.observe.ourselves import in_our_name
     from portcheck.render.stream import complain
 
-    complain(error.cause, error.remedy, color=wish_for_colour(argv))
+    cause, did_you_mean, lines = error.cause.partition("did you mean: ")
+    remedy = error.remedy and in_our_name(error.remedy)
+    complain(cause + did_you_mean + in_our_name(lines), remedy, color=wish_for_colour(argv))
     return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
 
 

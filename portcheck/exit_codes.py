@@ -22,7 +22,8 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 INTERRUPTED = 130
 
-STARTABLE = frozenset(("free", "running", "fallback"))  # of preflight: the declared server runs, or could be started
+# Of preflight: the declared server runs, or could be started; with --static nothing in the files is against it.
+STARTABLE = frozenset(("free", "running", "fallback", "not-asked"))
 STOPPED = frozenset(("free", "already-free", "planned"))
 WAITED = {"met": DONE, "hopeless": NOT_FREE, "timeout": TIME_IS_UP}
 

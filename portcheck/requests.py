@@ -144,6 +144,7 @@ class PreflightRequest(NamedTuple):
     docker: bool = True  # let `docker compose config` resolve Compose files
     allow_outside: bool = False  # follow links and includes that leave the project
     strict: bool = False  # what is left open counts as unknown
+    static: bool = False  # only the files, not this machine
     probe: bool = True
     quiet: bool = False
     color: Color = "auto"

@@ -19,7 +19,8 @@ from portcheck.cli.pages import EXAMPLES, Page, Section, page
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BY = "written by scripts/reference from portcheck/cli/options.py"
 CODES = {
-    exit_codes.FREE: "check, preflight: every target is free. pick, wait, list, stop: done; nothing to list and "
+    exit_codes.FREE: "check, preflight: every target is free (with --static: no port is declared twice). pick, "
+    "wait, list, stop: done; nothing to list and "
     "nothing to stop are done, too.",
     exit_codes.NOT_FREE: "A target is not free; pick: fewer than asked for; wait --fail-fast: waiting cannot help; "
     "stop: still held, refused or declined.",

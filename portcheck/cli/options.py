@@ -505,6 +505,12 @@ PREFLIGHT = Command(
             "strict",
             group=FILES,
         ),
+        Option(
+            ("--static",),
+            "Only compare the files with one another: neither this machine nor docker is asked.",
+            "static",
+            group=FILES,
+        ),
         NO_PROBE,
         JSON._replace(field="format", value="json"),
         Option(
@@ -521,6 +527,7 @@ PREFLIGHT = Command(
     (
         Example("portcheck preflight", "the project in this directory"),
         Example("portcheck preflight compose.yaml --format github", "one file, for GitHub's annotations"),
+        Example("portcheck preflight --static", "does any port belong to two services? for every machine the same"),
     ),
     PROJECTS,
     details=("Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.",),

@@ -31,7 +31,8 @@ def run(request: PreflightRequest) -> int:
     if not request.quiet:
         stream.write(_lines(report, request))
     statuses = [finding.status for finding in report.findings]
-    return exit_codes.of_preflight(statuses, complete=report.complete, strict=request.strict)
+    complete = not report.unresolved if request.static else report.complete
+    return exit_codes.of_preflight(statuses, complete=complete, strict=request.strict)
 
 
 def preflight(request: PreflightRequest) -> PreflightReport:
@@ -41,11 +42,12 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     directory = Path(request.directory)
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
+    docker = request.docker and not request.static
     with Progress("reading what the project declares", request.color):
-        reading = read(request.files, directory=directory, docker=request.docker, allow_outside=request.allow_outside)
+        reading = read(request.files, directory=directory, docker=docker, allow_outside=request.allow_outside)
     project = project_of(request.files, directory, reading.declarations)
     with Progress("checking the declared ports", request.color):
-        return check(reading, project, directory, probe=request.probe)
+        return check(reading, project, directory, probe=request.probe, static=request.static)
 
 
 def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:

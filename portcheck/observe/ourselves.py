@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "whyport"  # what installers call this project: `portcheck` is another one's on PyPI
 PROGRAM = "portcheck"
+NAMES = (PROGRAM, DISTRIBUTION)  # the commands that are installed: one program, whatever it is called by
 # What scripts/build puts into portcheck-full.pyz: all that needs no compiler.
 IN_THE_FULL_FILE = ("PyYAML", "python-dotenv", "rich", "tomli")
 DEBIAN = "/usr/lib/python3/dist-packages/"
@@ -34,6 +35,17 @@ def as_called(command: Sequence[str]) -> tuple[str, ...]:
     return (*command[:place], *called(absolute=command[0] == "sudo"), *command[place + 1 :])
 
 
+def program() -> str:
+    """Which of our names we were called by."""
+    name = os.path.basename(_called_as or sys.argv[0]).removesuffix(".exe")
+    return name if name in NAMES else PROGRAM
+
+
+def in_our_name(text: str) -> str:
+    """What tells how portcheck is to be called, with the name that it was called by."""
+    return text.replace(f"{PROGRAM} ", f"{program()} ")
+
+
 def called(*, absolute: bool = False) -> tuple[str, ...]:
     """How portcheck was called; by its name alone where it was imported by another program."""
     by = _called_as or sys.argv[0]
@@ -43,7 +55,7 @@ def called(*, absolute: bool = False) -> tuple[str, ...]:
     if name.endswith(".pyz"):
         typed = _typed(by, absolute=absolute)
         return (typed,) if os.access(by, os.X_OK) else (_typed(sys.executable, absolute=absolute), typed)
-    if name.removesuffix(".exe") != PROGRAM:
+    if name.removesuffix(".exe") not in NAMES:
         return (PROGRAM,)
     return (_typed(by, absolute=absolute),)
 

@@ -12,6 +12,7 @@ from portcheck.observe.names import SystemNames
 from portcheck.observe.ourselves import called
 from portcheck.preflight.declarations import PreflightError
 from portcheck.preflight.judge import PreflightReport, asked, judge
+from portcheck.preflight.unasked import on_an_empty_machine, unasked
 from portcheck.profiles import PROFILES, Question, server_for
 from portcheck.target import EVERY, Endpoint, parse_host
 
@@ -33,15 +34,19 @@ SEARCHED = (
 )
 
 
-def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -> PreflightReport:
-    """Which of the declared servers could be started now.
+def check(reading: Reading, project: Project, directory: Path, *, probe: bool, static: bool = False) -> PreflightReport:
+    """Which of the declared servers could be started now; `static`: as far as the files alone can tell.
 
     Raises UsageError where there is nothing to check, PreflightError for a profile that does not exist.
     """
     declarations = asked(reading.declarations)
     if not declarations and not reading.unresolved:
         raise _nothing(reading, directory)
-    findings = judge(declarations, Looker(declarations, probe=probe), project)
+    if static:
+        findings = judge(declarations, lambda each: on_an_empty_machine(each, _server(each)), project)
+        findings = tuple(map(unasked, findings))
+    else:
+        findings = judge(declarations, Looker(declarations, probe=probe), project)
     disabled = tuple(each for each in reading.declarations if not each.enabled)
     return PreflightReport(reading.files, findings, disabled, reading.unresolved)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     # A verdict, or what else becomes of a declared port.
     Status = Literal[
         "free", "running", "fallback", "declared-twice", "in-use", "denied", "unavailable", "unknown",
+        "not-asked",
     ]  # fmt: skip
     # The diagnosis of a declaration's port, then of each of its fallbacks, as they are asked for.
     Look = Callable[[Declaration], Iterator[Diagnosis]]
@@ -40,7 +41,8 @@ class Finding(NamedTuple):
     """What is true of one declaration.
 
     `running`: the project itself holds the port.  `fallback`: another one that will do as well is free.
-    `declared-twice`: `rival` declares it too, whether either runs or not.  The rest are verdicts.
+    `declared-twice`: `rival` declares it too, whether either runs or not.  `not-asked`: nothing in the
+    files is against it, and this machine was not asked.  The rest are verdicts.
     """
 
     declaration: Declaration
@@ -53,7 +55,7 @@ class Finding(NamedTuple):
 
     @property
     def fine(self) -> bool:
-        """Whether the declared server could be started, or runs already."""
+        """Whether nothing is in the way of the declared server, as far as was asked, or it runs already."""
         return self.status in exit_codes.STARTABLE
 
 

@@ -52,6 +52,8 @@ def failure(error: PreflightError) -> list[str]:
 def _case(finding: Finding) -> Case:
     case = Case(*_named(finding.declaration, finding.diagnosis.target))
     lines = [*sentences(finding), *remarks(finding)]
+    if finding.status == "not-asked":
+        return case._replace(result="skipped", kind=finding.status, message=status(finding), details="\n".join(lines))
     if finding.fine:
         return case._replace(details="\n".join(filter(None, (_running(finding), *lines))))
     for each in finding.advice:

@@ -29,6 +29,7 @@ WORDS: Mapping[Status, str] = {
     "running": "already running",
     "fallback": "free as {instead}",
     "declared-twice": "declared twice",
+    "not-asked": "not asked",
 }
 REASONS: Mapping[Cause | None, str] = {
     "privileged": "needs privilege",

@@ -364,7 +364,7 @@ def in_ci(script: str, folder: Path, argv: list[str], **env: str) -> subprocess.
 
 def evaluated(value: str, known: dict[str, str]) -> str:
     """`${{ inputs.directory }}` as the runner fills it in; a KeyError is an expression that nobody has defined."""
-    return re.sub(r"\$\{\{ *([\w.]+) *\}\}", lambda found: known[found[1]], value)
+    return re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda found: known[found[1]], value)
 
 
 def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
@@ -378,7 +378,15 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
         env = {name: evaluated(value, known) for name, value in step["env"].items()}
         assert step["shell"] == "bash"
         shell = [*prefix, "bash", "--noprofile", "--norc", "-eo", "pipefail"]
-        return in_ci(step["run"], tmp_path, shell, RUNNER_TEMP=str(tmp_path / "temp"), **env)
+        (tmp_path / "outputs").write_text("")
+        places = {"RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+        return in_ci(step["run"], tmp_path, shell, **places, **env)
+
+    def outputs() -> dict[str, str]:
+        """Those of the action: each comes from the step that it names."""
+        lines = (tmp_path / "outputs").read_text().splitlines()
+        known = {f"steps.{check['id']}.outputs.{line.partition('=')[0]}": line.partition("=")[2] for line in lines}
+        return {name: evaluated(each["value"], known) for name, each in action["outputs"].items()}
 
     install, check = steps
     for module in ("venv", "pip", "ensurepip", "portcheck"):  # the checkout is the current directory
@@ -388,28 +396,20 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
     inside = f"--net={host.path}"
     free = run(check, "nsenter", inside)
     assert (free.returncode, free.stdout) == (0, "2 declared ports: 2 free.\n"), free.stderr
+    assert (outputs()["verdict"], outputs()["exit-code"]) == ("startable", "0")
     host.hold("0.0.0.0", 8000)
     taken = run(check, "nsenter", inside)
     assert taken.returncode == 1
     assert taken.stdout.startswith(
         "::error file=shop/compose.yaml,line=5,title=portcheck%3A 8000 in-use::Port 8000 is in use"
     )
-    known["inputs.args"] = "--no-docker --$(touch x)"
+    assert (outputs()["verdict"], outputs()["exit-code"]) == ("taken", "1")
+    statuses = [each["status"] for each in json.loads(Path(outputs()["report"]).read_text())["results"]]
+    assert statuses == ["in-use", "free"]
+    known["inputs.fail"] = "false"
+    assert run(check, "nsenter", inside).returncode == 0
+    assert outputs()["verdict"] == "taken"
+    known |= {"inputs.fail": "true", "inputs.args": "--no-docker --$(touch x)"}
     assert run(check, "nsenter", inside).returncode == 2
+    assert outputs() == {"verdict": "nothing-declared", "exit-code": "2", "report": ""}
     assert not (tmp_path / "x").exists()
-
-
-def test_the_gitlab_snippet(host: Host, shop: Path, tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-    snippets = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    (job,) = (snippet["ports"] for snippet in snippets if "ports" in snippet)
-    host.hold("127.0.0.1", 5432)
-    env = {"TMPDIR": str(tmp_path), "PORTCHECK": f"{ROOT}[preflight]"}
-    assert set(job["variables"]) == {"PORTCHECK"}
-    make, install, check = job["script"]
-    assert in_ci(make, shop, ["sh", "-e"], **env).returncode == 0
-    assert in_ci(install, shop, ["sh", "-e"], **env).returncode == 0
-    assert in_ci(check, shop, ["nsenter", f"--net={host.path}", "sh", "-e"], **env).returncode == 1
-    report = JUnitXml.fromfile(str(shop / job["artifacts"]["reports"]["junit"]))
-    assert (report.tests, report.failures, report.errors) == (2, 1, 0)
-    assert job["artifacts"]["when"] == "always"

@@ -20,6 +20,8 @@ GUIDES = (
     ROOT / "docs" / "security.md",
     ROOT / "docs" / "ci.md",
     ROOT / "docs" / "rivals.md",
+    ROOT / "docs" / "install.md",
+    ROOT / "docs" / "releasing.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )

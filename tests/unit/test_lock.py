@@ -15,7 +15,7 @@ from portcheck.observe.ourselves import IN_THE_FULL_FILE
 
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
-PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15)}
+PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15), "release": range(11, 15)}
 
 
 def locked(name: str) -> list[Requirement]:
@@ -25,10 +25,16 @@ def locked(name: str) -> list[Requirement]:
 
 
 def wanted(name: str) -> Iterator[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = document["project"]
     extras = project["optional-dependencies"]
-    of_it = {"test": [*extras["test"], *extras["preflight"]], "docs": extras["docs"]}.get(name, [])
-    return (Requirement(line) for line in (*project["dependencies"], *of_it, *BUILDS) if "portcheck" not in line)
+    more = {
+        "test": [*extras["test"], *extras["preflight"]],
+        "docs": extras["docs"],
+        "release": document["dependency-groups"]["release"],
+    }
+    lines = (*project["dependencies"], *more.get(name, ()), *BUILDS)
+    return (Requirement(line) for line in lines if not line.startswith(f"{project['name']}["))
 
 
 @pytest.mark.parametrize("name", PYTHONS)

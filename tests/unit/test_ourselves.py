@@ -50,6 +50,20 @@ def test_a_script_that_starts_it_says_how_it_was_called(called: pytest.MonkeyPat
     assert ourselves.as_called(("sudo", *STOP))[1] == str(tmp_path / "scripts" / "portcheck")
 
 
+@pytest.mark.parametrize("file", ["whyport", "whyport.exe"])
+def test_by_the_other_name(called: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
+    path = program(tmp_path / "bin" / file)
+    called.setattr(sys, "argv", [path])
+    assert ourselves.as_called(STOP) == (file, "stop", "3000")
+    assert ourselves.as_called(("sudo", *STOP)) == ("sudo", path, "stop", "3000")
+    assert ourselves.in_our_name("portcheck 80 is portcheck check 80") == "whyport 80 is whyport check 80"
+
+
+def test_a_name_that_is_not_ours_is_not_shown(called: pytest.MonkeyPatch) -> None:
+    called.setattr(sys, "argv", ["/x/server.py"])
+    assert ourselves.in_our_name("portcheck 80, portcheck.toml") == "portcheck 80, portcheck.toml"
+
+
 def test_as_a_module(called: pytest.MonkeyPatch) -> None:
     called.setattr(sys, "argv", ["/x/portcheck/__main__.py"])
     assert ourselves.as_called(("sudo", *STOP)) == ("sudo", sys.executable, "-m", *STOP)
