@@ -89,7 +89,7 @@ def _faults(findings: Iterable[Finding]) -> Iterator[str]:
 def sentences(finding: Finding) -> Iterator[str]:
     """What is not as it is declared."""
     for fault in finding.faults:
-        yield visible(f"{fault.message[:1].upper()}{fault.message[1:]}.")
+        yield visible(f"{fault.message}.")
 
 
 def _undeclared(report: VerifyReport) -> Iterator[str]:
@@ -153,7 +153,7 @@ def summary(report: VerifyReport) -> str:
     elif report.only and not rest.doubtful:
         parts.append("nobody else can be reached")
     if rest.doubtful:
-        parts.append(f"{len(rest.doubtful)} of which that is not known")
+        parts.append(f"{len(rest.doubtful)} {'more ' if rest.open else ''}may be undeclared")
     return "; ".join(parts) + "." + apart(report)
 
 

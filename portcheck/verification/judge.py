@@ -164,24 +164,24 @@ def _silence(asked: Asked, listening: Sequence[Socket], look: Look) -> Iterator[
     for spot in found.blind_spots:
         if spot.code in HIDING:
             yield Fault(
-                "not-established", f"whether anybody listens on {named} is not known: {spot.message}", certain=False
+                "not-established", f"Whether anybody listens on {named} is not known: {spot.message}", certain=False
             )
             return
     if any(note.code == "redirected" for note in found.notes):
         sent = next(note.message for note in found.notes if note.code == "redirected")
-        yield Fault("not-established", f"nobody listens on {named}{where} here; {sent}", certain=False)
+        yield Fault("not-established", f"Nobody listens on {named}{where} here; {sent}", certain=False)
         return
     if listening:
         yield Fault("elsewhere", f"{_who_listens(listening, look.scene)}, and nobody on {declaration.host}")
         return
     bound = [each for each in found.sockets if each.state == "BOUND"]
     waiting = f": {_named(bound[0], look.scene)} has bound it without listening" if bound else ""
-    yield Fault("not-listening", f"nobody listens on {named}{where}{waiting}")
+    yield Fault("not-listening", f"Nobody listens on {named}{where}{waiting}")
 
 
 def _doubts(serving: Sequence[tuple[Socket, bool | None]], host: Host) -> Iterator[Fault]:
     if not any(answer for _, answer in serving):
-        message = f"whether the IPv6 wildcard takes clients of {host.text} does not show"
+        message = f"Whether the IPv6 wildcard takes clients of {host.text} does not show"
         yield Fault("not-established", message, certain=False)
 
 
