@@ -469,7 +469,7 @@ STRICT = Option(
 FORMAT = Option(
     ("--format",), f"One of {', '.join(FORMATS.words)}.", "format", metavar="FORMAT", read=FORMATS, group=OUTPUT
 )
-READ = "Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml."
+READ = "Compose files, .env, Procfile, package.json, devcontainer.json, portcheck.toml and pyproject.toml."
 
 PREFLIGHT = Command(
     "preflight",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.preflight.declarations import PreflightError
+from portcheck.preflight.declarations import PreflightError, left_open
 from portcheck.preflight.hosts import Hosts
 from portcheck.preflight.judge import PreflightReport, asked, judge
 from portcheck.profiles import PROFILES, Question, server_for
@@ -25,7 +25,8 @@ PUBLISHER = PROFILES["docker"]._replace(call=None)
 
 
 SEARCHED = (
-    "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
+    "what is read: compose.yaml, .env, Procfile, package.json, devcontainer.json, portcheck.toml, [tool.portcheck] in "
+    "pyproject.toml"
 )
 
 
@@ -35,7 +36,7 @@ def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -
     Raises UsageError where there is nothing to check, PreflightError for a profile that does not exist.
     """
     declarations = asked(reading.declarations)
-    if not declarations and not reading.unresolved:
+    if not declarations and not left_open(reading.unresolved):
         raise nothing(reading, directory)
     findings = judge(declarations, Looker(declarations, probe=probe), project)
     disabled = tuple(each for each in reading.declarations if not each.enabled)
@@ -44,12 +45,17 @@ def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -
 
 def nothing(reading: Reading, directory: Path, command: str = "preflight") -> UsageError:
     """What to say where no port is declared."""
+    if reading.declarations and not any(each.compose_profiles for each in reading.declarations):
+        return UsageError("nothing to check: only services whose scale is 0 declare ports")
     if reading.declarations:
         profiles = ",".join(dict.fromkeys(name for each in reading.declarations for name in each.compose_profiles))
         return UsageError(
             "nothing to check: only services of Compose profiles that are off declare ports",
             f"switch them on: COMPOSE_PROFILES={profiles} portcheck {command}",
         )
+    if reading.unresolved:
+        first = reading.unresolved[0]
+        return UsageError(f"nothing to check: {first.file}:{first.line}: {first.message}", SEARCHED)
     if reading.files:
         return UsageError(f"nothing to check: no port is declared in {', '.join(reading.files)}", SEARCHED)
     return UsageError(f"nothing to check: no file in {directory.absolute()} declares ports", SEARCHED)

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from portcheck.model import Protocol
 
-    Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
+    Kind = Literal["compose", "env", "procfile", "package", "devcontainer", "portcheck"]
     # Why something could not be resolved.  "include" and "extends" are settled where Compose itself resolves them;
-    # "outside" leads out of the project, "limit" is more than anybody writes by hand.
+    # "outside" leads out of the project, "limit" is more than anybody writes by hand, "not-judged" is a number of
+    # which no file says whose port it is: it may as well be another host's.
     Code = Literal[
         "variable",
         "include",
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         "syntax",
         "process",
         "forwarded",
+        "not-judged",
         "outside",
         "limit",
     ]
@@ -59,6 +61,7 @@ class Declaration(NamedTuple):
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
     `compose_project` is the name of the Compose project, which its containers have as a label.
     `variables` are those of the environment that the port or the address comes from.
+    `containers` is how many there are to be of the service, each of which takes a port.
 
     All of it may be printed, but for a `compose_project` that is `private`: that holds the value of a variable.
     """
@@ -79,6 +82,7 @@ class Declaration(NamedTuple):
     private: bool = False
     variables: tuple[str, ...] = ()
     expected: Expected = ANYBODY
+    containers: int = 1
 
     def target(self, ports: object) -> str:
         """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
@@ -94,6 +98,11 @@ class Unresolved(NamedTuple):
     file: str
     line: int  # 1-based
     service: str | None = None
+
+
+def left_open(remarks: Iterable[Unresolved]) -> bool:
+    """Whether these leave the answer open; what is not judged may as well have nothing to do with this host."""
+    return any(remark.code != "not-judged" for remark in remarks)
 
 
 class Reading(NamedTuple):

@@ -181,6 +181,7 @@ def _declared(declaration: Declaration) -> dict[str, Any]:
         "compose_profiles": declaration.compose_profiles,
         "compose_project": None if declaration.private else declaration.compose_project,
         "variables": declaration.variables,
+        "containers": declaration.containers,
     }
     return {**_place(declaration), **json_value(fields)}
 

@@ -101,7 +101,8 @@ def _running(finding: Finding) -> str:
 
 
 def _disabled(declaration: Declaration) -> Case:
-    message = f"not checked: profile {', '.join(map(visible, declaration.compose_profiles))} is off"
+    off = f"profile {', '.join(map(visible, declaration.compose_profiles))} is off"
+    message = f"not checked: {off if declaration.containers else 'its scale is 0'}"
     return Case(*_named(declaration, declaration.target(declaration.port)), "skipped", "disabled", message)
 
 

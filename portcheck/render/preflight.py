@@ -29,6 +29,7 @@ WORDS: Mapping[Status, str] = {
     "running": "already running",
     "fallback": "free as {instead}",
     "declared-twice": "declared twice",
+    "too-few": "too few",
 }
 REASONS: Mapping[Cause | None, str] = {
     "privileged": "needs privilege",
@@ -98,7 +99,8 @@ def origin(declaration: Declaration) -> str:
 
 
 def _line_of_disabled(declaration: Declaration) -> Line:
-    reason = f"profile {_listed(declaration.compose_profiles)} is off"
+    off = f"profile {_listed(declaration.compose_profiles)} is off"
+    reason = off if declaration.containers else "its scale is 0"
     return Line(at(declaration), service(declaration), _port(declaration), "not checked", reason)
 
 
@@ -141,6 +143,8 @@ def _detail(finding: Finding) -> str:
         return f"on {instead.port}: {who(instead)}" if instead else who(diagnosis)
     if finding.status == "declared-twice":
         return f"also by {_rival(finding)}"
+    if finding.status == "too-few":
+        return f"{finding.declaration.containers} containers"
     if finding.status == "fallback":
         return f"{diagnosis.port} is {diagnosis.verdict}: {_why(diagnosis)}"
     return _why(diagnosis)
@@ -181,6 +185,10 @@ def sentences(finding: Finding) -> Iterator[str]:
         return
     if finding.rival:
         yield f"{_rival(finding)} declares port {_port(finding.rival)} too: whichever starts second fails."
+    if finding.status == "too-few":
+        containers, ports = finding.declaration.containers, _port(finding.declaration)
+        yield f"{containers} containers take a port each, and of {ports} too few will do."
+        return
     if finding.diagnosis.verdict != "free" and finding.status != "declared-twice":
         yield visible(finding.diagnosis.message)
     if finding.declaration.fallback:
@@ -222,12 +230,14 @@ def summary(report: PreflightReport) -> str:
     for finding in report.findings:
         word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)
         counts[word] = counts.get(word, 0) + 1
-    number, left = len(report.findings), len(report.unresolved)
+    number, unjudged = len(report.findings), sum(spot.code == "not-judged" for spot in report.unresolved)
+    left = len(report.unresolved) - unjudged
     declared = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
         f"{count} {word}" for word, count in counts.items()
     )
     left_open = (f"{left} {'entry' if left == 1 else 'entries'} could not be resolved",) if left else ()
-    return "; ".join([declared if number else "no port is declared for certain", *left_open]) + "."
+    aside = (f"{unjudged} not judged",) if unjudged else ()
+    return "; ".join([declared if number else "no port is declared for certain", *left_open, *aside]) + "."
 
 
 def _broken(line: str, width: int | None) -> Iterator[str]:

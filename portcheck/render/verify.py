@@ -53,7 +53,7 @@ def text(report: VerifyReport) -> Iterator[str]:
     """The lines for pipes and logs."""
     rows = [_row(finding, report.scene) for finding in report.findings]
     rows += [
-        (at(each), service(each), visible(each.target(each.port)), "not checked", "its profile is off")
+        (at(each), service(each), visible(each.target(each.port)), "not checked", "it is switched off")
         for each in report.disabled
     ]
     blocks = [_aligned(rows), _faults(report.findings), _undeclared(report), _unseen(report), [summary(report)]]
@@ -145,8 +145,11 @@ def summary(report: VerifyReport) -> str:
     number = len(report.findings)
     declared = f"{_counted(number, 'declared port')}: " + ", ".join(f"{many} {word}" for word, many in counts.items())
     parts = [declared if number else "no port is declared for certain"]
-    if report.unresolved:
-        parts.append(f"{_counted(len(report.unresolved), 'entry', 'entries')} could not be resolved")
+    unjudged = sum(spot.code == "not-judged" for spot in report.unresolved)
+    if left := len(report.unresolved) - unjudged:
+        parts.append(f"{_counted(left, 'entry', 'entries')} could not be resolved")
+    if unjudged:
+        parts.append(f"{unjudged} not judged")
     rest = report.undeclared
     if rest.open:
         parts.append(_counted(len(rest.open), "undeclared listener"))

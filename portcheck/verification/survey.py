@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.diagnosis.pipeline import among_all
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.preflight.check import nothing
+from portcheck.preflight.declarations import left_open
 from portcheck.preflight.hosts import Hosts
 from portcheck.preflight.judge import asked
 from portcheck.target import Endpoint
@@ -37,8 +38,10 @@ class VerifyReport(NamedTuple):
     @property
     def complete(self) -> bool:
         """False where something that could change the answer could not be seen."""
-        doubts = self.unresolved or self.blind_spots or self.undeclared.doubtful
-        return not doubts and all(fault.certain for finding in self.findings for fault in finding.faults)
+        doubts = self.blind_spots or self.undeclared.doubtful
+        return (
+            not doubts and not is_open and all(fault.certain for finding in self.findings for fault in finding.faults)
+        )
 
     def answers(self, *, strict: bool) -> list[bool | None]:
         """Each thing that had to be so: True, False, or None where that could not be told."""
@@ -46,13 +49,14 @@ class VerifyReport(NamedTuple):
         if self.only:
             answers += [False] * bool(self.undeclared.open)
             answers += [None] * bool(self.undeclared.doubtful or self.blind_spots)
-        return [*answers, *([None] if self.unresolved and (strict or not answers) else [])]
+        is_open = left_open(self.unresolved) and (strict or not answers)
+        return [*answers, *([None] if is_open else [])]
 
 
 def verify(reading: Reading, project: Project, directory: Path, *, only: bool) -> VerifyReport:
     """Whether all that is declared runs as it is declared.  Raises UsageError where nothing is declared."""
     declarations = asked(reading.declarations)
-    if not declarations and not reading.unresolved and not reading.allowed:
+    if not declarations and not left_open(reading.unresolved) and not reading.allowed:
         raise nothing(reading, directory, "verify")
     disabled = tuple(each for each in reading.declarations if not each.enabled)
     groups = [[*group] for group in (declarations, disabled, reading.allowed)]

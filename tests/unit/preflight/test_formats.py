@@ -83,9 +83,9 @@ def test_what_is_left_open_alone_still_reads_well() -> None:
     ]
 
 
-def test_a_running_process_in_the_place_of_a_container_is_noted() -> None:
+def test_a_process_in_the_place_of_a_container_is_noted() -> None:
     findings = found(held(8000, own()), composed(8000))
-    assert "compose.yaml:1 web: note: a process of the project has the port" in "\n".join(
+    assert "\n  note: a process of the project has the port" in "\n".join(
         text(PreflightReport(("compose.yaml",), findings), None)
     )
 
@@ -153,12 +153,12 @@ def test_github_annotates_the_line_of_each_problem() -> None:
     assert found[4].data == "db: db is not set"
 
 
-def test_github_warns_of_what_could_not_be_told_and_notes_what_runs_oddly() -> None:
+def test_github_warns_of_what_could_not_be_told_and_of_what_is_in_the_way() -> None:
     (finding,) = found(scene(), declared(80))
     unknown = finding._replace(status="unknown", diagnosis=finding.diagnosis._replace(verdict="unknown"))
     running = found(held(8000, own()), composed(8000))
     levels = [each.name for each in commands(list(github.commands(PreflightReport((), (unknown, *running)))))]
-    assert levels == ["warning", "notice"]
+    assert levels == ["warning", "error"]
 
 
 @given(names)

@@ -31,7 +31,7 @@ def test_text() -> None:
         "portcheck.toml:1  web    8000            not listening",
         "portcheck.toml:1  api    3000            unknown        a process of db (hidden from here)",
         "portcheck.toml:1  off    8001            not running",
-        "compose.yaml:20   debug  9229            not checked    its profile is off",
+        "compose.yaml:20   debug  9229            not checked    it is switched off",
         "",
         "portcheck.toml:1 web: Nobody listens on port 8000.",
         (

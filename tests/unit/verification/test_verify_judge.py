@@ -173,6 +173,7 @@ def test_nobody_has_to_listen_where_it_is_optional() -> None:
     (finding,) = findings(scene(), expecting(80, optional=True))
     assert (finding.ok, finding.status) == (True, "not-running")
     assert faults(by(NGINX), expecting(80, optional=True, process="httpd")) == [["held-by"]]
+    assert faults(scene(), declared(80, "dev", kind="package")) == [[]]  # a script, which nobody has to run
 
 
 def test_one_of_several_ports_will_do() -> None:
