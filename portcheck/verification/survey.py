@@ -39,9 +39,8 @@ class VerifyReport(NamedTuple):
     def complete(self) -> bool:
         """False where something that could change the answer could not be seen."""
         doubts = self.blind_spots or self.undeclared.doubtful
-        return (
-            not doubts and not is_open and all(fault.certain for finding in self.findings for fault in finding.faults)
-        )
+        certain = all(fault.certain for finding in self.findings for fault in finding.faults)
+        return certain and not doubts and not left_open(self.unresolved)
 
     def answers(self, *, strict: bool) -> list[bool | None]:
         """Each thing that had to be so: True, False, or None where that could not be told."""
