@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from junitparser import Error, Failure, Skipped
@@ -81,6 +81,7 @@ def test_text_is_harmless_on_a_screen(name: str, width: int) -> None:
     assert all(cells(line) <= width or len(line.split()) < 6 for line in lines)
 
 
+@settings(max_examples=25)
 @given(names)
 def test_json_is_as_the_schema_says(name: str) -> None:
     document = json.loads(dumps(verify_document(report(name))))
