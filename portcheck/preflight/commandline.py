@@ -24,7 +24,7 @@ HOST_OPTIONS = ("--host", "--hostname")
 SHELLS = {"sh", "bash", "dash", "zsh"}
 TUNNELS = {"ssh", "autossh"}
 # What runs the commands that it is given as single words: `concurrently "next dev" "json-server db.json"`.
-SEVERAL = {"concurrently", "conc", "nodemon", "start-server-and-test", "start-test"}
+SEVERAL = {"concurrently", "conc", "start-server-and-test", "start-test"}
 # What stands before a program and starts it as it is.
 PREFIXES = {"env", "exec", "nohup", "time", "cross-env", "cross-env-shell"}
 RUNNERS = {"npm", "pnpm", "yarn", "bun"}  # of the scripts of a package.json, each of which is read there
@@ -150,8 +150,8 @@ def _inner_commands(program: str, words: list[str]) -> list[str]:
     if program in SHELLS and words[1:2] == ["-c"]:
         return words[2:3]
     if program in SEVERAL or (program in STARTERS and set(words[1:2]) & SEVERAL):
-        return [word for word in words[1:] if " " in word]
-    return []
+        return [word for word in words[1:] if not word.startswith("-") and word not in SEVERAL]
+    return [word for word in words[1:] if " " in word] if program == "nodemon" else []
 
 
 def _of_a_server(words: list[str], assigned: dict[str, str], variables: MutableMapping[str, str]) -> Listening:

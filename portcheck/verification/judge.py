@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from portcheck.target import Host
     from portcheck.verification.by_whom import Who
 
+    # By protocol and port: what is declared of it, and on which hosts.
+    Declared = dict[tuple[Protocol, int], list["Asked"]]
+    Ports = dict[tuple[Protocol, int], list[Host]]
     Status = Literal["as-declared", "not-running", "not-listening", "differs", "unknown"]
     FaultCode = Literal[
         "not-listening",  # nobody listens on the port
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
         "not-established",  # whether anybody listens cannot be told
     ]
 
+# The scripts of a package.json are run by hand, each in place of another one; an editor forwards while it is open.
+BY_HAND = ("package", "devcontainer")
 # Gaps that may hide a listener.
 HIDING = ("sockets-not-visible", "processes-hidden")
 
@@ -73,19 +78,41 @@ class Finding(NamedTuple):
         return "not-listening" if self.faults[0].code == "not-listening" else "differs"
 
 
-class Look(NamedTuple):
-    """What a judgement rests on."""
+class Look:
+    """What a judgement rests on: what was seen, and what is declared of each port.
 
-    scene: Scene
-    project: Project
-    asked: Sequence[Sequence[Asked]]  # for each declaration its port, then those to fall back to
-    optional: Sequence[Asked] = ()  # of services that are switched off: they may run all the same
-    allowed: Sequence[Asked] = ()  # on which somebody may listen
+    `asked` has for each declaration its port, then those to fall back to.  `optional` are of services that are switched
+    off and may run all the same; on those of `allowed` somebody may listen.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        project: Project,
+        asked: Sequence[Sequence[Asked]],
+        optional: Iterable[Asked] = (),
+        allowed: Iterable[Asked] = (),
+    ) -> None:
+        self.scene = scene
+        self.project = project
+        self.asked = asked
+        self.optional = _by_place(optional)
+        self.allowed = _by_place(allowed)
+        self._listening: dict[tuple[Protocol, int], list[Socket]] = {}
+        for table in scene.tables.values():
+            for socket in filter(listens, table.sockets):
+                self._listening.setdefault((socket.protocol, socket.local_port), []).append(socket)
 
     def listening(self, protocol: Protocol, port: int) -> list[Socket]:
         """Who listens on a port."""
-        sockets = self.scene.tables[protocol].sockets
-        return [socket for socket in sockets if socket.local_port == port and listens(socket)]
+        return self._listening.get((protocol, port), [])
+
+
+def _by_place(asked: Iterable[Asked]) -> Declared:
+    places: Declared = {}
+    for each in asked:
+        places.setdefault((each.found.protocol, each.found.port), []).append(each)
+    return places
 
 
 def judge(look: Look) -> tuple[Finding, ...]:
@@ -95,22 +122,17 @@ def judge(look: Look) -> tuple[Finding, ...]:
     return tuple(_with_strays(findings, look, hosts))
 
 
-def is_declared(socket: Socket, ports: Iterable[Asked], look: Look) -> bool | None:
+def is_declared(socket: Socket, declared: Declared, look: Look) -> bool | None:
     """Whether one of these is about the socket, and it is as that says; None where that cannot be told."""
-    place = socket.protocol, socket.local_port
-    candidates = (each for each in ports if (each.found.protocol, each.found.port) == place)
     return any_of(
         *(
             all_of(
                 bool(each.host and covers(each.host, socket, look.scene)),
                 is_held_by(who_of(each.declaration, look.project), socket, look.scene),
             )
-            for each in candidates
+            for each in declared.get((socket.protocol, socket.local_port), ())
         )
     )
-
-
-Ports = dict[tuple["Protocol", int], list["Host"]]
 
 
 def _hosts_of_ports(asked: Iterable[Iterable[Asked]]) -> Ports:
@@ -139,8 +161,7 @@ def _judged(asked: Asked, look: Look, hosts: Ports) -> Finding:
     listening = look.listening(found.protocol, found.port)
     serving = [(socket, serves(socket, host, look.scene)) for socket in listening]
     if not any(answer is not False for _, answer in serving):
-        # of the scripts of a package.json each is run by hand, and in place of another one
-        may_rest = declaration.expected.optional or declaration.kind == "package"
+        may_rest = declaration.expected.optional or declaration.kind in BY_HAND
         faults = () if may_rest else tuple(_silence(asked, listening, look))
         return Finding(declaration, found, (), faults)
     own = [
@@ -222,15 +243,16 @@ def _with_strays(findings: Sequence[Finding], look: Look, hosts: Ports) -> Itera
     for (protocol, port), numbers in by_port.items():
         for socket in look.listening(protocol, port):
             included = any(covers(host, socket, look.scene) for host in hosts[protocol, port])
-            if not included and not is_declared(socket, (*look.optional, *look.allowed), look):
+            may_be = is_declared(socket, look.optional, look) or is_declared(socket, look.allowed, look)
+            if not included and not may_be:
                 strays.setdefault(_whose(socket, numbers, findings, look), []).append(socket)
     for number, finding in enumerate(findings):
-        more = [_stray(strays[number], finding, look.scene)] if number in strays and hosts_known(finding) else []
+        more = [_stray(strays[number], finding, look.scene)] if number in strays and _host_is_known(finding) else []
         faults = [fault for fault in finding.faults if fault.code != "elsewhere" or not more]
-        yield finding._replace(faults=(*faults, *more), sockets=finding.sockets)
+        yield finding._replace(faults=(*faults, *more))
 
 
-def hosts_known(finding: Finding) -> bool:
+def _host_is_known(finding: Finding) -> bool:
     """Whether it could be told which addresses the declaration means."""
     return not any(spot.code == "host-not-resolved" for spot in finding.found.blind_spots)
 
