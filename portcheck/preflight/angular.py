@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.preflight.declarations import PreflightError
+from portcheck.preflight.declarations import LeftUnreadError, PreflightError
 from portcheck.preflight.javascript import Literal, NotLiteralError
-from portcheck.preflight.json_text import line_of_key, parsed
+from portcheck.preflight.json_text import line_of_key, parsed, strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,12 +24,24 @@ def port_of(path: Path, grounds: Grounds) -> Literal | None:
         return None
     file, text = str(path), grounds.text(path)
     try:
-        ports = set(_ports(parsed(text, file)))
+        ports = set(_ports(_workspace(text, file)))
+    except LeftUnreadError:
+        raise
     except PreflightError as error:
         raise NotLiteralError(file, error.line or 1, error.why) from None
     if len(ports) > 1:
         raise NotLiteralError(file, 1, "has several projects with ports of their own")
     return next((Literal(file, line_of_key(text, "port"), port) for port in ports), None)
+
+
+def _workspace(text: str, file: str) -> Mapping[str, Any]:
+    """It may have comments, and hardly ever has.  Raises PreflightError, LeftUnreadError."""
+    try:
+        return strict(text, file)
+    except LeftUnreadError:
+        raise
+    except PreflightError:
+        return parsed(text, file)
 
 
 def _ports(workspace: Mapping[str, Any]) -> Iterator[int]:

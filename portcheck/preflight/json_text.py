@@ -1,4 +1,4 @@
-"""JSON with comments as a value, and the lines of what stands in it."""
+"""JSON, with comments or without, as a value; and the lines of what stands in it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,23 @@ def parsed(text: str, file: str) -> Mapping[str, Any]:
         if isinstance(error, pyjson5.Json5NestingTooDeep):
             raise LeftUnreadError("limit", file, line, "nested too deep") from None
         raise PreflightError(file, line, f"broken JSON: {message}") from None
+    if not isinstance(config, dict):
+        raise PreflightError(file, 1, "an object ({...}) is expected here")
+    return config
+
+
+def strict(text: str, file: str) -> Mapping[str, Any]:
+    """The object that a file of plain JSON holds: no library is needed.  Raises PreflightError, LeftUnreadError."""
+    import json
+
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise PreflightError(file, error.lineno, f"broken JSON: {error.msg}") from None
+    except ValueError:  # a number of more digits than int() takes
+        raise PreflightError(file, None, "broken JSON: a number is too long") from None
+    except RecursionError:
+        raise LeftUnreadError("limit", file, None, "nested too deep") from None
     if not isinstance(config, dict):
         raise PreflightError(file, 1, "an object ({...}) is expected here")
     return config

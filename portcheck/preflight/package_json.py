@@ -11,7 +11,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.preflight.commandline import listens, speaks_of_ports
 from portcheck.preflight.declarations import Declaration, LeftUnreadError, Reading, Unresolved
 from portcheck.preflight.files import Grounds, around
-from portcheck.preflight.json_text import lines_of_keys, parsed
+from portcheck.preflight.json_text import lines_of_keys, strict
 from portcheck.preflight.usual_ports import Place, by_itself
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def read_package(path: Path, environment: Mapping[str, str], grounds: Grounds | 
     """
     grounds = grounds or around(path)
     file, text = str(path), grounds.text(path)
-    scripts = parsed(text, file).get("scripts")
+    scripts = strict(text, file).get("scripts")
     named = {str(name): command for name, command in scripts.items()} if isinstance(scripts, dict) else {}
     if len(named) > MAX_SCRIPTS:
         raise LeftUnreadError("limit", file, None, f"more than {MAX_SCRIPTS} scripts: not read")

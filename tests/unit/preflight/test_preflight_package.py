@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,6 @@ from portcheck.preflight import PreflightError, Reading
 from portcheck.preflight.declarations import LeftUnreadError
 from portcheck.preflight.javascript import NotLiteralError, property_of
 from portcheck.preflight.package_json import MAX_SCRIPTS, read_package
-
-pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[preflight])")
 
 
 def read(folder: Path, scripts: Any, environment: dict[str, str] | None = None, **files: str) -> Reading:
@@ -115,6 +114,29 @@ def test_what_has_no_scripts(text: str, tmp_path: Path) -> None:
             read_package(tmp_path / "package.json", {})
     else:
         assert read_package(tmp_path / "package.json", {}).declarations == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('{\n "scripts": {\n  "a": "b",\n }}', "package.json:4: broken JSON: "),
+        ("", "package.json:1: broken JSON: "),
+        ('{"a": ' + "9" * 5_000 + "}", "broken JSON: a number is too long"),
+        ("[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_is_no_json(text: str, cause: str, tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text(text)
+    if "9999" in text and sys.version_info < (3, 11):
+        return
+    with pytest.raises(PreflightError, match=cause):
+        read_package(tmp_path / "package.json", {})
+
+
+def test_a_workspace_with_comments(tmp_path: Path) -> None:
+    pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[preflight])")
+    text = '{"projects": {"a": {"targets": {"serve": {"options": {"port": 4301 /* ours */}}}}}}'
+    assert [each.port for each in read(tmp_path, {"a": "ng serve"}, angular__json=text).declarations] == [4301]
 
 
 def test_more_than_anybody_writes(tmp_path: Path) -> None:
