@@ -30,6 +30,7 @@ WORDS: Mapping[Status, str] = {
     "fallback": "free as {instead}",
     "declared-twice": "declared twice",
     "not-asked": "not asked",
+    "too-few": "too few",
 }
 REASONS: Mapping[Cause | None, str] = {
     "privileged": "needs privilege",
@@ -104,7 +105,8 @@ def _line_of_disabled(declaration: Declaration) -> Line:
 
 def reason_of_disabled(declaration: Declaration) -> str:
     """`profile debug is off`"""
-    return f"profile {_listed(declaration.compose_profiles)} is off"
+    off = f"profile {_listed(declaration.compose_profiles)} is off"
+    return off if declaration.containers else "its scale is 0"
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -146,6 +148,8 @@ def detail(finding: Finding) -> str:
         return f"on {instead.port}: {who(instead)}" if instead else who(diagnosis)
     if finding.status == "declared-twice":
         return f"also by {_rival(finding)}"
+    if finding.status == "too-few":
+        return f"{finding.declaration.containers} containers"
     if finding.status == "fallback":
         return f"{diagnosis.port} is {diagnosis.verdict}: {_why(diagnosis)}"
     return _why(diagnosis)
@@ -186,6 +190,9 @@ def sentences(finding: Finding) -> Iterator[str]:
         return
     if finding.rival:
         yield f"{rivalry(finding)}."
+    if finding.status == "too-few":
+        yield f"{shortage(finding)}."
+        return
     if finding.diagnosis.verdict != "free" and finding.status != "declared-twice":
         yield visible(finding.diagnosis.message)
     if finding.declaration.fallback:
@@ -235,11 +242,19 @@ def _unseen(report: PreflightReport) -> Iterator[str]:
     yield from unseen(spots)
 
 
+def shortage(finding: Finding) -> str:
+    """Of containers that take a port each, without a full stop."""
+    containers, ports = finding.declaration.containers, port(finding.declaration)
+    return f"{containers} containers take a port each, and of {ports} too few will do"
+
+
 def summary(report: PreflightReport) -> str:
     """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 entry could not be resolved.`"""
-    left = len(report.unresolved)
+    unjudged = sum(spot.code == "not-judged" for spot in report.unresolved)
+    left = len(report.unresolved) - unjudged
     left_open = (f"{entries(left)} could not be resolved",) if left else ()
-    return "; ".join([counted(report), *left_open]) + "."
+    aside = (f"{unjudged} not judged",) if unjudged else ()
+    return "; ".join([counted(report), *left_open, *aside]) + "."
 
 
 def counted(report: PreflightReport) -> str:

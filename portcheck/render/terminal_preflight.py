@@ -32,6 +32,7 @@ from portcheck.render.preflight import (
     remarks,
     rivalry,
     service,
+    shortage,
     status,
 )
 from portcheck.render.voice import helps, up_to_a_command
@@ -104,7 +105,9 @@ def _problem(finding: Finding, last: int, canvas: Canvas) -> Lines:
     declaration, diagnosis = finding.declaration, finding.diagnosis
     named = [Piece(" "), Piece(service(declaration), "bold")] if declaration.service else []
     told = [[Piece(f"{rivalry(finding)}")]] if finding.rival else []
-    if diagnosis.verdict != "free" and finding.status != "declared-twice":
+    if finding.status == "too-few":
+        told.append([Piece(shortage(finding))])
+    elif diagnosis.verdict != "free" and finding.status != "declared-twice":
         told.append([*headline(diagnosis, last, holders_of(diagnosis, canvas))])
     if declaration.fallback:
         told.append([Piece(none_is_free(finding))])
@@ -133,8 +136,7 @@ class _Line(NamedTuple):
 
 def _fine(found: PreflightReport, canvas: Canvas) -> Lines:
     lines = [*map(_off, found.disabled)]
-    good = drawn("good", canvas)
-    lines = [*_joined(_line(finding, good) for finding in found.findings if finding.fine), *lines]
+    lines = [*_joined(_line(finding, canvas) for finding in found.findings if finding.fine), *lines]
     widths = [max((len(cell) for cell in column), default=0) for column in zip(*map(_cells, lines))]
     beside = 2 + sum(widths) + len(GAP) * len(widths)
     aligned = beside <= canvas.width // 2
@@ -155,12 +157,13 @@ def _cells(line: _Line) -> tuple[str, str, str]:
     return at(line.first), service(line.first), ports or port(line.first)
 
 
-def _line(finding: Finding, good: Piece) -> _Line:
+def _line(finding: Finding, canvas: Canvas) -> _Line:
     """What is free needs no words."""
     declaration = finding.declaration
+    sign = drawn("doubtful" if finding.status == "not-asked" else "good", canvas)
     text = {"free": "", "running": f"already running: {detail(finding)}"}.get(finding.status)
     more = f"{status(finding)}: {detail(finding)}" if text is None else text
-    return _Line(declaration, declaration.port, good, "; ".join(filter(None, (more, origin(declaration)))))
+    return _Line(declaration, declaration.port, sign, "; ".join(filter(None, (more, origin(declaration)))))
 
 
 def _off(declaration: Declaration) -> _Line:
@@ -186,10 +189,15 @@ def _kind(line: _Line) -> object:
 
 def _unresolved(spots: Sequence[Unresolved], canvas: Canvas) -> Lines:
     """`1 entry could not be resolved: compose.yaml:12 admin: ADMIN_PORT is not set and has no default`"""
-    if not spots:
-        return
+    left = [spot for spot in spots if spot.code != "not-judged"]
+    aside = [spot for spot in spots if spot.code == "not-judged"]
+    for some, what in ((left, "could not be resolved:"), (aside, "not judged:")):
+        if some:
+            yield from _left_aside(some, f"{entries(len(some))} {what}", canvas)
+
+
+def _left_aside(spots: Sequence[Unresolved], count: str, canvas: Canvas) -> Lines:
     told = [f"{place(spot)}: {visible(spot.message)}" for spot in spots]
-    count = f"{entries(len(spots))} could not be resolved:"
     yield from marked([Piece(f"{count} {told[0]}" if len(told) == 1 else count)], canvas, "doubtful")
     for each in told if len(told) > 1 else ():
         yield from wrapped([Piece(each, "dim")], canvas.width, start=[Piece(INDENT)], further=INDENT * 2)

@@ -193,8 +193,76 @@ def test_nothing_is_certain(host: Host, tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stdout.startswith("not seen: compose.yaml:1 web: network_mode: host")
     host.hold("0.0.0.0", 3000)
-    write(tmp_path, ".env", "PORT=3000")
+    write(tmp_path, "Procfile", "web: web --port 3000")
     assert preflight(host, tmp_path).returncode == 1
+
+
+def test_a_number_of_which_nobody_says_whose_it_is_is_told(host: Host, tmp_path: Path) -> None:
+    host.hold("0.0.0.0", 3000)
+    write(tmp_path, ".env", "PORT=3000\nSMTP_PORT=25\n")
+    write(tmp_path, "portcheck.toml", "ports.api = 8000")
+    done = preflight(host, tmp_path, "--strict")
+    assert done.returncode == 0
+    assert "not seen: .env:1: PORT names a port, and no command or Compose file here publishes it: not judged" in (
+        done.stdout
+    )
+    assert done.stdout.endswith("1 declared port: 1 free; 2 not judged.\n")
+    write(tmp_path, "Procfile", "web: gunicorn app\n")  # which heeds the PORT that it is given
+    assert preflight(host, tmp_path).returncode == 1
+
+
+def test_a_process_of_the_project_is_in_the_way_of_its_container(host: Host, shop: Path) -> None:
+    hold_in(host, shop, "0.0.0.0", 8000)
+    done = preflight(host, shop)
+    assert done.returncode == 1
+    assert "  note: a process of the project has the port, not the service's container, which could not" in done.stdout
+
+
+def test_a_port_for_each_container(host: Host, shop: Path) -> None:
+    scaled = COMPOSE.replace("    image: nginx\n", "    image: nginx\n    deploy: {replicas: 2}\n")
+    write(shop, "compose.yaml", scaled.replace("postgres\n", "postgres\n    scale: 0\n"))
+    done = preflight(host, shop)
+    assert done.returncode == 1
+    assert re.search(r"web +8000 +too few +2 containers\n", done.stdout)
+    assert "2 containers take a port each, and of 8000 too few will do." in done.stdout
+    assert re.search(r"db +127.0.0.1:5432 +not checked +its scale is 0\n", done.stdout)
+    write(shop, "compose.yaml", scaled.replace("8000:80", "8000-8001:80"))
+    assert preflight(host, shop).returncode == 0
+    held = host.hold("0.0.0.0", 8001)
+    assert preflight(host, shop).returncode == 1
+    assert held.poll() is None
+
+
+def test_the_servers_of_scripts_and_of_every_procfile(host: Host, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "package.json",
+        """\
+        {
+          "scripts": {
+            "dev": "vite",
+            "start": "next start -p 3100",
+            "build": "vite build"
+          }
+        }
+        """,
+    )
+    write(tmp_path, "vite.config.ts", "export default {\n  server: { port: 3200 },\n}\n")
+    write(tmp_path, "Procfile.dev", "web: bin/rails server -p 3300\ndb: ssh -N -L 5433:db:5432 bastion\n")
+    write(tmp_path, ".devcontainer/api/devcontainer.json", '{"runArgs": ["-p", "3400:80"]}')
+    found = results(host, tmp_path)
+    assert {name: (each["kind"], each["target"], each["file"]) for name, each in found.items()} == {
+        "dev": ("package", "3200", "vite.config.ts"),
+        "start": ("package", "3100", "package.json"),
+        "web": ("procfile", "3300", "Procfile.dev"),
+        "db": ("procfile", "localhost:5433", "Procfile.dev"),
+        None: ("devcontainer", "3400", ".devcontainer/api/devcontainer.json"),
+    }
+    host.hold("0.0.0.0", 3100)
+    assert preflight(host, tmp_path).returncode == 1
+    # vite takes another port
+    host.hold("0.0.0.0", 3200)
+    assert results(host, tmp_path)["dev"]["status"] == "fallback"
 
 
 def test_a_host_name_that_leads_nowhere_is_unknown(host: Host, tmp_path: Path) -> None:
@@ -242,6 +310,8 @@ def test_nothing_to_check_is_2(host: Host, tmp_path: Path) -> None:
 
     assert complaint().startswith(f"portcheck: nothing to check: no file in {tmp_path} declares ports\n")
     write(tmp_path, ".env", "DB_PORT=5432\n")
+    assert complaint().startswith("portcheck: nothing to check: .env:1: DB_PORT names a port, and no command")
+    write(tmp_path, ".env", "DB_HOST=db\n")
     assert complaint().startswith("portcheck: nothing to check: no port is declared in .env\n")
     write(tmp_path, "compose.yaml", 'services: {web: {profiles: [debug], ports: ["80:80"]}}')
     assert "services of Compose profiles that are off" in complaint()

@@ -16,6 +16,7 @@ LINES = {
     "wait 8000 --free --timeout 0": (124, "Port 8000 is in use: python3"),
     "run 8000-8010 -- sh -c 'echo got $PORT'": (0, "got 8001"),
     "preflight": (1, "web"),
+    "verify": (0, "as declared"),
 }
 WITH_JSON = [line for line in LINES if not line.startswith("run ")]
 

@@ -34,6 +34,7 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
+    VerifyRequest,
     VersionRequest,
     WaitRequest,
 )
@@ -264,6 +265,10 @@ def difference_is_found(where: st.SearchStrategy[list[str]]) -> None:
         ("preflight -C dir --no-docker", PreflightRequest(directory="dir", docker=False)),
         ("preflight -Cdir --format github -q", PreflightRequest(directory="dir", format="github", quiet=True)),
         ("preflight a b --json --format json", PreflightRequest(("a", "b"), format="json")),
+        ("verify", VerifyRequest()),
+        ("verify -C dir --only --strict", VerifyRequest(directory="dir", only=True, strict=True)),
+        ("verify --write a.toml --force", VerifyRequest(("a.toml",), write=True, force=True)),
+        ("verify --format junit -q", VerifyRequest(format="junit", quiet=True)),
         ("", HelpRequest(("--help",))),
         ("-h", HelpRequest(("-h",))),
         ("--help list", HelpRequest(("--help",))),

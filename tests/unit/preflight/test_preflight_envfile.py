@@ -36,13 +36,15 @@ DECLARED = {
 def test_port_is_declared_with_its_line(text: str, tmp_path: Path) -> None:
     line, port = DECLARED[text]
     found = read(tmp_path, text)
-    (declared,) = found.declarations
-    assert declared._replace(variables=()) == Declaration(port, "tcp", None, str(tmp_path / ".env"), line, "env")
+    (declared,) = (each for each in found.declarations if each.service == "PORT")
+    assert declared._replace(variables=()) == Declaration(
+        port, "tcp", None, str(tmp_path / ".env"), line, "env", "PORT"
+    )
     assert declared.variables == (("BASE",) if "BASE" in text else ())
     assert found.unresolved == ()
 
 
-@pytest.mark.parametrize("text", ["", "DB_PORT=5432\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"])
+@pytest.mark.parametrize("text", ["", "DB_PORT=x\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"])
 def test_others_ports_are_not_declared(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == Reading((str(tmp_path / ".env"),))
 
