@@ -128,7 +128,9 @@ SAID: dict[str, str] = {
     "LEASED if any((one.verdict == 'free' for one in not_free)) else None": "no command",
     "SEARCHED": "no command",
     "NEVER_UNASKED": "no command",
-    "elsewhere or ('', '')": "cli/test_voice.py::test_a_command_that_is_not_ready_is_told_where_it_listens_and_what_to_add",
+    "elsewhere or ('', '')": (
+        "cli/test_voice.py::test_a_command_that_is_not_ready_is_told_where_it_listens_and_what_to_add"
+    ),
     "None if own_uid() == 0 else AS_ROOT": PASTED + "test_what_only_root_sees_is_stopped_with_sudo",
     "AS_ROOT if helps else None if _has_possible_holders(scene) else OUTSIDE": (
         PASTED + "test_what_only_root_sees_is_stopped_with_sudo"
