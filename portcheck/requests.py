@@ -166,6 +166,14 @@ class VerifyRequest(NamedTuple):
     color: Color = "auto"
 
 
+class McpRequest(NamedTuple):
+    """portcheck mcp [TOOL...]"""
+
+    tools: tuple[str, ...] = ()
+    allow_stop: bool = False
+    color: Color = "auto"
+
+
 class HelpRequest(NamedTuple):
     """Help, of portcheck itself or of a command: made from the table of commands."""
 
@@ -188,6 +196,7 @@ if TYPE_CHECKING:
     Request = (
         CheckRequest
         | ListRequest
+        | McpRequest
         | PickRequest
         | PreflightRequest
         | RunRequest

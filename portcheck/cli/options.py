@@ -10,6 +10,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.requests import (
     CheckRequest,
     ListRequest,
+    McpRequest,
     PickRequest,
     PreflightRequest,
     RunRequest,
@@ -41,7 +42,7 @@ COMPLETION = (*SHOW_COMPLETION.spellings, *INSTALL_COMPLETION.spellings)
 HELP_COMMAND = "help"  # `help stop` is `stop --help`
 
 # The headings of --help: of commands, and of options.
-ASKING, STARTING, ACTING, PROJECTS = "Ask", "Wait and run", "Act", "Projects"
+ASKING, STARTING, ACTING, PROJECTS, AGENTS = "Ask", "Wait and run", "Act", "Projects", "Agents"
 WHERE = "What is asked about"
 SERVER = "The server that is going to start"
 WHICH = "Which sockets"
@@ -565,8 +566,33 @@ VERIFY = Command(
     excludes=(("--directory", "files"),),
 )
 
+MCP = Command(
+    "mcp",
+    McpRequest,
+    "Serve the other commands to agents and editors (Model Context Protocol).",
+    Operands("TOOL", "Offer these alone: check, list, pick, wait, preflight, verify, stop.", "tools"),
+    (
+        Option(
+            ("--allow-stop",),
+            "Let the tool stop end what has a port, when it is called with yes; else it only tells the plan.",
+            "allow_stop",
+            group=ACTING,
+        ),
+        *COLORS,
+    ),
+    (
+        Example("portcheck mcp", "what an agent's settings name as the command of a server"),
+        Example("portcheck mcp check list", "only to look"),
+    ),
+    AGENTS,
+    details=(
+        "It speaks on stdin and stdout until stdin ends, and needs the MCP SDK: the extra mcp.",
+        "run is not offered: an agent starts its server itself, on a port that pick has chosen.",
+    ),
+)
+
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY, MCP)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
 
 

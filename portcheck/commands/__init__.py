@@ -6,6 +6,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.requests import (
     CheckRequest,
     ListRequest,
+    McpRequest,
     PickRequest,
     PreflightRequest,
     RunRequest,
@@ -27,6 +28,10 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import listing
 
         return listing.run(request)
+    if isinstance(request, McpRequest):
+        from portcheck.commands import mcp
+
+        return mcp.run(request)
     if isinstance(request, PickRequest):
         from portcheck.commands import pick
 

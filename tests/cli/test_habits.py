@@ -21,6 +21,8 @@ CODES = {
     "portcheck 3000 5432 53/udp": 1,
     "portcheck wait 5432 --timeout 60": 0,  # somebody listens there, too
     "portcheck preflight": 1,
+    "portcheck mcp": 3,  # the SDK is in an environment of its own: scripts/test-mcp
+    "portcheck mcp check list": 3,
     "portcheck preflight compose.yaml --format github": 1,
 }
 

@@ -157,6 +157,11 @@ SAID: dict[str, str] = {
         "cli/test_completion.py::test_where_it_cannot_be_put_it_says_what_to_do"
     ),
     "'this is a bug in portcheck, not an answer; PORTCHECK_TRACEBACK=1 shows where'": "no command",
+    "install_hint('mcp', 'mcp')": "not run: from the index; its words are in unit/test_ourselves.py",
+    "'call again when it is over'": "no command",
+    "'ask about fewer ports'": "no command",
+    "f'it takes {arguments_taken}'": "no command",
+    "advised or None": "no command",
     "'take a Python with ctypes for `portcheck run`'": "no command",
 }
 HANDED_ON = re.compile(

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("chooser", "listing", "waiting", "stop"),
     ("reservation", "preflight"),
     ("verification",),
-    ("run", "render", "api"),
+    ("run", "render", "api", "mcp_server"),
     ("commands",),
     ("__init__",),
     ("__main__", "testing"),
@@ -49,6 +49,9 @@ IMPORTS = {
     "rich": {"render"},
     "typer": {"cli"},
     "pytest": {"testing"},
+    "mcp": {"mcp_server"},
+    "mcp_types": {"mcp_server"},
+    "anyio": {"mcp_server"},  # starts portcheck itself
 }
 # Deciding is apart from the operating system.
 PURE = (

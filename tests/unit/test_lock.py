@@ -15,7 +15,13 @@ from portcheck.observe.ourselves import IN_THE_FULL_FILE
 
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
-PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15), "release": range(11, 15)}
+PYTHONS = {
+    "run": range(9, 15),
+    "test": range(11, 15),
+    "docs": range(11, 15),
+    "mcp": range(11, 15),
+    "release": range(11, 15),
+}
 
 
 def locked(name: str) -> list[Requirement]:
@@ -31,6 +37,7 @@ def wanted(name: str) -> Iterator[Requirement]:
     more = {
         "test": [*extras["test"], *extras["preflight"]],
         "docs": extras["docs"],
+        "mcp": [*extras["mcp"], *extras["test"], *extras["preflight"]],
         "release": document["dependency-groups"]["release"],
     }
     lines = (*project["dependencies"], *more.get(name, ()), *BUILDS)

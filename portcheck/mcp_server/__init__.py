@@ -1,0 +1,1 @@
+"""portcheck for agents and editors: its commands as tools of the Model Context Protocol."""
