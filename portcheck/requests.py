@@ -106,6 +106,21 @@ class WaitRequest(NamedTuple):
     color: Color = "auto"
 
 
+class WatchRequest(NamedTuple):
+    """portcheck watch [TARGET|NAME]..."""
+
+    ports: tuple[str, ...] = ()  # every form of a target, or parts of programs' names
+    tcp: bool = False
+    udp: bool = False
+    family: Family | None = None
+    interval: float = 1.0
+    seconds: float | None = None  # --for; None: until it is interrupted
+    exit_on: Literal["opened", "closed"] | None = None
+    initial: bool = False
+    face: Face = "auto"
+    color: Color = "auto"
+
+
 class RunRequest(NamedTuple):
     """portcheck run CANDIDATE... -- CMD"""
 
@@ -161,4 +176,13 @@ class VersionRequest(NamedTuple):
 
 if TYPE_CHECKING:
     # Those that are answered by a command.
-    Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest
+    Request = (
+        CheckRequest
+        | ListRequest
+        | PickRequest
+        | PreflightRequest
+        | RunRequest
+        | StopRequest
+        | WaitRequest
+        | WatchRequest
+    )

@@ -10,6 +10,7 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
+    WatchRequest,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import stop
 
         return stop.run(request)
+    if isinstance(request, WatchRequest):
+        from portcheck.commands import watch
+
+        return watch.run(request)
     from portcheck.commands import wait
 
     return wait.run(request)

@@ -62,7 +62,7 @@ def listing(listed: Sequence[Entry], canvas: Canvas, *, verbose: bool = False) -
     """A heading and a line for each entry, with its command below it if `verbose`; nothing for nothing."""
     if not listed:
         return
-    rows = [_cells(entry, canvas.now) for entry in listed]
+    rows = [columns(entry, canvas.now) for entry in listed]
     shown = [column for column in COLUMNS if any(row[column] != USUAL.get(column) for row in rows)]
     cells = [[Piece(row[column], STYLES.get(column, "")) for column in shown] for row in rows]
     for number, lines in enumerate(table(shown, cells, canvas.width)):
@@ -74,7 +74,8 @@ def listing(listed: Sequence[Entry], canvas: Canvas, *, verbose: bool = False) -
             yield from (painted(line, colour=canvas.colour) for line in below)
 
 
-def _cells(entry: Entry, now: float) -> Mapping[str, str]:
+def columns(entry: Entry, now: float) -> Mapping[str, str]:
+    """The cells of an entry's line, by their headings."""
     first, process = entry.sockets[0], entry.process
     unseen = UNSEEN if first.pids is None else NONE
     return {

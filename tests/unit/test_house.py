@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("observe", "remedies"),
     ("diagnosis",),
     ("chooser", "listing", "waiting", "stop"),
-    ("reservation", "preflight"),
+    ("reservation", "preflight", "watching"),
     ("run", "render", "api"),
     ("commands",),
     ("__init__",),
@@ -54,7 +54,8 @@ PURE = (
     "rules", "identify", "remedies",
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
     "diagnosis.redirections",
-    "waiting.loop", "waiting.condition", "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
+    "waiting.loop", "waiting.condition", "watching.changes", "watching.loop", "watching.board",
+    "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
 )  # fmt: skip
 SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}
 # Which system this is, is asked where its back end is chosen, where its rules are, and for the record of its traits.
