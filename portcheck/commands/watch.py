@@ -17,6 +17,8 @@ from portcheck.watching.loop import Plan, watch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from portcheck.render.layout import Cells
+    from portcheck.render.listing import Entry
     from portcheck.requests import WatchRequest
     from portcheck.watching.changes import Event
 
@@ -27,11 +29,11 @@ NAP = 0.25  # seconds: how soon another size of the terminal shows, and that nob
 
 def run(request: WatchRequest) -> int:
     """Watches, prints as it goes, and returns the exit code of the contract."""
-    watcher = Watcher(asked_for(request), initial=request.initial)
     plan = Plan(max(request.interval, SHORTEST_INTERVAL), request.seconds, request.exit_on)
-    face = _Table(watcher, request) if request.face == "auto" and can_draw() else _Lines(watcher, request)
-    with face:
-        watched = watch(watcher, plan, clock=time.monotonic, sleep=face.sleep, tell=face.tell)
+    with Watcher(asked_for(request), initial=request.initial) as watcher:
+        face = _Table(watcher, request) if request.face == "auto" and can_draw() else _Lines(watcher, request)
+        with face:
+            watched = watch(watcher, plan, clock=time.monotonic, sleep=face.sleep, tell=face.tell)
     return exit_codes.of_watch(watched.ending, expects=plan.exit_on is not None, failing=watched.failing)
 
 
@@ -98,7 +100,8 @@ class _Table:
         self._color = request.color
         self._title = f"portcheck watch {' '.join(request.ports)}".rstrip()
         self._board = Board()
-        self._screen = Screen()
+        self._screen = Screen(colour=stream.wants_colour(sys.stdout, os.environ, request.color))
+        self._entries: list[Entry] = []
         self._failure: str | None = None
         self._began = time.time()
         self._drawn_at = 0.0  # by the monotonic clock
@@ -115,8 +118,12 @@ class _Table:
 
     def tell(self, events: Sequence[Event], failure: str | None) -> bool:
         """Draws what is there now; a terminal that is gone has ended us."""
+        from portcheck.render.listing import entries
+
         self._failure = failure
         self._board.add(events, time.time())
+        if events or not self._entries:  # as long as nothing happens, the same rows grow older
+            self._entries = entries(self._watcher.sockets, self._watcher.processes)
         self._draw()
         return True
 
@@ -124,13 +131,12 @@ class _Table:
         self._screen.draw(self._frame)
         self._drawn_at, self._drawn_for = time.monotonic(), self._screen.size
 
-    def _frame(self, width: int, height: int) -> list[str]:
+    def _frame(self, width: int, height: int) -> list[Cells]:
         from portcheck.render.watch import Frame, frame, notes
 
         failures = [] if self._failure is None else [failed(self._failure)]
         drawn = Frame(
-            self._watcher.sockets,
-            self._watcher.processes,
+            self._entries,
             self._board,
             self._title,
             notes(self._watcher.unseen.values(), failures),

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def drain(self) -> tuple[Sequence[Socket], bool]:
             """Those since the last time, and whether there were more than could be told.  Raises OSError."""
 
+        def close(self) -> None:
+            """No more of them."""
+
     class BackEnd(typing.Protocol):
         """What concerns the whole look takes a scene, and returns it with more in it.
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
 
+    from portcheck.render.layout import Cells
+
+# The keys of `layout.CODES` as rich writes them.
+STYLES = {"bold": "bold", "dim": "dim", "red": "bold red", "green": "bold green", "yellow": "bold yellow"}
 # After which a terminal would be left without its cursor.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -27,14 +31,20 @@ def can_draw() -> bool:
 class Screen:
     """A terminal's other screen, as long as the `with` block lasts; however that ends, the first one comes back."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, colour: bool) -> None:
         from rich.console import Console
         from rich.live import Live
+        from rich.style import Style
 
-        self._console = Console(file=sys.stdout, highlight=False)
+        # As large as the terminal is: what COLUMNS and LINES say stays the same when that is resized.
+        environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        console = Console(file=sys.stdout, no_color=not colour, _environ=environ)
+        self._console = console
         self._live = Live(
-            console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+            console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
+        self._styles = {name: Style.parse(style) for name, style in STYLES.items() if colour}
+        self._drawn: object = None
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._end) for number in ENDING}
@@ -57,9 +67,18 @@ class Screen:
         """Columns and lines, as they are now."""
         return self._console.size
 
-    def draw(self, lines: Callable[[int, int], Sequence[str]]) -> None:
-        """Draws what `lines` makes of so many columns and lines."""
-        from rich.text import Text
+    def draw(self, lines: Callable[[int, int], Sequence[Cells]]) -> None:
+        """Draws what `lines` makes of so many columns and lines, where that differs from what is there."""
+        from rich.segment import Segment, Segments
 
-        text = Text.from_ansi("\n".join(lines(*self.size)), no_wrap=True, overflow="crop")
-        self._live.update(text, refresh=True)
+        size = self.size
+        drawn = size, [*lines(*size)]
+        if drawn == self._drawn:
+            return
+        segments = [
+            segment
+            for line in drawn[1]
+            for segment in (*(Segment(text, self._styles.get(style)) for text, style in line), Segment.line())
+        ]
+        self._live.update(Segments(segments[:-1]), refresh=True)  # no line below the last
+        self._drawn = drawn

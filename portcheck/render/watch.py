@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
-from portcheck.render.layout import GAP, LEAST_OF_THE_LAST, Piece, cells, fitted, painted, table
+from portcheck.render.layout import GAP, LEAST_OF_THE_LAST, Piece, cells, fitted, table
 from portcheck.render.listing import COLUMNS, STYLES, USUAL, columns, entries
 from portcheck.render.plain import COLUMNS as PLAIN_COLUMNS
 from portcheck.render.table import Listed, rows
 from portcheck.render.words import age, unseen
 from portcheck.text import utc
 from portcheck.watching.board import FLAPPING
-from portcheck.watching.changes import key
+from portcheck.watching.changes import key, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from portcheck.model import BlindSpot, Process, Socket
+    from portcheck.model import BlindSpot
     from portcheck.render.layout import Canvas, Cells
     from portcheck.render.listing import Entry
     from portcheck.watching.board import Board
@@ -59,8 +59,7 @@ def line(event: Event) -> str:
 class Frame(NamedTuple):
     """What a table is drawn of."""
 
-    sockets: Sequence[Socket]
-    processes: Mapping[int, Process]
+    entries: Sequence[Entry]
     board: Board
     title: str
     notes: tuple[str, ...] = ()  # what could not be seen, or done
@@ -75,44 +74,44 @@ class _Row(NamedTuple):
         return self.entry.sockets[0].local_port
 
 
-def frame(drawn: Frame, canvas: Canvas, height: int) -> list[str]:
+def frame(drawn: Frame, canvas: Canvas, height: int) -> list[Cells]:
     """At most `height` lines: a title, the table, and notes; where rows have no room, what has changed comes first."""
-    listed = sorted(_rows(drawn), key=lambda row: row.port)
-    notes = [painted([Piece(fitted(visible(note), canvas.width), "dim")], colour=canvas.colour) for note in drawn.notes]
-    notes = notes[: min(NOTES_AT_MOST, max(height - 4, 0))]
-    title = painted([Piece(fitted(_title(drawn), canvas.width), "bold")], colour=canvas.colour)
+    listed = _rows(drawn)
+    notes = [
+        [Piece(fitted(note, canvas.width), "dim")] for note in drawn.notes[: min(NOTES_AT_MOST, max(height - 4, 0))]
+    ]
     room = max(height - 2 - len(notes), 1)
     hidden = len(listed) - room
     if hidden > 0:
         hidden += 1  # the line that says so
-        listed.sort(key=lambda row: (-row.event.at if row.event else 0, row.port))
-        listed = listed[: room - 1]
-    lines = [title, *_table(listed, canvas)]
-    if hidden > 0:
-        lines.append(painted([Piece(f"  ... and {hidden} more", "dim")], colour=canvas.colour))
-    return [*lines, *notes][:height]
+        listed = sorted(listed, key=lambda row: -row.event.at if row.event else 0)[: room - 1]
+    more = [[Piece(f"   ... and {hidden} more", "dim")]] if hidden > 0 else []
+    return [[Piece(fitted(_title(drawn), canvas.width), "bold")], *_table(listed, canvas), *more, *notes][:height]
 
 
 def _title(drawn: Frame) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in drawn.board.counts.items() if count)
-    return f"{drawn.title}: {len(drawn.sockets)} open" + (f"; {counts}" if counts else "")
+    sockets = sum(len(entry.sockets) for entry in drawn.entries)
+    return f"{visible(drawn.title)}: {sockets} open" + (f"; {counts}" if counts else "")
 
 
-def _rows(drawn: Frame) -> Iterator[_Row]:
-    for entry in entries(drawn.sockets, drawn.processes):
-        happened = [event for socket in entry.sockets if (event := drawn.board.latest(key(socket)))]
-        yield _Row(entry, max(happened, key=lambda event: event.at, default=None))
-    there = {(socket.protocol, socket.local_address, socket.local_port) for socket in drawn.sockets}
+def _rows(drawn: Frame) -> list[_Row]:
+    """By port, those that are gone at their places."""
+    if drawn.board.is_calm():
+        return [_Row(entry, None) for entry in drawn.entries]
+    listed = []
+    for entry in drawn.entries:
+        happened = [event for each in entry.sockets if (event := drawn.board.latest(key(each)))]
+        listed.append(_Row(entry, max(happened, key=lambda event: event.at, default=None)))
+    there = {place(socket) for entry in drawn.entries for socket in entry.sockets}
     for event in drawn.board.gone():
-        socket = event.socket
-        if (socket.protocol, socket.local_address, socket.local_port) in there:
-            continue  # somebody has it again
-        processes = {owner.process.pid: owner.process for owner in event.owners}
-        for entry in entries([socket], processes):
-            yield _Row(entry, event)
+        if place(event.socket) not in there:  # nobody has it again
+            processes = {owner.process.pid: owner.process for owner in event.owners}
+            listed += (_Row(entry, event) for entry in entries([event.socket], processes))
+    return sorted(listed, key=lambda row: row.port)
 
 
-def _table(listed: Sequence[_Row], canvas: Canvas) -> Iterator[str]:
+def _table(listed: Sequence[_Row], canvas: Canvas) -> Iterator[Cells]:
     """One line a row, whatever does not fit is cut: a table that moves is read by its columns."""
     told = [{**columns(row.entry, canvas.now), "CHANGE": _change(row.event, canvas.now)} for row in listed]
     order = [*COLUMNS[:-1], "CHANGE", COLUMNS[-1]]
@@ -121,7 +120,7 @@ def _table(listed: Sequence[_Row], canvas: Canvas) -> Iterator[str]:
     )
     lined = [[_sign(row, canvas), *_cells(row, one, shown, canvas)] for row, one in zip(listed, told)]
     for lines in table(["", *shown], lined, max(canvas.width, 1)):
-        yield from (painted(one, colour=canvas.colour) for one in lines[:1])
+        yield from lines[:1]
 
 
 def _fitting(names: list[str], told: Sequence[Mapping[str, str]], width: int) -> list[str]:
@@ -173,4 +172,4 @@ def summary(board: Board, seconds: float) -> str:
 
 def notes(spots: Iterable[BlindSpot], failures: Iterable[str]) -> tuple[str, ...]:
     """What stands below the table: gaps, and looks that have failed."""
-    return (*failures, *unseen(spots))
+    return (*map(visible, failures), *unseen(spots))

@@ -34,6 +34,10 @@ class Board:
         """What has just happened to a socket, if anything has."""
         return self._latest.get(key)
 
+    def is_calm(self) -> bool:
+        """Whether nothing has happened of late."""
+        return not self._latest
+
     def gone(self) -> list[Event]:
         """The closings that have not faded, in order; of a place that is opened again and again the last."""
         closings = {place(event.socket): event for event in self._latest.values() if event.kind == "closed"}

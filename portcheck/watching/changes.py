@@ -64,7 +64,7 @@ def compared(before: Sockets, now: Sockets) -> Iterator[Change]:
     for each, socket in now.items():
         if each not in before:
             yield Change("opened", each, socket)
-        elif what := tuple(_different(before[each], socket)):
+        elif before[each] is not socket and (what := tuple(_different(before[each], socket))):
             yield Change("changed", each, socket, what)
 
 

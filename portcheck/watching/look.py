@@ -15,6 +15,8 @@ from portcheck.watching.changes import FLAPPING_SECONDS, Event, Openings, compar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
+    from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
+
     from portcheck.listing import Filter
     from portcheck.model import Protocol, Scene, Socket
     from portcheck.observe.back_end import Departures
@@ -47,10 +49,18 @@ class Watcher:
         self._gone: dict[Hashable, float] = {}  # notices of these may still come
         self._openings = Openings()
         self._possible_holders: tuple[BlindSpot, ...] = ()
+        self._holders: set[int] = set()
         self._next_walk = 0.0
         self._shown: set[Hashable] = set()
         self.unseen: dict[str, BlindSpot] = {}
         self._departures = self._listen()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._departures is not None:
+            self._departures.close()
 
     @property
     def sockets(self) -> list[Socket]:
@@ -66,18 +76,17 @@ class Watcher:
 
     def __call__(self) -> list[Event]:
         """What has happened since the last look.  Raises PortcheckError or OSError where it cannot be taken."""
-        glimpse = glance(self._wanted.protocols, self._ranges)
+        scene = glance(self._wanted.protocols, self._ranges)
         gone = self._drained()
         now = self._now()
-        tables = {
-            protocol: table._replace(sockets=tuple(filter(_is_bound, table.sockets)))
-            for protocol, table in glimpse.tables.items()
-        }
-        scene = self._with_pids(glimpse._replace(tables=tables))
-        every = {key(socket): socket for table in scene.tables.values() for socket in table.sockets}
         before = self._every or {}
-        changes = [*compared(before, every)]
-        told = [*self._events(changes, scene, now)]
+        every = {key(socket): socket for socket in _sockets(scene) if _is_bound(socket)}
+        if every.keys() <= before.keys() and self._clock() < self._next_walk and not self._a_holder_is_gone():
+            every = {each: _as_before(socket, before[each]) for each, socket in every.items()}
+        else:
+            scene = self._walked(_only(scene, every.values()))
+            every = {key(socket): socket for socket in _sockets(scene)}
+        told = [*self._events(compared(before, every), scene, now)]
         brief = self._brief(unnoticed(gone, before, every, self._gone), scene, now)
         # In the order in which one place has them: whoever had it, who had it for a moment, who has it now.
         events = [event for event in told if event.kind == "closed"]
@@ -91,23 +100,19 @@ class Watcher:
 
     # Holders
 
-    def _with_pids(self, scene: Scene) -> Scene:
-        """Those of the last look, unless something calls for another walk."""
-        sockets = {key(socket): socket for table in scene.tables.values() for socket in table.sockets}
-        before = self._every or {}
-        if sockets.keys() <= before.keys() and self._clock() < self._next_walk and not self._a_holder_is_gone():
-            return _mapped(scene, lambda socket: _as_before(socket, before[key(socket)]))
+    def _walked(self, scene: Scene) -> Scene:
+        """With everybody's descriptors looked at."""
         start = self._clock()
         walked = with_pids(scene)
         end = self._clock()
         self._next_walk = end + (end - start) / SHARE_OF_WALKS
         self._possible_holders = walked.blind_spots
+        self._holders = {pid for socket in _sockets(walked) for pid in socket.pids or ()}
         return walked
 
     def _a_holder_is_gone(self) -> bool:
         """Which a child may have survived, with its sockets."""
-        holders = {owner.pid for owners in self._owners.values() for owner in owners}
-        return not holders <= {*BACK_END.pids()}
+        return not self._holders <= {*BACK_END.pids()}
 
     # Events
 
@@ -216,13 +221,14 @@ def _is_bound(socket: Socket) -> bool:
 
 
 def _as_before(socket: Socket, before: Socket) -> Socket:
-    """With the holders that it had, where the table does not tell them itself."""
-    return socket if socket.pids is not None else socket.held(before.user, before.pids, mptcp=before.mptcp)
+    """With the holders that it had, where the table does not tell them itself; a longer queue is no change."""
+    if socket.pids is not None:
+        return socket
+    return before if socket.state == before.state else before._replace(state=socket.state)
 
 
-def _mapped(scene: Scene, change: Callable[[Socket], Socket]) -> Scene:
-    tables = {name: table._replace(sockets=tuple(map(change, table.sockets))) for name, table in scene.tables.items()}
-    return scene._replace(tables=tables)
+def _sockets(scene: Scene) -> Iterator[Socket]:
+    return (socket for table in scene.tables.values() for socket in table.sockets)
 
 
 def _only(scene: Scene, sockets: Iterable[Socket]) -> Scene:

@@ -41,6 +41,8 @@ CORE = [
     Line(("list",), 0),
     Line(("list", "--json"), 0),
     Line(("list", "--pids", HELD), 0),
+    Line(("watch", "--for", "0", "--initial"), 0),
+    Line(("watch", "--for", "0", "--initial", "--json"), 0),
     Line(("pick", f"{HELD}-3002"), 0),
     Line(("pick", "--json", HELD), 1),
     Line(("70000",), 2),

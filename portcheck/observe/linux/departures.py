@@ -61,6 +61,10 @@ class SockDiagNotices:
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _FPROG.pack(len(_PROGRAM), place))
         self._socket.bind((0, sum(GROUPS[protocol] for protocol in protocols)))
 
+    def close(self) -> None:
+        """No more of them."""
+        self._socket.close()
+
     def drain(self) -> tuple[list[Socket], bool]:
         """Those since the last time, and whether there were more than could be told.  Raises OSError."""
         gone: list[Socket] = []
