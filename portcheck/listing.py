@@ -188,15 +188,15 @@ def origins(process: Process) -> tuple[Process, ...]:
     return (*reversed([*above]), process)
 
 
-def gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
-    """What could not be seen of these sockets, each code once."""
+def gaps(sockets: Sequence[Socket], scene: Scene, what: str | None = None) -> Iterator[BlindSpot]:
+    """What could not be seen of these sockets (which are called `what`), each code once."""
     from portcheck.diagnosis.blind_spots import POSSIBLE_HOLDERS, cut_commands, hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
     spots += [spot for spot in scene.blind_spots if hidden or spot.code not in POSSIBLE_HOLDERS]
     if hidden:
-        spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
+        spots.append(hidden_owner(what or f"{len(hidden)} of these sockets", None, scene))
     held_by = {pid for socket in sockets for pid in socket.pids or ()}
     spots += cut_commands(process for pid, process in scene.processes.items() if pid in held_by)
     yield from {spot.code: spot for spot in spots}.values()

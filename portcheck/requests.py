@@ -117,6 +117,7 @@ class WatchRequest(NamedTuple):
     seconds: float | None = None  # --for; None: until it is interrupted
     exit_on: Literal["opened", "closed"] | None = None
     initial: bool = False
+    notices: bool = True
     face: Face = "auto"
     color: Color = "auto"
 

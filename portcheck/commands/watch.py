@@ -30,7 +30,7 @@ NAP = 0.25  # seconds: how soon another size of the terminal shows, and that nob
 def run(request: WatchRequest) -> int:
     """Watches, prints as it goes, and returns the exit code of the contract."""
     plan = Plan(max(request.interval, SHORTEST_INTERVAL), request.seconds, request.exit_on)
-    with Watcher(asked_for(request), initial=request.initial) as watcher:
+    with Watcher(asked_for(request), initial=request.initial, notices=request.notices) as watcher:
         face = _Table(watcher, request) if request.face == "auto" and can_draw() else _Lines(watcher, request)
         with face:
             watched = watch(watcher, plan, clock=time.monotonic, sleep=face.sleep, tell=face.tell)

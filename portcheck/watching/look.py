@@ -35,10 +35,14 @@ class Watcher:
         wanted: Filter,
         *,
         initial: bool = False,
+        notices: bool = True,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`initial` makes events of what is there at the first look; otherwise it is no event."""
+        """`initial` makes events of what is there at the first look; otherwise it is no event.
+
+        With `notices` the kernel tells of sockets that are gone.
+        """
         self._wanted = wanted
         self._ranges = ranges(wanted)
         self._initial = initial
@@ -53,7 +57,9 @@ class Watcher:
         self._next_walk = 0.0
         self._shown: set[Hashable] = set()
         self.unseen: dict[str, BlindSpot] = {}
-        self._departures = self._listen()
+        self._departures = self._listen() if notices else None
+        if not notices:
+            self._miss("the kernel was not to give notice of it")
 
     def __enter__(self) -> Self:
         return self
@@ -140,8 +146,9 @@ class Watcher:
         if change.kind == "opened" and self._every is not None:
             self._openings.add(socket, now)
         holders = {owner.process.pid: owner.process for owner in owners}
-        spots = tuple(gaps([socket], scene._replace(processes=holders)))
-        self._note(spots)
+        spots = tuple(gaps([socket], scene._replace(processes=holders), f"{socket.local_address}:{socket.local_port}"))
+        if self._every is not None:  # of the first look they are told together
+            self._note(spots)
         return Event(
             change.kind,
             change.key,

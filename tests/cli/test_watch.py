@@ -29,6 +29,12 @@ if os.fork() == 0:
     print("child", os.getpid(), flush=True)
     time.sleep(600)
 """
+ONE_AFTER_THE_OTHER = """
+import socket, sys, time
+for port in sys.argv[1:]:
+    with socket.create_server(("127.0.0.1", int(port))):
+        time.sleep(0.1)
+"""
 BINDS_THEN_LISTENS = """
 import socket, sys
 server = socket.socket()
@@ -115,6 +121,15 @@ def test_a_bound_socket_that_listens_at_last(host: Host) -> None:
     assert (changed["event"], changed["changed"], changed["socket"]["state"]) == ("changed", ["state"], "LISTEN")
 
 
+def test_nothing_that_lives_for_two_intervals_is_lost(host: Host) -> None:
+    ports = [str(port) for port in range(9000, 9010)]
+    watch = watching(host)
+    host.start(python(ONE_AFTER_THE_OTHER, *ports))
+    told = [told_by(watch) for _ in range(2 * len(ports))]
+    for kind in ("opened", "closed"):
+        assert [line[5] for line in told if line[1] == kind] == ports
+
+
 def test_flapping_is_counted(host: Host) -> None:
     watch = watching(host)
     for times in "123":
@@ -144,6 +159,7 @@ def test_without_root_the_gap_is_told_once(host: Host, for_everyone: list[str]) 
     host.hold("127.0.0.1", 8001)
     done = host.run([*for_everyone, "watch", "--for", "200ms", *OFTEN, "--initial"], uid=NOBODY)
     assert [line.split()[7] for line in done.stdout.splitlines()[1:]] == ["?", "?"]
+    assert done.stderr.count("the process that holds 2 of these sockets cannot be seen from here") == 1
     assert done.stderr.count("cannot be seen from here") == 1
 
 
