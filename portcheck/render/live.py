@@ -25,7 +25,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 def can_draw() -> bool:
     """Whether stdout is a terminal that can be drawn on, and rich is there."""
-    return takes_panels(sys.stdout) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    return takes_panels(sys.stdout) and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 class Screen:

@@ -42,11 +42,11 @@ class Event(NamedTuple):
 
 
 def key(socket: Socket) -> Hashable:
-    """What stays the same as long as a socket lives, and is no other's meanwhile."""
-    if socket.cookie:
-        return socket.cookie
-    # A device's name is no part of a link-local address (`interface`), and without an inode the holder tells two apart.
-    return socket.protocol, socket.inode or (*place(socket), socket.pids)
+    """What stays the same as long as a socket lives, and is no other's meanwhile.
+
+    Without a cookie and an inode (psutil's other systems) the sockets of one place are listed as one.
+    """
+    return socket.cookie or (socket.protocol, socket.inode or place(socket))
 
 
 def place(socket: Socket) -> tuple[object, ...]:
@@ -55,23 +55,33 @@ def place(socket: Socket) -> tuple[object, ...]:
 
 
 def compared(before: Sockets, now: Sockets) -> Iterator[Change]:
-    """What is gone, then what is new, then what is different; each socket once at most.
+    """What is gone, then what is new or different; each socket once at most, and its successor in its place once.
 
-    Holders that cannot be seen, before or now, are no change.
+    Holders that cannot be seen now are no change; those that are seen at last are one.
     """
     for each in before.keys() - now.keys():
         yield Change("closed", each, before[each])
     for each, socket in now.items():
         if each not in before:
             yield Change("opened", each, socket)
+        elif _succeeds(socket, before[each]):
+            yield Change("closed", each, before[each])
+            yield Change("opened", each, socket)
         elif before[each] is not socket and (what := tuple(_different(before[each], socket))):
             yield Change("changed", each, socket, what)
+
+
+def _succeeds(socket: Socket, before: Socket) -> bool:
+    """Where sockets have no names of their own: whether nobody is left of those who held it."""
+    if socket.cookie or socket.inode or not (socket.pids and before.pids):
+        return False
+    return set(before.pids).isdisjoint(socket.pids)
 
 
 def _different(before: Socket, now: Socket) -> Iterator[What]:
     if before.state != now.state:
         yield "state"
-    if before.pids != now.pids and None not in (before.pids, now.pids):
+    if now.pids not in (before.pids, None):
         yield "owners"
 
 

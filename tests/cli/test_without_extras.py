@@ -83,7 +83,7 @@ def test_a_terminal_gets_its_face_all_the_same(busy: tuple[Host, Path], line: st
     assert (done.returncode, words in " ".join(done.stdout.split())) == (code, True), done
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("run ")])
+@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith(("run ", "watch "))])
 def test_json(busy: tuple[Host, Path], line: str) -> None:
     host, project = busy
     done = host.run([*WITHOUT, *shlex.split(line), "--json"], check=False, cwd=project)
