@@ -226,7 +226,7 @@ WATCH = Command(
         *(option for option in LIST.options if option.name in ("--tcp", "--udp", "-4", "-6")),
         Option(
             ("--interval",),
-            "How often to look.",
+            "How often to look: 10ms at least.",
             "interval",
             metavar="TIME",
             read=parse_duration,

@@ -92,6 +92,9 @@ class Watcher:
         else:
             scene = self._walked(_only(scene, every.values()))
             every = {key(socket): socket for socket in _sockets(scene)}
+        if gone and not all(socket.cookie for socket in (*before.values(), *every.values())):
+            gone = []  # /proc/net has been read instead: nothing in it names a socket as a notice does
+            self._miss("the sockets that are told to be gone cannot be told from those that a look has seen")
         told = [*self._events(compared(before, every), scene, now)]
         brief = self._brief(unnoticed(gone, before, every, self._gone), scene, now)
         # In the order in which one place has them: whoever had it, who had it for a moment, who has it now.

@@ -142,6 +142,25 @@ def test_where_there_are_no_notices_that_is_told(
     assert [event.kind for event in blind()] == ["closed"]
 
 
+def test_notices_are_of_no_use_where_proc_net_is_read_instead(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr("portcheck.observe.linux.sock_diag.table", refused)
+    with socket.create_server(("127.0.0.1", 8000)), socket.create_server(("127.0.0.1", 8001)):
+        assert [event.kind for event in watcher()] == ["opened", "opened"]
+        socket.create_server(("127.0.0.1", 8002)).close()
+
+        def told() -> bool:
+            assert watcher() == []
+            return "brief-not-seen" in watcher.unseen
+
+        wait_for(told, "a notice")
+    assert {event.kind for event in watcher()} == {"closed"}
+
+
 def test_an_owner_that_comes_in_addition_is_found_by_a_walk(host: Host) -> None:
     with (
         host.entered(),
