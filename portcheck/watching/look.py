@@ -52,7 +52,7 @@ class Watcher:
         self._since: dict[Hashable, float] = {}
         self._gone: dict[Hashable, float] = {}  # notices of these may still come
         self._openings = Openings()
-        self._possible_holders: tuple[BlindSpot, ...] = ()
+        self._notices: list[Socket] = []  # since the last look that came to its end
         self._holders: set[int] = set()
         self._next_walk = 0.0
         self._shown: set[Hashable] = set()
@@ -82,32 +82,40 @@ class Watcher:
 
     def __call__(self) -> list[Event]:
         """What has happened since the last look.  Raises PortcheckError or OSError where it cannot be taken."""
-        scene = glance(self._wanted.protocols, self._ranges)
-        gone = self._drained()
+        glimpse = glance(self._wanted.protocols, self._ranges)
+        self._notices += self._drained()
         now = self._now()
         before = self._every or {}
-        every = {key(socket): socket for socket in _sockets(scene) if _is_bound(socket)}
-        if every.keys() <= before.keys() and self._clock() < self._next_walk and not self._a_holder_is_gone():
-            every = {each: _as_before(socket, before[each]) for each, socket in every.items()}
-        else:
-            scene = self._walked(_only(scene, every.values()))
-            every = {key(socket): socket for socket in _sockets(scene)}
-        if gone and not all(socket.cookie for socket in (*before.values(), *every.values())):
-            gone = []  # /proc/net has been read instead: nothing in it names a socket as a notice does
-            self._miss("the sockets that are told to be gone cannot be told from those that a look has seen")
+        scene, every = self._with_holders(glimpse, before)
         told = [*self._events(compared(before, every), scene, now)]
-        brief = self._brief(unnoticed(gone, before, every, self._gone), scene, now)
-        # In the order in which one place has them: whoever had it, who had it for a moment, who has it now.
-        events = [event for event in told if event.kind == "closed"]
-        events += [*brief, *(event for event in told if event.kind != "closed")]
+        brief = [*self._brief(self._unseen_before(every, before), scene, now)]
+        self._notices = []
         first, self._every = self._every is None, every
         self._forget(now)
-        if not first:
-            return events
-        self._note(gaps(self.sockets, scene))
-        return [event._replace(kind="present", since=None, times=0) for event in events] if self._initial else []
+        if first:
+            self._note(gaps(self.sockets, scene))
+            return [event._replace(kind="present") for event in told] if self._initial else []
+        # In the order in which one place has them: whoever had it, who had it for a moment, who has it now.
+        closed = [event for event in told if event.kind == "closed"]
+        return [*closed, *brief, *(event for event in told if event.kind != "closed")]
+
+    def _unseen_before(self, every: Mapping[Hashable, Socket], before: Mapping[Hashable, Socket]) -> Iterator[Socket]:
+        """The sockets that are gone by their notices, and that no look has shown."""
+        if self._notices and not all(socket.cookie for socket in (*before.values(), *every.values())):
+            # /proc/net has been read instead of what names a socket as a notice does
+            self._miss("the sockets that are told to be gone cannot be told from those that a look has seen")
+            return iter(())
+        return unnoticed(self._notices, before, every, self._gone)
 
     # Holders
+
+    def _with_holders(self, glimpse: Scene, before: Mapping[Hashable, Socket]) -> tuple[Scene, dict[Hashable, Socket]]:
+        """Those of the last look, unless something calls for another walk; the scene, and its sockets by their keys."""
+        every = {key(socket): socket for socket in _sockets(glimpse) if _is_bound(socket)}
+        if every.keys() <= before.keys() and self._clock() < self._next_walk and not self._a_holder_is_gone():
+            return glimpse, {each: _as_before(socket, before[each]) for each, socket in every.items()}
+        walked = self._walked(_only(glimpse, every.values()))
+        return walked, {key(socket): socket for socket in _sockets(walked)}
 
     def _walked(self, scene: Scene) -> Scene:
         """With everybody's descriptors looked at."""
@@ -115,7 +123,6 @@ class Watcher:
         walked = with_pids(scene)
         end = self._clock()
         self._next_walk = end + (end - start) / SHARE_OF_WALKS
-        self._possible_holders = walked.blind_spots
         self._holders = {pid for socket in _sockets(walked) for pid in socket.pids or ()}
         return walked
 
@@ -195,7 +202,7 @@ class Watcher:
 
     def _note(self, spots: Iterable[BlindSpot]) -> None:
         """Each gap once: the first that is told of its kind."""
-        for spot in (*spots, *self._possible_holders):
+        for spot in spots:
             self.unseen.setdefault(spot.code, spot)
 
     def _listen(self) -> Departures | None:

@@ -10,6 +10,7 @@ import socket
 import sys
 import tracemalloc
 from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 from support.namespaces import Host
@@ -159,6 +160,25 @@ def test_notices_are_of_no_use_where_proc_net_is_read_instead(
 
         wait_for(told, "a notice")
     assert {event.kind for event in watcher()} == {"closed"}
+
+
+def test_a_look_that_fails_loses_no_notice(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Scene) -> NoReturn:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(watcher, "_walked", refused)
+    with socket.create_server(("127.0.0.1", 8001)):  # calls for a walk
+
+        def gone() -> bool:
+            with pytest.raises(OSError, match="Too many open files"):
+                watcher()
+            return bool(watcher._notices)
+
+        socket.create_server(("127.0.0.1", 8000)).close()
+        wait_for(gone, "a notice")
+        monkeypatch.undo()
+        told = [(event.kind, event.socket.local_port) for event in watcher()]
+    assert told == [("opened", 8000), ("closed", 8000), ("opened", 8001)]
 
 
 def test_an_owner_that_comes_in_addition_is_found_by_a_walk(host: Host) -> None:
