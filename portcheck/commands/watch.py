@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from portcheck.watching.changes import Event
 
 SHORTEST_INTERVAL = 0.01  # seconds
-SECOND = 1.0
+FADING, AGEING = 1.0, 2.0  # seconds between two drawings while something has changed of late, and while nothing has
 NAP = 0.25  # seconds: how soon another size of the terminal shows, and that nobody reads a pipe any more
 
 
@@ -120,12 +120,19 @@ class _Table:
         """Draws what is there now; a terminal that is gone has ended us."""
         from portcheck.render.listing import entries
 
+        news = bool(events) or failure != self._failure
         self._failure = failure
         self._board.add(events, time.time())
         if events or not self._entries:  # as long as nothing happens, the same rows grow older
             self._entries = entries(self._watcher.sockets, self._watcher.processes)
-        self._draw()
+        if news or self._is_due():
+            self._draw()
         return True
+
+    def _is_due(self) -> bool:
+        """Whether what fades or grows old looks otherwise by now, or the terminal has another size."""
+        lasts = AGEING if self._board.is_calm() else FADING
+        return time.monotonic() - self._drawn_at >= lasts or self._drawn_for != self._screen.size
 
     def _draw(self) -> None:
         self._screen.draw(self._frame)
@@ -146,7 +153,7 @@ class _Table:
     def sleep(self, seconds: float) -> bool:
         """Until the next look; what fades and grows old does so meanwhile."""
         for _ in naps(seconds):
-            if time.monotonic() - self._drawn_at >= SECOND or self._drawn_for != self._screen.size:
+            if self._is_due():
                 self._board.add((), time.time())
                 self._draw()
         return True
