@@ -57,6 +57,12 @@ def of_preflight(statuses: Iterable[str], *, complete: bool, strict: bool) -> in
     return UNKNOWN if code == DONE and not complete and (strict or not reached) else code
 
 
+def of_verify(answers: Iterable[bool | None]) -> int:
+    """`verify`: 1 where something is known not to be as declared, 3 where that could not be told, 0 where all is."""
+    reached = set(answers)
+    return NOT_FREE if False in reached else UNKNOWN if None in reached else DONE
+
+
 def before_start(code: int) -> int:
     """`run` passes its command's status through: what fails before the command starts has codes from 125 on."""
     return max(code, NOT_STARTED)

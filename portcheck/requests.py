@@ -142,6 +142,22 @@ class PreflightRequest(NamedTuple):
     color: Color = "auto"
 
 
+class VerifyRequest(NamedTuple):
+    """portcheck verify [FILE...]"""
+
+    files: tuple[str, ...] = ()
+    directory: str = "."
+    format: Format = "text"
+    only: bool = False  # nobody else may be reached
+    docker: bool = True
+    allow_outside: bool = False
+    strict: bool = False
+    write: bool = False  # a declaration of what runs
+    force: bool = False  # over a file that is there
+    quiet: bool = False
+    color: Color = "auto"
+
+
 class HelpRequest(NamedTuple):
     """Help, of portcheck itself or of a command: made from the table of commands."""
 
@@ -161,4 +177,13 @@ class VersionRequest(NamedTuple):
 
 if TYPE_CHECKING:
     # Those that are answered by a command.
-    Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest
+    Request = (
+        CheckRequest
+        | ListRequest
+        | PickRequest
+        | PreflightRequest
+        | RunRequest
+        | StopRequest
+        | VerifyRequest
+        | WaitRequest
+    )

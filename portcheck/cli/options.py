@@ -14,6 +14,7 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
+    VerifyRequest,
     WaitRequest,
 )
 from portcheck.target import ACCEPTED
@@ -443,44 +444,46 @@ STOP = Command(
 )
 
 FORMATS = Choice("format", "text", "json", "github", "junit")
+DECLARING = Operands("FILE", "Only these files, or what these directories hold.", "files", ("files",))
+DIRECTORY = Option(
+    ("--directory", "-C"),
+    "The project; the current one unless named.",
+    "directory",
+    metavar="DIR",
+    group=FILES,
+    completes=("directories",),
+)
+NO_DOCKER = Option(
+    ("--no-docker",),
+    "Do not ask `docker compose config` to resolve Compose files.",
+    "docker",
+    value=False,
+    group=FILES,
+)
+ALLOW_OUTSIDE = Option(
+    ("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside", group=FILES
+)
+STRICT = Option(
+    ("--strict",), "Exit 3 where anything was left open, such as a variable without a value.", "strict", group=FILES
+)
+FORMAT = Option(
+    ("--format",), f"One of {', '.join(FORMATS.words)}.", "format", metavar="FORMAT", read=FORMATS, group=OUTPUT
+)
+READ = "Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml."
+
 PREFLIGHT = Command(
     "preflight",
     PreflightRequest,
     "Check every port that a project's files declare, in one go.",
-    Operands("FILE", "Only these files, or what these directories hold.", "files", ("files",)),
+    DECLARING,
     (
-        Option(
-            ("--directory", "-C"),
-            "The project; the current one unless named.",
-            "directory",
-            metavar="DIR",
-            group=FILES,
-            completes=("directories",),
-        ),
-        Option(
-            ("--no-docker",),
-            "Do not ask `docker compose config` to resolve Compose files.",
-            "docker",
-            value=False,
-            group=FILES,
-        ),
-        Option(("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside", group=FILES),
-        Option(
-            ("--strict",),
-            "Exit 3 where anything was left open, such as a variable without a value.",
-            "strict",
-            group=FILES,
-        ),
+        DIRECTORY,
+        NO_DOCKER,
+        ALLOW_OUTSIDE,
+        STRICT,
         NO_PROBE,
         JSON._replace(field="format", value="json"),
-        Option(
-            ("--format",),
-            f"One of {', '.join(FORMATS.words)}.",
-            "format",
-            metavar="FORMAT",
-            read=FORMATS,
-            group=OUTPUT,
-        ),
+        FORMAT,
         QUIET,
         *COLORS,
     ),
@@ -489,12 +492,40 @@ PREFLIGHT = Command(
         Example("portcheck preflight compose.yaml --format github", "one file, for GitHub's annotations"),
     ),
     PROJECTS,
-    details=("Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.",),
+    details=(READ,),
+    excludes=(("--directory", "files"),),
+)
+
+VERIFY = Command(
+    "verify",
+    VerifyRequest,
+    "Hold the same declarations against what runs: who listens where, and nobody else.",
+    DECLARING,
+    (
+        DIRECTORY,
+        NO_DOCKER,
+        ALLOW_OUTSIDE,
+        STRICT,
+        Option(("--only",), "Fail on whoever else can be reached from outside.", "only", group=WHICH),
+        Option(("--write",), "Print a portcheck.toml of what runs now, or write it to FILE.", "write", group=OUTPUT),
+        Option(("--force",), "With --write: replace a FILE that is there.", "force", group=OUTPUT),
+        JSON._replace(field="format", value="json"),
+        FORMAT,
+        QUIET,
+        *COLORS,
+    ),
+    (
+        Example("portcheck verify", "whether the project in this directory runs as declared"),
+        Example("portcheck verify --only /etc/portcheck.toml", "and nothing else can be reached on this host"),
+        Example("portcheck verify --write portcheck.toml", "a declaration of what runs now"),
+    ),
+    PROJECTS,
+    details=(READ,),
     excludes=(("--directory", "files"),),
 )
 
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
 
 

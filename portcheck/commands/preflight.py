@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portcheck.preflight.judge import PreflightReport
-    from portcheck.requests import PreflightRequest
+    from portcheck.requests import Format, PreflightRequest
 
 
 def run(request: PreflightRequest) -> int:
@@ -26,7 +26,7 @@ def run(request: PreflightRequest) -> int:
     try:
         report = preflight(request)
     except PreflightError as error:
-        stream.write(_failure(error, request))
+        stream.write(failure(error, request.format))
         raise
     if not request.quiet:
         stream.write(_lines(report, request))
@@ -66,13 +66,13 @@ def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
     return text(report, stream.width(sys.stdout, os.environ) if stream.is_terminal(sys.stdout) else None)
 
 
-def _failure(error: PreflightError, request: PreflightRequest) -> list[str]:
+def failure(error: PreflightError, wanted: Format) -> list[str]:
     """What a reader of annotations or reports gets besides the line on stderr."""
-    if request.format == "github":
+    if wanted == "github":
         from portcheck.render import github
 
         return [github.failure(error)]
-    if request.format == "junit":
+    if wanted == "junit":
         from portcheck.render import junit
 
         return junit.failure(error)

@@ -10,7 +10,7 @@ from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
-from portcheck.profiles import USUAL
+from portcheck.profiles import TABLES_ALONE, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,23 @@ def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterato
     """
     for endpoint, finding, view in _findings(endpoints, question):
         yield view.numbered(finding, endpoint)
+
+
+class Whole(NamedTuple):
+    """One look at everything that listens here, and what it says of the endpoints."""
+
+    scene: Scene
+    diagnoses: tuple[Diagnosis, ...]
+
+
+def among_all(endpoints: Sequence[Endpoint]) -> Whole:
+    """By the tables alone: a diagnosis for each endpoint, and whatever listens on any other port.
+
+    Raises PortcheckError where nothing can be seen at all.
+    """
+    view = View(_look(endpoints, TABLES_ALONE, every_port=True), TABLES_ALONE)
+    findings = [(endpoint, view.finding(endpoint, view.rows(endpoint))) for endpoint in endpoints]
+    return Whole(view.scene, tuple(view.numbered(finding, endpoint) for endpoint, finding in findings))
 
 
 class Stretch(NamedTuple):
@@ -82,7 +99,7 @@ def _look_closer(scene: Scene, endpoint: Endpoint) -> Scene | None:
     return look_closer(scene, endpoint)
 
 
-def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
+def _look(endpoints: Sequence[Endpoint], question: Question, *, every_port: bool = False) -> Scene:
     def enough(scene: Scene) -> bool:
         sockets = by_port(scene)
         return all(
@@ -96,6 +113,7 @@ def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
         enough=enough,
         verbose=question.verbose,
         with_localhost=bool(question.server.localhost),
+        every_port=every_port,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import KERNELS_LENGTH, base, called
+from portcheck.identify.names import KERNELS_LENGTH, base, called, names
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -117,6 +117,13 @@ def program(process: Process) -> str:
     if own_name and name == f"{called(process)} {script}" and not set("/\\.") & set(own_name) and own_name[0] != "-":
         return script
     return name
+
+
+def called_names(process: Process) -> frozenset[str]:
+    """Every name under which somebody could ask for it."""
+    runs = program(process)
+    every = {*names(process), called(process) or "", runs, runs.partition(" ")[0], base(process.script or "")}
+    return frozenset(every - {"", "a process"})
 
 
 def at_home(process: Process) -> str | None:

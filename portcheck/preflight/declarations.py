@@ -29,6 +29,27 @@ if TYPE_CHECKING:
     ]
 
 
+class Expected(NamedTuple):
+    """By whom a port is to be listened on, as far as the file says; None is anybody.
+
+    `process` is the name of a program, or the absolute path of its file; `user` a name or a number.
+    """
+
+    process: str | None = None
+    user: str | None = None
+    service: str | None = None  # the unit of a service manager
+    container: str | None = None  # its name
+    optional: bool = False  # it need not run
+
+    def by_whom(self) -> dict[str, str]:
+        """All that the file says about who it is to be."""
+        said = {"process": self.process, "user": self.user, "service": self.service, "container": self.container}
+        return {key: value for key, value in said.items() if value}
+
+
+ANYBODY = Expected()
+
+
 class Declaration(NamedTuple):
     """One port that a file says a server is going to listen on, on this host.
 
@@ -57,6 +78,7 @@ class Declaration(NamedTuple):
     compose_project: str | None = None
     private: bool = False
     variables: tuple[str, ...] = ()
+    expected: Expected = ANYBODY
 
     def target(self, ports: object) -> str:
         """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
@@ -75,11 +97,15 @@ class Unresolved(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """All that was read: `files` holds every file looked at, in order."""
+    """All that was read: `files` holds every file looked at, in order.
+
+    `allowed` are ports on which somebody may listen and nobody has to.
+    """
 
     files: tuple[str, ...] = ()
     declarations: tuple[Declaration, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    allowed: tuple[Declaration, ...] = ()
 
 
 class PreflightError(PortcheckError):
@@ -112,6 +138,7 @@ def together(readings: Iterable[Reading]) -> Reading:
         tuple(dict.fromkeys(file for part in parts for file in part.files)),
         tuple(declaration for part in parts for declaration in part.declarations),
         tuple(dict.fromkeys(remark for part in parts for remark in part.unresolved)),
+        tuple(declaration for part in parts for declaration in part.allowed),
     )
 
 

@@ -33,12 +33,14 @@ SINGLE: tuple[tuple[Kind, str], ...] = (
     ("portcheck", "pyproject.toml"),
     ("portcheck", "portcheck.toml"),
 )
+OWN = r"(.+[.-])?portcheck([.-].+)?\.toml"  # portcheck.toml, and one for each of several hosts: db.portcheck.toml
 _BY_NAME: tuple[tuple[Kind, str], ...] = (
     ("compose", r".*\.ya?ml"),
     ("env", r"\.env(\..+)?|.+\.env"),
     ("procfile", r"Procfile(\..+)?"),
     ("devcontainer", r"\.?devcontainer\.json"),
-    ("portcheck", r"pyproject\.toml|portcheck\.toml"),
+    ("portcheck", OWN),
+    ("portcheck", r"pyproject\.toml"),
 )
 ACCEPTED = "compose.yaml and other YAML, .env, Procfile, devcontainer.json, pyproject.toml, portcheck.toml"
 
@@ -128,6 +130,11 @@ def _kind(path: Path) -> Kind:
         if re.fullmatch(pattern, path.name):
             return kind
     raise UsageError(f"{shown(str(path))} is no kind of file that declares ports; accepted: {ACCEPTED}")
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a path is called as a declaration of portcheck's own is."""
+    return bool(re.fullmatch(OWN, path.name))
 
 
 def _with_overrides(sources: list[Source]) -> list[Source]:

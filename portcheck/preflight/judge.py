@@ -180,7 +180,7 @@ def own_holders(declaration: Declaration, diagnosis: Diagnosis, project: Project
     """Holders of the port that belong to the project; () where anything else is in the way of a bind, seen or not."""
     if diagnosis.verdict != "in-use":
         return ()
-    own = tuple(owner for owner in diagnosis.owners if _is_own(owner.process, declaration, project))
+    own = tuple(owner for owner in diagnosis.owners if is_own(owner.process, declaration, project))
     held = {index for owner in own for index in owner.sockets}
     for row in diagnosis.binds:
         blockers = _blockers(row, diagnosis)
@@ -195,7 +195,7 @@ def _blockers(row: Row, diagnosis: Diagnosis) -> set[int]:
     return {*row.shadows, *bound, *(row.blocked_by if row.outcome == "in-use" else ())}
 
 
-def _is_own(process: Process, declaration: Declaration, project: Project) -> bool:
+def is_own(process: Process, declaration: Declaration, project: Project) -> bool:
     """By a container's Compose labels, else by the directory that the process was started in."""
     container = process.container
     if container is None:

@@ -76,7 +76,7 @@ def _one(
         raise PreflightError(error.file, error.line, UNTOLD, error.remedy) from None
     declarations = tuple(_untold_names(each, environment, grounds) for each in reading.declarations)
     remarks = tuple(_untold(each, grounds) for each in reading.unresolved)
-    return Reading(reading.files, declarations, _bounded(remarks))
+    return reading._replace(declarations=declarations, unresolved=_bounded(remarks))
 
 
 # Of a file outside of the project only what the answer is about is printed: services, ports and addresses.

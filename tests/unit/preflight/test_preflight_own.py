@@ -119,7 +119,7 @@ REFUSED = {
     "unfinished": ("[ports]\nweb = [\n", 3, "broken TOML: "),
     "twice": ("[ports]\nweb = 1\nweb = 2\n", 3, "broken TOML: "),
     "huge number": ("ports.web = " + "9" * 5_000, None, "broken TOML: "),
-    "unknown key": ("port = 8000\n", 1, "unknown key 'port'; accepted: host, protocol, profile, ports"),
+    "unknown key": ("port = 8000\n", 1, "unknown key 'port'; accepted: host, protocol, profile, allow, ports"),
     "unknown key of a port": (
         "[ports]\nweb = {prt = 1}\n", 2, "web: unknown key 'prt'; accepted: port, fallback, host",
     ),

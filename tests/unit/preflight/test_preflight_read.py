@@ -13,7 +13,7 @@ pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[
 pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[preflight])")
 
 from portcheck.errors import UsageError
-from portcheck.preflight import PreflightError, read
+from portcheck.preflight import PreflightError, Reading, read
 from portcheck.preflight.discover import COMPOSE, OVERRIDES, Source, find, named
 
 
@@ -168,7 +168,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory_declares_nothing(tmp_path: Path) -> None:
-    assert read(directory=tmp_path, environment={}) == ((), (), ())
+    assert read(directory=tmp_path, environment={}) == Reading()
 
 
 def test_the_environment_is_the_processs_own_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
