@@ -16,7 +16,7 @@ except KeyboardInterrupt:
     sys.exit(130)  # whoever asked has changed his mind while this was loading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import NoReturn
 
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
@@ -99,30 +99,48 @@ def _complete() -> int:
 
 
 def _help(argv: "Sequence[str]") -> int:
-    """Help, in panels at a terminal where rich is installed; for plain text typer is needed."""
-    from portcheck.render import stream
-    from portcheck.render.stream import complain, write
+    """Help, in panels at a terminal where rich is installed."""
+    from portcheck.render.stream import takes_panels, write
 
-    if stream.takes_panels(sys.stdout):
-        from portcheck.cli.pages import page
+    code, lines = (takes_panels(sys.stdout) and _panels(argv)) or _by_typer(argv) or _plain(argv)
+    write(lines)
+    return code
+
+
+# Each returns an exit code and lines, or None: what is needed is not here, or older than what we are made for.
+OTHER_VERSION = (ImportError, AttributeError, TypeError)
+
+
+def _panels(argv: "Sequence[str]") -> "tuple[int, Iterable[str]] | None":
+    from portcheck.cli.pages import page_for
+    from portcheck.render.stream import wants_colour, width
+
+    colour = wants_colour(sys.stdout, os.environ, "auto")
+    try:
         from portcheck.render.help import panels
 
-        name = argv[0] if argv[0][0] != "-" else None
-        colour = stream.wants_colour(sys.stdout, os.environ, "auto")
-        write(panels(page(name), width=stream.width(sys.stdout, os.environ), colour=colour))
-        return 0
+        return 0, panels(page_for(argv), width=width(sys.stdout, os.environ), colour=colour)
+    except OTHER_VERSION:
+        return None
+
+
+def _by_typer(argv: "Sequence[str]") -> "tuple[int, Iterable[str]] | None":
     try:
         from portcheck.cli.help import answer
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("portcheck"):
-            raise
-        from portcheck.observe.ourselves import install_hint
 
-        complain(f"help needs {error.name}", install_hint())
-        return exit_codes.USAGE
-    code, text = answer(argv)
-    write(text.splitlines())
-    return code
+        code, text = answer(argv)
+    except OTHER_VERSION:
+        return None
+    return code, text.splitlines()
+
+
+def _plain(argv: "Sequence[str]") -> "tuple[int, Iterable[str]]":
+    """The same lines, without typer."""
+    from portcheck.cli.pages import page_for
+    from portcheck.render.help import plain
+    from portcheck.render.stream import width
+
+    return 0, plain(page_for(argv), width(sys.stdout, os.environ))
 
 
 def _version() -> int:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
+import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import debian_package
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "portcheck"
@@ -23,7 +28,7 @@ OLDEST = 315532800  # 1980-01-01, the first day of zip
 
 
 def main() -> None:
-    makers = {"one-file": one_file}
+    makers = {"one-file": one_file, "full": full, "deb": debian}
     parser = argparse.ArgumentParser(prog="scripts/build", description="Makes what can be given away, in dist/.")
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"of {', '.join(makers)}; everything if none is named")
     asked = parser.parse_args().what or list(makers)
@@ -36,11 +41,42 @@ def main() -> None:
 
 def one_file(folder: Path) -> Path:
     """portcheck.pyz: the package, and what starts it."""
-    return archive(folder / "portcheck.pyz", {**files(ONE_FILE), **files(PACKAGE, "portcheck/")})
+    return archive(folder / "portcheck.pyz", one_file_content())
+
+
+def full(folder: Path) -> Path:
+    """portcheck-full.pyz: with what requirements/one-file.txt names, as far as that is Python."""
+    with tempfile.TemporaryDirectory() as place:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", place]
+        # Whatever runs this: what was released for the oldest Python. Those that have compiled parts work without.
+        oldest = ["--python-version=3.9", "--platform=manylinux2014_x86_64", "--only-binary=:all:"]
+        lock = ["--no-deps", "--require-hashes", "--no-compile", f"--requirement={CHECKOUT}/requirements/one-file.txt"]
+        subprocess.run([*pip, *oldest, *lock], check=True)
+        libraries = {name: content for name, content in files(Path(place)).items() if is_carried(PurePath(name))}
+    return archive(folder / "portcheck-full.pyz", {**one_file_content(), **libraries})
+
+
+def debian(folder: Path) -> Path:
+    """portcheck_VERSION_all.deb."""
+    version = re.search(r'^__version__ = "(.+)"$', (PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version, "portcheck/__init__.py tells no version"
+    try:
+        return debian_package.build(folder, version[1], files(PACKAGE, "portcheck/"), timestamp())
+    except FileNotFoundError as error:
+        sys.exit(f"scripts/build: the Debian package needs {error.filename}")
+
+
+def is_carried(path: PurePath) -> bool:
+    """Modules, and the licences of those who wrote them."""
+    return path.suffix == ".py" or (".dist-info" in path.parts[0] and path.name.startswith(("LICENSE", "COPYING")))
+
+
+def one_file_content() -> dict[str, bytes]:
+    return {**files(ONE_FILE), **files(PACKAGE, "portcheck/")}
 
 
 def files(folder: Path, prefix: str = "") -> dict[str, bytes]:
-    """Name → content of all that was written by hand."""
+    """Name → content of everything below, but what Python has compiled."""
     return {f"{prefix}{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _written(folder)}
 
 

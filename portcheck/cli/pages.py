@@ -17,7 +17,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.profiles import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from portcheck.cli.table import Command, Option
 
@@ -50,6 +50,11 @@ class Page(NamedTuple):
 def page(name: str | None = None) -> Page:
     """The page of a command; None: of portcheck itself."""
     return _of_command(ALIASES.get(name) or COMMANDS[name]) if name else _of_all()
+
+
+def page_for(argv: Sequence[str]) -> Page:
+    """The page that a command line asks for: `stop --help`, `--help`."""
+    return page(None if argv[0].startswith("-") else argv[0])
 
 
 def _of_all() -> Page:

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "whyport"  # what installers call this project: `portcheck` is another one's on PyPI
 PROGRAM = "portcheck"
+# What scripts/build puts into portcheck-full.pyz: all that needs no compiler.
+IN_THE_FULL_FILE = ("PyYAML", "python-dotenv", "rich", "tomli")
+DEBIAN = "/usr/lib/python3/dist-packages/"
+OF_DEBIAN = {
+    "PyYAML": "python3-yaml",
+    "python-dotenv": "python3-dotenv",
+    "psutil": "python3-psutil",
+    "tomli": "python3-tomli",
+}
 # A script that starts portcheck for its user (scripts/portcheck) says here how it was called itself.
 CALLED_AS = "PORTCHECK_CALLED_AS"
 _called_as = os.environ.pop(CALLED_AS, None)  # for us alone: not for what `run` starts
@@ -57,8 +66,12 @@ def _on_path(name: str) -> str | None:
     return next((file for file in files if os.access(file, os.X_OK) and os.path.isfile(file)), None)
 
 
-def install_hint(extra: str | None = None) -> str:
-    """What puts the packages that are missing into the environment that runs, whatever made it."""
+def install_hint(package: str, extra: str | None = None) -> str:
+    """What brings a missing package (of an extra of ours) to the Python that runs, whatever put us there."""
+    if package in IN_THE_FULL_FILE and not os.path.exists(__file__):  # it is in an archive
+        return "portcheck-full.pyz has it"
+    if package in OF_DEBIAN and __file__.startswith(DEBIAN):
+        return f"sudo apt install {OF_DEBIAN[package]}"
     wanted = f'"{DISTRIBUTION}[{extra}]"' if extra else DISTRIBUTION
     return f"{_installer(sys.prefix)} {wanted}"
 

@@ -165,7 +165,7 @@ def needs(package: str, file: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError:
-        raise PreflightError(file, None, f"reading it needs {package}", install_hint("preflight")) from None
+        raise PreflightError(file, None, f"reading it needs {package}", install_hint(package, "preflight")) from None
 
 
 class Allowance:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from support.namespaces import Host
 from support.processes import HOLDER, SYSTEM_PYTHON
+from support.pythons import MINORS, interpreter, minor
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from portcheck.__main__ import main; main()"
-MINORS = (9, 10, 11, 12, 13, 14)
 HELD, FREE = "3000", "4000"
 PICK = ("pick", "--any", FREE)
 
@@ -60,20 +58,6 @@ CORE = [
     Line(("stop", HELD, "--nonsense"), 2),
     Line(("--help",), 2),  # this takes typer, and says so
 ]
-
-
-def minor(python: str) -> int:
-    """12 for Python 3.12; 0 where it does not start, as a shim of pyenv without its Python."""
-    argv = [python, "-I", "-c", "import sys; print(sys.version_info[1])"]
-    return int(subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout or 0)
-
-
-@cache
-def interpreter(wanted: int) -> str | None:
-    """A Python 3.WANTED of this machine."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
-    candidates = [*map(str, pyenv.glob(f"versions/3.{wanted}.*/bin/python")), shutil.which(f"python3.{wanted}")]
-    return next((python for python in candidates if python and minor(python) == wanted), None)
 
 
 @pytest.fixture(params=MINORS, ids=lambda minor: f"3.{minor}")

@@ -83,11 +83,24 @@ def test_a_hint_is_for_the_environment_that_runs(
 ) -> None:
     (tmp_path / file).write_text(text)
     called.setattr(sys, "prefix", str(tmp_path))
-    assert ourselves.install_hint("preflight") == hint
-    assert ourselves.install_hint().endswith(" whyport")
+    assert ourselves.install_hint("PyYAML", "preflight") == hint
+    assert ourselves.install_hint("psutil").endswith(" whyport")
 
 
 def test_a_python_of_the_system_takes_no_pip(called: pytest.MonkeyPatch) -> None:
     called.setattr(sys, "prefix", sys.base_prefix)
     called.setattr(ourselves, "_is_managed_by_the_system", lambda: True)
-    assert ourselves.install_hint("preflight") == 'pipx install "whyport[preflight]"'
+    assert ourselves.install_hint("PyYAML", "preflight") == 'pipx install "whyport[preflight]"'
+
+
+def test_the_one_file_points_to_the_full_one(called: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    called.setattr(ourselves, "__file__", str(tmp_path / "portcheck.pyz" / "portcheck" / "observe" / "ourselves.py"))
+    assert ourselves.install_hint("PyYAML", "preflight") == "portcheck-full.pyz has it"
+    assert ourselves.install_hint("pyjson5", "preflight").endswith('install "whyport[preflight]"')
+
+
+def test_debians_package_takes_debians_packages(called: pytest.MonkeyPatch) -> None:
+    place = Path(f"{ourselves.DEBIAN}portcheck/observe/ourselves.py")
+    called.setattr(ourselves, "__file__", str(place))
+    called.setattr(os.path, "exists", lambda path: path == str(place))
+    assert ourselves.install_hint("PyYAML", "preflight") == "sudo apt install python3-yaml"

@@ -105,7 +105,7 @@ def _connections(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
         from portcheck.observe.ourselves import install_hint
 
         missing = "the socket list cannot be read: psutil is not installed"
-        return [], [BlindSpot("sockets-not-visible", missing, install_hint())]
+        return [], [BlindSpot("sockets-not-visible", missing, install_hint("psutil"))]
     try:
         return psutil.net_connections(protocol), []
     except psutil.AccessDenied:  # macOS asks each process, and stops at the first that it may not ask

@@ -95,7 +95,7 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "dotenv.parser", None)
     with pytest.raises(PreflightError, match=r"\.env: reading it needs python-dotenv") as caught:
         read(tmp_path, "PORT=1\n")
-    assert caught.value.remedy == install_hint("preflight")
+    assert caught.value.remedy == install_hint("python-dotenv", "preflight")
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "+1", "1.0", " 1", "1\n", "", "٣", "1" * 5_000])

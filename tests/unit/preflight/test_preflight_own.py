@@ -166,7 +166,7 @@ def test_a_python_without_a_toml_parser_says_what_to_install(
     with pytest.raises(PreflightError) as caught:
         read(tmp_path, "[ports]\nweb = 8000\n", name)
     assert caught.value.cause == f"{tmp_path / name}: reading it needs tomli"
-    assert caught.value.remedy == install_hint("preflight")
+    assert caught.value.remedy == install_hint("tomli", "preflight")
 
 
 def test_a_tool_table_of_another_kind_is_refused(tmp_path: Path) -> None:
