@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import artefacts
@@ -40,9 +41,14 @@ def stage(directory: Path, source: Path = SOURCE) -> Path:
     namespace, collection = name(source)
     tree = directory / "ansible_collections" / namespace / collection
     shutil.copytree(source, tree, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "LICENSE", tree)
+    for file in ("LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / file, tree)
     ask = tree / "plugins" / "modules" / "ask.py"
-    ask.write_text(embedded(one_file(), ask.read_text(encoding="utf-8")), encoding="utf-8")
+    empty = ask.read_text(encoding="utf-8")
+    ask.write_text(embedded(made(artefacts.one_file), empty), encoding="utf-8")
+    # The declarations' commands read YAML, TOML and .env, which a bare Python cannot: they take the larger file.
+    full = empty.replace("module: ask\n", "module: ask_full\n")
+    ask.with_name("ask_full.py").write_text(embedded(made(artefacts.full), full), encoding="utf-8")
     escape = tree / "plugins" / "plugin_utils" / "escape.py"
     escape.write_text(on_its_own(PACKAGE / "render" / "escape.py"), encoding="utf-8")
     if (namespace, collection) != WRITTEN_AS:
@@ -53,10 +59,10 @@ def stage(directory: Path, source: Path = SOURCE) -> Path:
     return tree
 
 
-def one_file() -> bytes:
+def made(artefact: Callable[[Path], Path]) -> bytes:
     """What scripts/build makes."""
     with tempfile.TemporaryDirectory() as work:
-        return artefacts.one_file(Path(work)).read_bytes()
+        return artefact(Path(work)).read_bytes()
 
 
 def embedded(data: bytes, module: str) -> str:

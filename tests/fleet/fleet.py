@@ -46,7 +46,7 @@ mount -t tmpfs tmpfs /run
 mkdir /run/fleet /run/sshd /run/python
 mount --bind "$FLEET" /run/fleet
 if [ -n "$PYTHON_PREFIX" ]; then mount --bind "$PYTHON_PREFIX" /run/python; fi
-for own in /root /home /tmp /var/tmp; do mount -t tmpfs -o size="$SIZE" tmpfs $own; done
+for own in /root /home /srv /tmp /var/tmp; do mount -t tmpfs -o size="$SIZE" tmpfs $own; done
 chmod 1777 /tmp /var/tmp
 mkdir /home/ann /home/bob
 chown 1000:1000 /home/ann
@@ -86,7 +86,7 @@ class Plan(NamedTuple):
     name: str
     servers: tuple[tuple[str, ...], ...] = ()  # of each: name, [ADDRESS:]PORT[/udp] ...
     then: str = ""  # shell commands of its first process, before it can be reached
-    netem: str = ""  # what tc makes of the way there, such as "delay 100ms"
+    tc: str = ""  # how its wire sends, in tc's words
     python: str = ""  # a Python's prefix, which the host has as /run/python
     size: str = "64m"  # of each place for temporary files
     reachable: bool = True
@@ -106,7 +106,7 @@ class Host(NamedTuple):
 
     def files(self) -> set[str]:
         """Every file in its own places."""
-        return set(self.run("find", "/root", "/home", "/tmp", "/var/tmp", "-mindepth", "1").splitlines())
+        return set(self.run("find", "/root", "/home", "/srv", "/tmp", "/var/tmp", "-mindepth", "1").splitlines())
 
 
 def missing() -> list[str]:
@@ -243,8 +243,8 @@ class Fleet:
             )
             inside = ["nsenter", f"--target={host.init}", "--net", "ip", "-batch", "-"]
             _feed(inside, f"address add {host.address}/16 dev eth0\nlink set eth0 up")
-            if host.plan.netem:
-                words = ["tc", "qdisc", "add", "dev", host.device, "root", "netem", *host.plan.netem.split()]
+            if host.plan.tc:
+                words = ["tc", "qdisc", "add", "dev", host.device, "root", *host.plan.tc.split()]
                 _output(["nsenter", f"--target={self._controller}", "--net", *words])
 
     def _ip(self, commands: str) -> None:

@@ -88,18 +88,17 @@ options:
   ports:
     description:
       - The declaration itself, by names; each is a port, a target such as V(53/udp), a list of these, or a table with
-        C(port), C(host), C(protocol), C(profile) and C(fallback).
+        C(port), C(host), C(protocol), C(profile) and C(fallback), and with who is to listen there (C(process), C(user),
+        C(service), C(container), C(optional)).
       - It is what C([ports]) in C(portcheck.toml) holds.
     type: dict
   project:
     description: A directory on the host; every file in it that declares ports is read.
-    type: path
+    type: str
   files:
-    description:
-      - Only these files on the host, below O(project) where that is named.
-      - Compose files need PyYAML there.
+    description: Only these files on the host.
     type: list
-    elements: path
+    elements: str
   docker:
     description: Let C(docker compose config) resolve Compose files, where it is installed.
     type: bool

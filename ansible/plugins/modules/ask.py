@@ -56,7 +56,9 @@ if sys.version_info < OLDEST:
     sys.exit(1)
 
 # The directory that this was started in may be anybody's: nothing is imported from there.
-sys.path = [path for path in sys.path if path not in ("", ".")]
+for place in ("", "."):
+    while place in sys.path:
+        sys.path.remove(place)
 
 import base64
 import json
@@ -86,7 +88,7 @@ def main():
             with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                 file.write(text)
         program = "/proc/self/fd/%d" % descriptor if descriptor is not None else written(directory)
-        answer = ask([sys.executable, *question["python"], program, *question["line"]], descriptor, directory)
+        answer = ask([sys.executable, "-I", "-S", program, *question["line"]], descriptor, directory)
     except OSError as error:
         answer = {"failed": True, "msg": "portcheck cannot run here: %s" % error}
     finally:
@@ -94,7 +96,7 @@ def main():
             shutil.rmtree(directory, ignore_errors=True)
     if question["brief"] and answer.get("document"):
         answer["document"]["results"] = [brief(result) for result in answer["document"]["results"]]
-    print(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 def temporary(arguments):

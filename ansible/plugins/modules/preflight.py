@@ -35,7 +35,6 @@ EXAMPLES = r"""
 - name: Could the project that was copied there be started
   whyport.portcheck.preflight:
     project: /srv/shop
-    files: [Procfile]
 """
 
 RETURN = r"""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 SAID_AT_MOST = 5  # sentences in one message; the document has them all
-NOT_INSTALLED = ("-I", "-S")  # flags of Python: nothing but its standard library, which starts sooner
-INSTALLED = ("-I",)
 
 # What several modules are asked for.  Their documentation is in plugins/doc_fragments/options.py.
 TARGETS = {"type": "list", "elements": "str"}
@@ -36,7 +34,7 @@ FAIL = {"fail": {"type": "bool", "default": True}}
 
 # Of an option that is true, of one that is false, and of one that has a value: its place on the command line.
 IF_TRUE = {"any": "--any", "all": "--all", "force": "--force", "fail_fast": "--fail-fast", "connect": "--connect"}
-IF_TRUE |= {"connections": "--all", "allow_outside": "--allow-outside", "strict": "--strict"}
+IF_TRUE |= {"only": "--only", "connections": "--all", "allow_outside": "--allow-outside", "strict": "--strict"}
 IF_FALSE = {"reuseaddr": "--no-reuseaddr", "probe": "--no-probe", "docker": "--no-docker"}
 IF_GIVEN = {"server": "--as", "user": "--user", "pid": "--pid", "timeout": "--timeout", "stable": "--stable"}
 IF_GIVEN |= {"settle": "--settle"}
@@ -49,7 +47,7 @@ class Asking(ActionBase):
     COMMAND = ""
     SPEC: Mapping[str, Any] = {}
     RULES: Mapping[str, Any] = {}  # such as mutually_exclusive
-    PYTHON = NOT_INSTALLED
+    MODULE = "ask"
     _supports_check_mode = True
     _supports_diff = False
     _supports_async = False
@@ -62,11 +60,10 @@ class Asking(ActionBase):
         question = {
             "line": [self.COMMAND, *self.options(asked), "--", *self.operands(asked)],
             "files": self.files(asked),
-            "python": self.PYTHON,
             "brief": asked.get("detail") == "brief",
         }
         packed = base64.b64encode(json.dumps(question).encode()).decode("ascii")
-        answer = self._execute_module(f"{COLLECTION}.ask", {"question": packed}, task_vars=task_vars)
+        answer = self._execute_module(f"{COLLECTION}.{self.MODULE}", {"question": packed}, task_vars=task_vars)
         if not {"document", "said"} & answer.keys():
             return without_answer(answer)
         if "said" in answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .asking import INSTALLED, TYPE_CHECKING, Asking, options
+from .asking import TYPE_CHECKING, Asking, options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ DECLARATION = "portcheck.toml"
 class Declared(Asking):
     """A question about a declaration."""
 
-    PYTHON = INSTALLED  # PyYAML, for Compose files
+    MODULE = "ask_full"  # with what reads YAML, TOML and .env, which no host needs to have
     DECLARED: Mapping[str, Any] = {
         "ports": {"type": "dict"},
-        "project": {"type": "path"},
-        "files": {"type": "list", "elements": "path"},
+        "project": {"type": "str"},
+        "files": {"type": "list", "elements": "str"},
         "docker": {"type": "bool", "default": True},
         "allow_outside": {"type": "bool", "default": False},
         "strict": {"type": "bool", "default": False},
@@ -43,12 +43,13 @@ class Declared(Asking):
 
     def files(self, asked: Document) -> Mapping[str, str]:
         """The declaration of the playbook, as portcheck reads it."""
-        return {} if asked["ports"] is None else {DECLARATION: declaration(asked["ports"])}
+        return {} if asked["ports"] is None else {DECLARATION: declaration(asked)}
 
 
-def declaration(ports: Mapping[str, Any]) -> str:
-    """Declared ports by their names → TOML."""
-    return "[ports]\n" + "".join(f"{_text(name)} = {_toml(value)}\n" for name, value in ports.items())
+def declaration(asked: Document) -> str:
+    """What the playbook declares → TOML."""
+    allowed = f"allow = {_toml(asked['allow'])}\n" if asked.get("allow") else ""
+    return f"{allowed}[ports]\n" + "".join(f"{_text(name)} = {_toml(value)}\n" for name, value in asked["ports"].items())
 
 
 def _toml(value: Any) -> str:

@@ -10,7 +10,7 @@ import html
 import re
 
 from .escape import visible
-from .report import VERDICTS, Report, Row
+from .report import GOOD, VERDICTS, Report, Row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 WORDS = {
     "in-use": "in use",
+    "missing": "not listening",
+    "differs": "not as declared",
     "denied": "denied",
     "unavailable": "no address",
     "unasked": "not asked",
     "unknown": "unknown",
     "free": "free",
+    "fine": "as declared",
 }
-LETTERS = {"in-use": "i", "denied": "d", "unavailable": "a", "unasked": "n", "unknown": "u", "free": "f"}
+# Classes of the page: of each cell one letter, there may be hundreds of thousands.
+LETTERS = {"in-use": "i", "missing": "m", "differs": "x", "denied": "d", "unavailable": "a", "unasked": "n"}
+LETTERS |= {"unknown": "u", "free": "f", "fine": "o"}
 OWNER_AT_MOST = 40  # characters in a cell; the finding has it whole
 HOSTS_AT_MOST = 5  # named without being asked for
 
@@ -45,7 +50,7 @@ def page(report: Report, *, title: str, subtitle: str = "") -> str:
         columns="".join(f'<th role="columnheader" scope="col">{shown(column)}' for column in report.columns),
         width=len(report.columns),
         rows="".join(_rows(report)),
-        findings="".join(_findings(report)) or "<p>Nothing: every port that was asked about is free.",
+        findings="".join(_findings(report)) or "<p>None.",
         unseen="".join(_unseen(report)),
     )
 
@@ -104,14 +109,11 @@ def _rows(report: Report) -> Iterator[str]:
 
 
 def _cell(cell: Cell, number: int | None) -> str:
-    if number is None:
-        return "<td role=cell class=f>free"
     owner = visible(cell.owner)
     short = owner if len(owner) <= OWNER_AT_MOST else owner[: OWNER_AT_MOST - 1] + "…"
-    return (
-        f"<td role=cell class={LETTERS[cell.verdict]}><a href=#f{number}>{WORDS[cell.verdict]}"
-        f"{f' <b>{html.escape(short)}</b>' if short else ''}</a>"
-    )
+    words = f"{WORDS[cell.verdict]}{f' <b>{html.escape(short)}</b>' if short else ''}"
+    cell_start = f"<td role=cell class={LETTERS[cell.verdict]}>"
+    return f"{cell_start}{words}" if number is None else f"{cell_start}<a href=#f{number}>{words}</a>"
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -167,8 +169,8 @@ thead th:first-child{position:sticky}
 td[colspan]{grid-column:2/-1}
 td a{display:block;text-decoration:none}td a:hover{text-decoration:underline}
 b{font-weight:600}td b{display:block;overflow:hidden;text-overflow:ellipsis}
-.i{color:var(--i)}.d,.a{color:var(--d)}.n,.u{color:var(--u)}.f{color:var(--f)}
-td.i{background:var(--ib)}td.d,td.a{background:var(--db)}td.n,td.u{background:var(--ub)}
+.i,.m,.x{color:var(--i)}.d,.a{color:var(--d)}.n,.u{color:var(--u)}.f,.o{color:var(--f)}
+td.i,td.m,td.x{background:var(--ib)}td.d,td.a{background:var(--db)}td.n,td.u{background:var(--ub)}
 tr{color:var(--fg)}
 details{margin:.15rem 0}details:target>summary{outline:2px solid var(--link)}
 details ul{color:var(--fg);margin:.25rem 0 .5rem}summary{cursor:pointer}
@@ -203,7 +205,7 @@ let narrow = false;
 const fold = () => {
   let shown = 0;
   for (let at = 1; at < heads.length; at++) {
-    const hide = narrow && rows.every(row => !row.cells[at] || row.cells[at].className === 'f' || row.cells[at].className === '');
+    const hide = narrow && rows.every(row => !row.cells[at] || ['f', 'o', ''].includes(row.cells[at].className));
     heads[at].hidden = hide; shown += !hide;
     rows.forEach(row => { if (row.cells[at]) row.cells[at].hidden = hide; });
   }
@@ -234,7 +236,7 @@ PAGE = """<!doctype html>
 <form hidden role="search" aria-label="Filter the table">
 <label>Filter <input type="search" name="word" placeholder="host, owner, verdict"></label>
 <fieldset style="border:0;padding:0;margin:0;display:contents"><legend hidden>Verdicts</legend>{filters}</fieldset>
-<label><input type="checkbox" name="narrow"> only ports that are not free everywhere</label>
+<label><input type="checkbox" name="narrow"> only ports with findings</label>
 <output id="left" aria-live="polite"></output>
 </form>
 <div class="scroll" role="region" aria-labelledby="ma" tabindex="0">
@@ -286,9 +288,8 @@ def _briefly(row: Row, column: str) -> str:
     cell = row.cells.get(column)
     if cell is None:
         return ""
-    if cell.verdict == "free":
-        return "free"
-    return f"**{WORDS[cell.verdict]}**{f' {plain(cell.owner)}' if cell.owner else ''}"
+    words = WORDS[cell.verdict] if cell.verdict in GOOD else f"**{WORDS[cell.verdict]}**"
+    return f"{words}{f' {plain(cell.owner)}' if cell.owner else ''}"
 
 
 def _told(finding: Finding) -> str:
@@ -302,6 +303,10 @@ def _named(hosts: list[str]) -> str:
     return f"{named} and {more} more" if more > 0 else named
 
 
+# Of Markdown and of what code hosts make of plain text: links, and mentions.
+MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~]|:(?=//)|(?<=www)\.)", re.IGNORECASE)
+
+
 def plain(text: str) -> str:
     """Strangers' text in Markdown, where nothing of it is markup, a link or a mention."""
-    return re.sub(r"([\\`*_{}\[\]()#+!|~:])", r"\\\1", html.escape(visible(text), quote=False)).replace("@", "&#64;")
+    return MARKUP.sub(r"\\\1", html.escape(visible(text), quote=False)).replace("@", "&#64;")

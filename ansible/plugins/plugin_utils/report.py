@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     Document = Mapping[str, Any]
 
 # Worst first.  `unasked` stands for a host that gave no answer at all: it may be as bad as any.
-VERDICTS = ("in-use", "denied", "unavailable", "unasked", "unknown", "free")
+VERDICTS = ("in-use", "missing", "differs", "denied", "unavailable", "unasked", "unknown", "free", "fine")
+GOOD = ("free", "fine")
 # The words of preflight and verify that are no verdicts → what they are here.
-STATUSES = {"running": "free", "fallback": "free", "declared-twice": "in-use"}
+STATUSES = {
+    "running": "fine",
+    "fallback": "fine",
+    "declared-twice": "in-use",
+    "as-declared": "fine",
+    "not-running": "fine",  # it may, and does not have to
+    "not-listening": "missing",
+}
 
 
 class Cell(NamedTuple):
@@ -116,12 +124,22 @@ def row(host: str, answer: Document | None, order: dict[str, tuple[int, str, str
 def _results(answer: Document) -> Sequence[Document] | None:
     """The results in a document; None where it has none."""
     if isinstance(answer.get("declared"), list):  # of verify
-        return [
-            {**each["found"], **({} if each.get("ok", True) else {"service": each.get("name"), "status": "in-use"})}
-            for each in answer["declared"]
-        ]
+        return [_verified(each) for each in answer["declared"]]
     results = answer.get("results")
     return results if isinstance(results, list) and all("verdict" in result for result in results) else None
+
+
+def _verified(declared: Document) -> Document:
+    """A declared port of verify, as the result of a question."""
+    faults = " ".join(str(fault["message"]) for fault in declared["faults"])
+    found = declared["found"]
+    return {
+        **found,
+        "service": declared["name"],
+        "status": declared["status"],
+        "message": faults or found["message"],
+        "blind_spots": [] if declared["ok"] else found["blind_spots"],
+    }
 
 
 def _reason(answer: Document | None) -> str:
@@ -171,7 +189,7 @@ def findings(rows: Iterable[Row], columns: Sequence[str]) -> list[Finding]:
     same: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for each in rows:
         for column, cell in each.cells.items():
-            if cell.verdict != "free":
+            if cell.verdict not in GOOD:
                 same.setdefault((column, cell.verdict, cell.owner), []).append((each.host, cell.message))
     place = {column: number for number, column in enumerate(columns)}
     found = [Finding(*key, tuple(hosts)) for key, hosts in same.items()]
