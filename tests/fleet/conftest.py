@@ -8,12 +8,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -32,19 +32,24 @@ PYTHON_3_8 = next(iter(sorted(Path.home().glob(".pyenv/versions/3.8.*"))), None)
 DECLARED = "mkdir /srv/shop; printf '[ports]\\nweb = 8080\\nnew = 8090\\n' >/srv/shop/portcheck.toml"
 COMPOSE = "mkdir /srv/compose; printf 'services:\\n  web:\\n    image: x\\n    ports: [\"8080:80\"]\\n' >/srv/compose/compose.yaml"
 FULL = "for place in /root /tmp; do dd if=/dev/zero of=$place/full bs=1k 2>/dev/null || true; done"
+BARE = (
+    "mkdir -p /run/bare/upper /run/bare/work; rm -f /run/bare/upper/*; "
+    "mount -t overlay -o lowerdir=/usr/bin,upperdir=/run/bare/upper,workdir=/run/bare/work overlay /usr/bin; "
+    "rm /usr/bin/python3*"
+)
 PLANS = [
     Plan("web-1", (SHOP,), f"{DECLARED}; {COMPOSE}"),
     Plan("web-2", (SHOP,), DECLARED),
     Plan("web-3", (("nginx", "80"), (HOSTILE, "8081"))),
     Plan("db-1", (("postgres", "5432"),)),
     Plan("old", python=str(PYTHON_3_8 or "")),
-    Plan("bare", then="for file in /usr/bin/python3*; do mount --bind /dev/null $(realpath $file) || true; done"),
+    Plan("bare", then=BARE),
     Plan("gone", reachable=False),
     Plan("slow", (SHOP,), tc="tbf rate 8mbit burst 32kb latency 400ms"),
     Plan("full", then=FULL, size="64k"),
     Plan("readonly", then="mount -o remount,ro /root"),
 ]
-VARIABLES = {"old": {"ansible_python_interpreter": "/run/python/bin/python3"}}
+VARIABLES = {"old": {"ansible_python_interpreter": f"{PYTHON_3_8}/bin/python3"}}
 FINE = ("web-1", "web-2", "web-3", "db-1", "slow")
 
 
@@ -155,6 +160,13 @@ def task(module: str, name: str = "ask", **options: Any) -> dict[str, Any]:
     return {"name": name, f"whyport.portcheck.{module}": options, "ignore_errors": True, **own}
 
 
-def has(program: str) -> bool:
-    """Whether this machine has a program."""
-    return shutil.which(program) is not None
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], what: str) -> T:
+    """The first true value of a condition."""
+    deadline = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
+        time.sleep(0.05)
+    return value

@@ -48,6 +48,7 @@ mount --bind "$FLEET" /run/fleet
 if [ -n "$PYTHON_PREFIX" ]; then mount --bind "$PYTHON_PREFIX" /run/python; fi
 for own in /root /home /srv /tmp /var/tmp; do mount -t tmpfs -o size="$SIZE" tmpfs $own; done
 chmod 1777 /tmp /var/tmp
+if [ -n "$PYTHON_PREFIX" ]; then mkdir -p "$PYTHON_PREFIX"; mount --move /run/python "$PYTHON_PREFIX"; fi
 mkdir /home/ann /home/bob
 chown 1000:1000 /home/ann
 chown 1001:1001 /home/bob
@@ -87,7 +88,7 @@ class Plan(NamedTuple):
     servers: tuple[tuple[str, ...], ...] = ()  # of each: name, [ADDRESS:]PORT[/udp] ...
     then: str = ""  # shell commands of its first process, before it can be reached
     tc: str = ""  # how its wire sends, in tc's words
-    python: str = ""  # a Python's prefix, which the host has as /run/python
+    python: str = ""  # another Python's prefix, which the host has too
     size: str = "64m"  # of each place for temporary files
     reachable: bool = True
 
@@ -106,7 +107,7 @@ class Host(NamedTuple):
 
     def files(self) -> set[str]:
         """Every file in its own places."""
-        return set(self.run("find", "/root", "/home", "/srv", "/tmp", "/var/tmp", "-mindepth", "1").splitlines())
+        return set(self.run("find", "/root", "/home", "/srv", "/tmp", "/var/tmp", "-xdev", "-mindepth", "1").splitlines())
 
 
 def missing() -> list[str]:

@@ -39,7 +39,7 @@ EXAMPLES = r"""
 - name: A report of two hosts
   ansible.builtin.copy:
     content: "{{ {'web-1': hostvars['web-1'].ports, 'web-2': hostvars['web-2'].ports} | whyport.portcheck.report_markdown }}"
-    dest: /tmp/ports
+    dest: "{{ playbook_dir }}/ports"
     mode: "0644"
   delegate_to: localhost
   run_once: true

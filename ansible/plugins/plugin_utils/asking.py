@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .escape import visible
@@ -62,8 +63,13 @@ class Asking(ActionBase):
             "files": self.files(asked),
             "brief": asked.get("detail") == "brief",
         }
-        packed = base64.b64encode(json.dumps(question).encode()).decode("ascii")
-        answer = self._execute_module(f"{COLLECTION}.{self.MODULE}", {"question": packed}, task_vars=task_vars)
+        try:
+            answer = self._execute_module(f"{COLLECTION}.{self.MODULE}", {"question": packed(question)}, task_vars=task_vars)
+        except AnsibleError as error:
+            reason = reason_of(str(error))
+            if reason is None:
+                raise
+            return {"failed": True, "msg": reason}
         if not {"document", "said"} & answer.keys():
             return without_answer(answer)
         if "said" in answer:
@@ -106,19 +112,30 @@ def options(asked: Document) -> list[str]:
     return line
 
 
+def packed(question: Document) -> str:
+    """A question in letters that mean nothing to any shell or language."""
+    return base64.b64encode(json.dumps(question).encode()).decode("ascii")
+
+
 def without_answer(answer: Document) -> Document:
-    """What the task says where the host could not be asked: in one line, what Ansible tells in a traceback."""
-    said = "\n".join(str(answer.get(key) or "") for key in ("module_stderr", "module_stdout"))
-    reasons = [reason for word, reason in REASONS.items() if word in said]
-    if answer.get("failed") and reasons:
-        answer = {**answer, "msg": f"{reasons[0]}: {one_line(said.strip().splitlines()[-1])}"}
-    return answer
+    """The result of a task whose host could not be asked: in one line, what Ansible tells in a traceback."""
+    said = one_line("\n".join(str(answer.get(key) or "") for key in ("module_stderr", "module_stdout")).strip())
+    reason = reason_of(said)
+    if reason is None and answer.get("rc") in CANNOT_RUN:
+        reason = f"there is no Python that runs on the host ({said}); name one in ansible_python_interpreter"
+    return answer if reason is None else {**answer, "msg": reason}
 
 
+def reason_of(said: str) -> str | None:
+    """What keeps portcheck from being sent, in a sentence, where that is known."""
+    return next((reason for word, reason in REASONS.items() if word in said), None)
+
+
+CANNOT_RUN = (126, 127)  # a shell's own words for a program that is not there, or that cannot be started
 REASONS = {
-    "No space left on device": "there is no space for temporary files on the host",
-    "Read-only file system": "there is no place for temporary files on the host that can be written",
-    "Permission denied": "the host does not let this user do that",
+    "No space left on device": "no space is left for temporary files on the host; with pipelining none are needed",
+    "Failed to create temporary directory": "there is no place for temporary files on the host; with pipelining none are "
+    "needed, and remote_tmp names another one",
 }
 
 
