@@ -3,8 +3,8 @@
     python scripts/collection.py stage DIR    the collection's tree as DIR/ansible_collections/NAMESPACE/NAME
     python scripts/collection.py build DIR    the archive for `ansible-galaxy collection install` in DIR
 
-The name of the collection stands in ansible/galaxy.yml alone.  In the other files it is written as whyport.portcheck, and
-becomes what is written there.
+The name of the collection stands in ansible/galaxy.yml alone.  In the other files it is written as whyport.portcheck,
+and becomes what is written there.
 """
 
 from __future__ import annotations

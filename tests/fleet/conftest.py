@@ -1,4 +1,4 @@
-"""A fleet of ten hosts for the whole run, the collection as it is built and installed, and plays on them.
+"""A fleet of eleven hosts for the whole run, the collection as it is built and installed, and plays on them.
 
 Without the environment of scripts/test-fleet nothing here is collected.
 """
@@ -20,7 +20,7 @@ import pytest
 from .fleet import Fleet, Plan, missing
 
 ROOT = Path(__file__).parents[2]
-HAS_ANSIBLE = importlib.util.find_spec("ansible") is not None
+HAS_ANSIBLE = importlib.util.find_spec("ansible.cli") is not None  # ansible/ here is no package
 collect_ignore_glob = [] if HAS_ANSIBLE else ["test_*.py"]
 
 BIN = Path(sys.executable).parent
@@ -30,8 +30,9 @@ HOSTILE = "</b><i>|`\x1b[31m"
 SHOP = ("shop", "8080", "127.0.0.1:5432", "3000", "53/udp")
 PYTHON_3_8 = next(iter(sorted(Path.home().glob(".pyenv/versions/3.8.*"))), None)
 DECLARED = "mkdir /srv/shop; printf '[ports]\\nweb = 8080\\nnew = 8090\\n' >/srv/shop/portcheck.toml"
-COMPOSE = "mkdir /srv/compose; printf 'services:\\n  web:\\n    image: x\\n    ports: [\"8080:80\"]\\n' >/srv/compose/compose.yaml"
-FULL = "for place in /root /tmp; do dd if=/dev/zero of=$place/full bs=1k 2>/dev/null || true; done"
+YAML = 'services: {web: {image: x, ports: ["8080:80"]}}'
+COMPOSE = f"mkdir /srv/compose; echo '{YAML}' >/srv/compose/compose.yaml"
+FULL = "for place in /root /tmp /var/tmp; do dd if=/dev/zero of=$place/full bs=1k 2>/dev/null || true; done"
 BARE = (
     "mkdir -p /run/bare/upper /run/bare/work; rm -f /run/bare/upper/*; "
     "mount -t overlay -o lowerdir=/usr/bin,upperdir=/run/bare/upper,workdir=/run/bare/work overlay /usr/bin; "
@@ -42,6 +43,7 @@ PLANS = [
     Plan("web-2", (SHOP,), DECLARED),
     Plan("web-3", (("nginx", "80"), (HOSTILE, "8081"))),
     Plan("db-1", (("postgres", "5432"),)),
+    Plan("spare", (SHOP,), DECLARED),
     Plan("old", python=str(PYTHON_3_8 or "")),
     Plan("bare", then=BARE),
     Plan("gone", reachable=False),
@@ -79,7 +81,8 @@ def output(argv: list[str], **options: Any) -> str:
     """What a command says that goes well."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=False, **options)
     assert done.returncode == 0, f"{argv}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    said: str = done.stdout
+    return said
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +136,11 @@ def play(fleet: Fleet, environment: dict[str, str], tmp_path_factory: pytest.Tem
     """Plays tasks on hosts; their names tell their results apart."""
 
     def played(
-        tasks: list[dict[str, Any]], hosts: str = ",".join(FINE), *arguments: str, pipelining: bool = True, **keywords: Any
+        tasks: list[dict[str, Any]],
+        hosts: str = ",".join(FINE),
+        *arguments: str,
+        pipelining: bool = True,
+        **keywords: Any,
     ) -> Played:
         folder = tmp_path_factory.mktemp("play")
         book = [{"hosts": hosts, "gather_facts": False, "tasks": tasks, **keywords}]
@@ -156,7 +163,9 @@ def play(fleet: Fleet, environment: dict[str, str], tmp_path_factory: pytest.Tem
 
 def task(module: str, name: str = "ask", **options: Any) -> dict[str, Any]:
     """A task of the collection that does not end the play."""
-    own = {key: options.pop(key) for key in ("become", "become_user", "check_mode", "vars") if key in options}
+    own: dict[str, Any] = {
+        key: options.pop(key) for key in ("become", "become_user", "check_mode", "vars") if key in options
+    }
     return {"name": name, f"whyport.portcheck.{module}": options, "ignore_errors": True, **own}
 
 

@@ -3,8 +3,8 @@
     with Fleet(directory, [Plan("web-1", servers=("8080 nginx",)), Plan("db-1")]) as fleet:
         fleet.controller(["ssh", ...])  # runs in the namespaces of the controller
 
-A host has its own network, processes, name, home directories and temporary files; programs are this machine's.  Whatever ends
-the run, nothing is left: every process is below one that ends with this one.
+A host has its own network, processes, name, home directories and temporary files; programs are this machine's.  Whatever
+ends the run, nothing is left: all processes are below one that ends with this one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 PATIENCE = 60.0
 PREFIX = "10.77"
@@ -107,7 +107,9 @@ class Host(NamedTuple):
 
     def files(self) -> set[str]:
         """Every file in its own places."""
-        return set(self.run("find", "/root", "/home", "/srv", "/tmp", "/var/tmp", "-xdev", "-mindepth", "1").splitlines())
+        return set(
+            self.run("find", "/root", "/home", "/srv", "/tmp", "/var/tmp", "-xdev", "-mindepth", "1").splitlines()
+        )
 
 
 def missing() -> list[str]:
@@ -124,7 +126,7 @@ class Fleet:
         self._programs: list[subprocess.Popen[bytes]] = []
         self.hosts: dict[str, Host] = {}
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Self:
         try:
             self._write()
             self._hub = self._start(["unshare", "--net", "--pid", "--fork", "--kill-child", "sleep", "infinity"])
@@ -192,9 +194,7 @@ class Fleet:
         etc = self.directory / "etc"
         etc.mkdir(parents=True)
         for key in ("key", "host_key"):
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.directory / key)], check=True
-            )
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.directory / key)], check=True)
         (self.directory / "sshd_config").write_text(SSHD)
         (etc / "passwd").write_text(
             "".join(
@@ -229,8 +229,8 @@ class Fleet:
     ) -> subprocess.Popen[bytes]:
         with open(log or os.devnull, "wb") as output:
             program = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, start_new_session=True,
-                preexec_fn=_end_with_parent,
+                ["setpriv", "--pdeathsig=KILL", *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env=environment, start_new_session=True,
             )  # fmt: skip
         self._programs.append(program)
         return program
@@ -269,12 +269,6 @@ SSH = (
 )
 
 
-def _end_with_parent() -> None:
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
-
-
 def _only_child(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children")
     deadline = time.monotonic() + PATIENCE
@@ -299,7 +293,10 @@ if __name__ == "__main__":  # an interactive look: python tests/fleet/fleet.py C
     import tempfile
 
     with tempfile.TemporaryDirectory() as work:
-        plans = [Plan(f"host-{number}", (("shop", "8080", "127.0.0.1:5432"),)) for number in range(int(os.environ.get("HOSTS", "3")))]
+        plans = [
+            Plan(f"host-{number}", (("shop", "8080", "127.0.0.1:5432"),))
+            for number in range(int(os.environ.get("HOSTS", "3")))
+        ]
         with Fleet(Path(work, "fleet"), plans) as fleet:
             fleet.inventory()
             os.environ["FLEET"] = str(fleet.directory)

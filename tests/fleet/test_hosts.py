@@ -29,8 +29,12 @@ def asked(request: pytest.FixtureRequest, play: Play, fleet: Fleet) -> Played:
         task("check", "nonsense", targets=["80", "70000"], fail=False),
         task("check", "mistyped", targetz=["80"]),
         task("list", "facts", targets=["8080", "5432"]),
-        task("preflight", "declared", ports={"web": 8080, "ü b": "81/udp", "api": {"port": 8080, "fallback": ["82-83"]}}),
-        task("verify", "verified", ports={"web": {"port": 8080, "process": "shop"}, "none": 81}, allow=["22"], only=True),
+        task(
+            "preflight", "declared", ports={"web": 8080, "ü b": "81/udp", "api": {"port": 8080, "fallback": ["82-83"]}}
+        ),
+        task(
+            "verify", "verified", ports={"web": {"port": 8080, "process": "shop"}, "none": 81}, allow=["22"], only=True
+        ),
         task("preflight", "files", project="/srv/shop", fail=False),
         task("preflight", "compose", files=["/srv/compose/compose.yaml"], docker=False),
     ]
@@ -42,7 +46,13 @@ def asked(request: pytest.FixtureRequest, play: Play, fleet: Fleet) -> Played:
 
 def test_every_host_has_its_own_answer(asked: Played) -> None:
     shop = ["in-use", "in-use", "in-use", "free"]
-    expected = {"web-1": shop, "web-2": shop, "slow": shop, "web-3": ["free"] * 4, "db-1": ["free", "in-use", "free", "free"]}
+    expected = {
+        "web-1": shop,
+        "web-2": shop,
+        "slow": shop,
+        "web-3": ["free"] * 4,
+        "db-1": ["free", "in-use", "free", "free"],
+    }
     assert {name: verdicts(asked(name, "full")) for name in FINE} == expected
     assert asked("web-1", "full")["verdict"] == "in-use"
     assert asked("web-1", "full")["results"][0]["owners"][0]["name"] == "shop"

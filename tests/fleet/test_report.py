@@ -31,7 +31,9 @@ def reports(collections: Path) -> Reports:
     """The filters, without Ansible around them."""
     sys.path.insert(0, str(collections))
     names = ("html", "markdown")
-    modules = [importlib.import_module(f"ansible_collections.whyport.portcheck.plugins.filter.report_{name}") for name in names]
+    modules = [
+        importlib.import_module(f"ansible_collections.whyport.portcheck.plugins.filter.report_{name}") for name in names
+    ]
     return Reports(modules[0].report_html, modules[1].report_markdown)
 
 
@@ -116,11 +118,17 @@ def test_a_strangers_name_is_no_markup(written: Path) -> None:
     assert "\x1b" not in text
     assert not {tag for tag, _ in Page(text).tags} & {"i", "img", "iframe"}
     markdown = (written / "ports.md").read_text(encoding="utf-8")
-    tokens = [inner for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown) for inner in [token, *(token.children or [])]]
+    tokens = [
+        inner
+        for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
+        for inner in [token, *(token.children or [])]
+    ]
     assert not {token.type for token in tokens} & {"html_inline", "html_block", "link_open", "image", "code_inline"}
     cells = [token.content for token in tokens if token.type == "inline" and "x1b" in token.content]
     assert cells and all("\\|" in cell or "|" in cell for cell in cells)
-    assert {len(row) for row in Page(MarkdownIt("commonmark").enable("table").render(markdown)).rows} == {1 + len(ASKED)}
+    assert {len(row) for row in Page(MarkdownIt("commonmark").enable("table").render(markdown)).rows} == {
+        1 + len(ASKED)
+    }
 
 
 NASTY = {
@@ -158,7 +166,7 @@ def test_the_page_needs_no_network(reports: Reports) -> None:
 
 
 def test_a_page_can_be_read_without_seeing_it(reports: Reports) -> None:
-    """Landmarks, headings, headers of rows and columns, labels; words and not colours alone; every finding is a link."""
+    """Landmarks, headings, headers of rows and columns, labels; words, not colours alone; a link to every finding."""
     page = reports.html(answers(30, 6))
     tags = Page(page).tags
     of = {tag: [attributes for each, attributes in tags if each == tag] for tag, _ in tags}

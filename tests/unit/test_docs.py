@@ -19,6 +19,7 @@ GUIDES = (
     ROOT / "SECURITY.md",
     ROOT / "docs" / "security.md",
     ROOT / "docs" / "ci.md",
+    ROOT / "docs" / "fleet.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )

@@ -17,8 +17,8 @@ version_added: 0.1.0
 author:
   - The portcheck authors (@portcheck)
 description:
-  - A matrix of hosts and ports, worst first, with what could not be asked, and why. The role P(whyport.portcheck.report#role)
-    writes it into a file.
+  - A matrix of hosts and ports, worst first, with what could not be asked, and why.
+  - The role P(whyport.portcheck.report#role) writes it into a file.
 positional: _input
 options:
   _input:
@@ -38,9 +38,13 @@ options:
 EXAMPLES = r"""
 - name: A report of two hosts
   ansible.builtin.copy:
-    content: "{{ {'web-1': hostvars['web-1'].ports, 'web-2': hostvars['web-2'].ports} | whyport.portcheck.report_html }}"
+    content: "{{ answers | whyport.portcheck.report_html }}"
     dest: "{{ playbook_dir }}/ports"
     mode: "0644"
+  vars:
+    answers:
+      web-1: "{{ hostvars['web-1'].ports }}"
+      web-2: "{{ hostvars['web-2'].ports }}"
   delegate_to: localhost
   run_once: true
 """

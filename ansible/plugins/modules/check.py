@@ -10,8 +10,8 @@ module: check
 short_description: Can a server listen on these ports; if not, who has them, and why
 version_added: 0.1.0
 description:
-  - Asks of each port whether a server that is going to start could have it on the host, on every address that it could be
-    given there.
+  - Asks of each port whether a server that is going to start could have it on the host, on every address that it could
+    be given there.
   - Where it could not, tells who holds the port (process, user, service, container), why, and what to do now.
   - Nothing is changed, installed or left on the host. What could not be seen is told, and never taken for free.
 extends_documentation_fragment:
@@ -24,15 +24,15 @@ extends_documentation_fragment:
 options:
   targets:
     description:
-      - What to ask about, all in one go. V(80), V(8000-8010), V(http), V(53/udp), V(127.0.0.1:80), V([::1]:80), V(*:80),
-        V(localhost:80), V(eth0:80).
+      - What to ask about, all in one go. V(80), V(8000-8010), V(http), V(53/udp), V(127.0.0.1:80), V([::1]:80),
+        V(*:80), V(localhost:80), V(eth0:80).
     type: list
     elements: str
     required: true
   detail:
     description:
-      - V(full) is the whole document. V(brief) leaves out the table of binds, the sockets and the command lines, nine tenths
-        of it, which counts for many ports on many hosts.
+      - V(full) is the whole document. V(brief) leaves out the table of binds, the sockets and the command lines, nine
+        tenths of it, which counts for many ports on many hosts.
     type: str
     choices: [full, brief]
     default: full

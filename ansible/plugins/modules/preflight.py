@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Before a deployment. Asks of every declared port whether its server could be started on the host now, or runs there
     already, and finds two services that want the same port.
-  - The declaration stands in the playbook (O(ports)), or in files on the host (O(project), O(files)). Compose files, .env,
-    Procfile, devcontainer.json, portcheck.toml and pyproject.toml.
+  - The declaration stands in the playbook (O(ports)), or in files on the host (O(project), O(files)). Compose files,
+    .env, Procfile, devcontainer.json, portcheck.toml and pyproject.toml.
 extends_documentation_fragment:
   - whyport.portcheck.options
   - whyport.portcheck.options.declared
@@ -54,7 +54,7 @@ results:
   elements: dict
   contains:
     status:
-      description: V(free), V(running), V(fallback), V(declared-twice), V(in-use), V(denied), V(unavailable) or V(unknown).
+      description: A verdict, or V(running), V(fallback) or V(declared-twice).
       type: str
     service:
       description: The declared name.

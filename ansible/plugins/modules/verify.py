@@ -10,8 +10,8 @@ module: verify
 short_description: Does everything that is declared run as it is declared, and nothing else
 version_added: 0.1.0
 description:
-  - After a deployment. Holds the same declaration against what runs. Does somebody listen on every declared port, on the
-    declared addresses, and is it who it is to be.
+  - After a deployment. Holds the same declaration against what runs. Does somebody listen on every declared port, on
+    the declared addresses, and is it who it is to be.
   - The declaration stands in the playbook (O(ports)), or in files on the host (O(project), O(files)).
 extends_documentation_fragment:
   - whyport.portcheck.options

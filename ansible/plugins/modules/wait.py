@@ -10,8 +10,8 @@ module: wait
 short_description: Until a server listens on a port of the host, or until one could be started there
 version_added: 0.1.0
 description:
-  - Waits on the host for its own ports, without connecting to them. For a port to be free it asks what a server would ask,
-    so that a start right after it does not fail.
+  - Waits on the host for its own ports, without connecting to them. For a port to be free it asks what a server would
+    ask, so that a start right after it does not fail.
   - In check mode it looks once, and fails for nothing but a question that cannot be understood.
 extends_documentation_fragment:
   - whyport.portcheck.options

@@ -9,6 +9,7 @@ import base64
 import json
 
 from ansible.errors import AnsibleError
+
 from ansible.plugins.action import ActionBase
 
 from .escape import visible
@@ -64,7 +65,9 @@ class Asking(ActionBase):
             "brief": asked.get("detail") == "brief",
         }
         try:
-            answer = self._execute_module(f"{COLLECTION}.{self.MODULE}", {"question": packed(question)}, task_vars=task_vars)
+            answer = self._execute_module(
+                f"{COLLECTION}.{self.MODULE}", {"question": packed(question)}, task_vars=task_vars
+            )
         except AnsibleError as error:
             reason = reason_of(str(error))
             if reason is None:
@@ -134,8 +137,8 @@ def reason_of(said: str) -> str | None:
 CANNOT_RUN = (126, 127)  # a shell's own words for a program that is not there, or that cannot be started
 REASONS = {
     "No space left on device": "no space is left for temporary files on the host; with pipelining none are needed",
-    "Failed to create temporary directory": "there is no place for temporary files on the host; with pipelining none are "
-    "needed, and remote_tmp names another one",
+    "Failed to create temporary directory": "there is no place for temporary files on the host; with pipelining none "
+    "are needed, and remote_tmp names another one",
 }
 
 

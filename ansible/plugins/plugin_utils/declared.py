@@ -49,15 +49,17 @@ class Declared(Asking):
 def declaration(asked: Document) -> str:
     """What the playbook declares → TOML."""
     allowed = f"allow = {_toml(asked['allow'])}\n" if asked.get("allow") else ""
-    return f"{allowed}[ports]\n" + "".join(f"{_text(name)} = {_toml(value)}\n" for name, value in asked["ports"].items())
+    return f"{allowed}[ports]\n" + "".join(
+        f"{_text(name)} = {_toml(value)}\n" for name, value in asked["ports"].items()
+    )
 
 
 def _toml(value: Any) -> str:
     """A value on one line; what TOML has no word for, portcheck refuses in its own words."""
     if isinstance(value, dict):
-        return "{%s}" % ", ".join(f"{_text(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{{', '.join(f'{_text(key)} = {_toml(each)}' for key, each in value.items())}}}"
     if isinstance(value, (list, tuple)):
-        return "[%s]" % ", ".join(map(_toml, value))
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, (bool, int)):
         return json.dumps(value)
     return _text(value)

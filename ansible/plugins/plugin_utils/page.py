@@ -1,7 +1,7 @@
 """The matrix of plugin_utils/report.py as one page of HTML, and as Markdown.
 
-The page needs no network and no script to be read; its script filters.  Verdicts are words, never colours alone.  Every cell
-that is not free is a link to its finding, so that it can be reached with the keyboard and is read out with its words.
+The page needs no network and no script to be read; its script filters.  Verdicts are words, never colours alone.  Every
+cell with a finding is a link to it, so that it can be reached with the keyboard and is read out with its words.
 """
 
 from __future__ import annotations
@@ -178,8 +178,8 @@ details ul{color:var(--fg);margin:.25rem 0 .5rem}summary{cursor:pointer}
 @media print{.scroll{max-height:none;overflow:visible}form{display:none}}
 """
 
-# Filters by text (host, owner, verdict, port) and by verdict, opens the finding that a link leads to, and tells how many
-# rows are left, which a screen reader reads out.
+# Filters by text (host, owner, verdict, port) and by verdict, opens the finding that a link leads to, and tells how
+# many rows are left, which a screen reader reads out.
 SCRIPT = """
 (() => {
 const form = document.querySelector('form'), table = document.querySelector('table');
