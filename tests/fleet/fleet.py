@@ -1,10 +1,11 @@
 """Hosts on one network, each with a real sshd, and a controller that reaches them: what a fleet is to Ansible.
 
-    with Fleet(directory, [Plan("web-1", servers=("8080 nginx",)), Plan("db-1")]) as fleet:
-        fleet.controller(["ssh", ...])  # runs in the namespaces of the controller
+    with Fleet(directory, [Plan("web-1", servers=(("nginx", "8080"),)), Plan("db-1")]) as fleet:
+        subprocess.run(fleet.command(["ansible", ...]))  # runs in the namespaces of the controller
+        fleet.hosts["web-1"].run("ps")  # inside, and not by way of ssh
 
-A host has its own network, processes, name, home directories and temporary files; programs are this machine's.  Whatever
-ends the run, nothing is left: all processes are below one that ends with this one.
+A host has its own network, processes, name, home directories and temporary files; programs are this machine's.
+Whatever ends the run, nothing is left: all processes are below one that ends with this one.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ while ! ip -oneline address show dev eth0 2>/dev/null | grep -q inet; do sleep 0
 exec /usr/sbin/sshd -D -e -f /run/fleet/sshd_config
 """
 
-# Servers of a host, all in one process for each: PORT [ADDRESS] [udp]; the process has the name that it is given.
+# A server of a host: NAME [ADDRESS:]PORT[/udp]...; one process of that name.
 SERVER = r"""
 import ctypes, socket, sys, time
 name, *ports = sys.argv[1:]

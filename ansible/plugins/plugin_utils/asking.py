@@ -9,7 +9,6 @@ import base64
 import json
 
 from ansible.errors import AnsibleError
-
 from ansible.plugins.action import ActionBase
 
 from .escape import visible
@@ -44,14 +43,13 @@ WORDS = {"udp": "--udp", "ipv4": "-4", "ipv6": "-6"}
 
 
 class Asking(ActionBase):
-    """A task that asks one question.  What differs is in `SPEC`, `question` and `meaning`."""
+    """A task that asks one question.  What differs is in `SPEC`, `options`, `result` and `failure`."""
 
     COMMAND = ""
     SPEC: Mapping[str, Any] = {}
     RULES: Mapping[str, Any] = {}  # such as mutually_exclusive
     MODULE = "ask"
     _supports_check_mode = True
-    _supports_diff = False
     _supports_async = False
     _requires_connection = True
 
