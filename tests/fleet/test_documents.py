@@ -15,7 +15,7 @@ import yaml
 
 from .conftest import BIN, PATIENCE, ROOT, Play, output
 
-MODULES = ("check", "list", "preflight", "stop", "verify", "wait")
+MODULES = ("check", "list", "preflight", "verify", "wait", "stop")  # in the order of a deployment: stop ends the server
 INTERNAL = ("ask", "ask_full")
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 
