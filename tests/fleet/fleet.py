@@ -26,6 +26,7 @@ HERE = f"{PREFIX}.0.1"
 PROGRAMS = ("/usr/sbin/sshd", "/usr/bin/ssh", "/usr/sbin/ip", "/usr/bin/unshare", "/usr/bin/nsenter", "/usr/bin/sudo")
 USERS = {"root": 0, "ann": 1000, "bob": 1001}
 SYSTEM_PYTHON = "/usr/bin/python3"
+WITH_PARENT = ("setpriv", "--pdeathsig=KILL")  # ends when whoever started it does, however that ends
 
 SSHD = """
 Port 22
@@ -158,7 +159,7 @@ class Fleet:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """A command line that runs on the controller; what it leaves running ends with it."""
-        private = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        private = [*WITH_PARENT, "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
         return ["nsenter", f"--target={self._controller}", "--net", *private, *argv]
 
     def ssh(self, name: str, *command: str) -> list[str]:
@@ -230,7 +231,7 @@ class Fleet:
     ) -> subprocess.Popen[bytes]:
         with open(log or os.devnull, "wb") as output:
             program = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*WITH_PARENT, *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 env=environment, start_new_session=True,
             )  # fmt: skip
         self._programs.append(program)
