@@ -56,7 +56,7 @@ class Asking(ActionBase):
     def run(self, tmp: object = None, task_vars: Document | None = None) -> Document:
         """The result of the task."""
         super().run(tmp, task_vars)
-        _, asked = self.validate_argument_spec(argument_spec=dict(self.SPEC), **self.RULES)
+        asked = self.validate_argument_spec(argument_spec=dict(self.SPEC), **self.RULES)[1]
         question = {
             "line": [self.COMMAND, *self.options(asked), "--", *self.operands(asked)],
             "files": self.files(asked),

@@ -294,7 +294,7 @@ def _briefly(row: Row, column: str) -> str:
 
 def _told(finding: Finding) -> str:
     owner = f" {plain(finding.owner)}" if finding.owner else ""
-    return f"- {plain(finding.column)} {WORDS[finding.verdict]}{owner}: {_named([host for host, _ in finding.hosts])}"
+    return f"- {plain(finding.column)} {WORDS[finding.verdict]}{owner}: {_named([told[0] for told in finding.hosts])}"
 
 
 def _named(hosts: list[str]) -> str:
