@@ -23,6 +23,7 @@ GUIDES = (
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "releasing.md",
     ROOT / "docs" / "watch.md",
+    ROOT / "docs" / "fleet.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )
