@@ -93,6 +93,7 @@ class WaitRequest(NamedTuple):
     """portcheck wait TARGET..."""
 
     targets: tuple[str, ...]
+    command: tuple[str, ...] = ()  # what is run when it is time
     hosts: tuple[str, ...] = ()
     udp: bool = False
     free: bool = False
@@ -101,6 +102,12 @@ class WaitRequest(NamedTuple):
     timeout: float = 30.0
     stable: float = 0.0
     fail_fast: bool = False
+    interval: float | None = None  # seconds between looks; None: ever longer ones
+    status: str | None = None  # of URLs
+    follow: bool = False
+    insecure: bool = False
+    try_timeout: float | None = None  # seconds
+    run_anyway: bool = False  # the command, when time is up too
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None

@@ -1,10 +1,11 @@
-"""portcheck wait TARGET...: until it listens, or until it is free."""
+"""portcheck wait TARGET... [-- CMD]: until it listens or a URL is ready, or until it is free; then CMD takes over."""
 
 from __future__ import annotations
 
 import sys
 
 from portcheck import exit_codes
+from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.profiles import question_for
@@ -14,17 +15,23 @@ from portcheck.render.wait import announcement, clock, complaints, obstacles, su
 from portcheck.target import parse_targets
 from portcheck.waiting.loop import Plan, obstacle, unmet
 from portcheck.waiting.poll import wait_for
+from portcheck.waiting.readiness import Readiness, parse_statuses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from portcheck.requests import Color, WaitRequest
     from portcheck.waiting.loop import Standing, Waited
 
 
 def run(request: WaitRequest) -> int:
-    """Waits, prints how it ended, and returns the exit code of the contract."""
-    plan = Plan(request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast)
+    """Waits, prints how it ended, and returns the exit code of the contract; a command that is run has its own."""
+    plan = Plan(
+        request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast, request.interval
+    )
+    if request.run_anyway and not request.command:
+        raise UsageError("--run-anyway needs a command; for example: portcheck wait 5432 --run-anyway -- npm start")
     status = _Status(request)
     try:
         waited = wait(request, plan, status)
@@ -35,17 +42,28 @@ def run(request: WaitRequest) -> int:
 
         stream.write([dumps(wait_document("free" if request.free else "listening", waited))])
     elif not request.quiet:
-        _print(waited, plan, request.color)
+        # What a command prints is the command's alone
+        _print(waited, plan, request.color, sys.stderr if request.command else sys.stdout)
+    if request.command and (waited.outcome == "met" or (waited.outcome == "timeout" and request.run_anyway)):
+        from portcheck.run.attempt import become
+
+        return become(request.command)
     return exit_codes.of_wait(waited.outcome)
 
 
 def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
     """Waits as a request asks for.  Raises UsageError before anything is looked at."""
+    readiness = Readiness(
+        parse_statuses(() if request.status is None else (request.status,)),
+        insecure=request.insecure,
+        follow=request.follow,
+        per_try=request.try_timeout,
+    )
     endpoints = parse_targets(
         request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe)
-    return wait_for(endpoints, plan, question, tell=tell)
+    return wait_for(endpoints, plan, question, readiness, tell=tell)
 
 
 class _Status:
@@ -76,10 +94,10 @@ class _Status:
         self._before = state
 
 
-def _print(waited: Waited, plan: Plan, color: Color) -> None:
+def _print(waited: Waited, plan: Plan, color: Color, out: TextIO) -> None:
     if waited.outcome == "met":
         for line in successes(waited):
-            stream.say([line], sys.stdout, color, "good")
+            stream.say([line], out, color, "good")
         return
     for cause, remedy in complaints(waited, plan):
         stream.complain(cause, remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.waiting.condition import place
+from portcheck.waiting.condition import place, so_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ def obstacles(missing: Sequence[Standing]) -> Iterator[str]:
 def announcement(missing: Sequence[Standing], timeout: float) -> str:
     """What is waited for, told at once to whoever sits at a terminal."""
     places = ", ".join(visible(place(standing.endpoint)) for standing in missing) or "it to last"
-    return f"waiting for {places}: nothing listens there yet (for {timeout:g} s at most)"
+    return f"waiting for {places}: {so_far(missing)} (for {timeout:g} s at most)"
 
 
 def clock(missing: Sequence[Standing]) -> str:

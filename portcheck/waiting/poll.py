@@ -1,4 +1,8 @@
-"""Waits for ports of this host and of others: polls a short table, and diagnoses in full only where it has changed."""
+"""Waits for ports of this host and of others, and for URLs.
+
+Of this host's ports it polls a short table, and diagnoses in full only where that has changed; the others, and URLs,
+are connected to, all of them at the same time.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from portcheck.diagnosis import v6only
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.at_once import at_once
 from portcheck.observe.connect import refusal
 from portcheck.observe.interfaces import addresses_told, is_delivered_here
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
@@ -15,14 +20,17 @@ from portcheck.profiles import TABLES_ALONE, USUAL
 from portcheck.traits import PLATFORM
 from portcheck.waiting.condition import concluded, connected, freed, listening
 from portcheck.waiting.loop import wait_until
+from portcheck.waiting.readiness import USUAL as USUAL_READINESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from portcheck.addresses import Address
     from portcheck.model import LocalAddress, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
+    from portcheck.waiting.readiness import Readiness
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
 # Causes that show in the short table: as long as it stays the same, so does the answer.
@@ -33,20 +41,23 @@ def wait_for(
     endpoints: Sequence[Endpoint],
     plan: Plan,
     question: Question = USUAL,
+    readiness: Readiness = USUAL_READINESS,
     *,
     tell: Callable[[tuple[Standing, ...]], object] = bool,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Waited:
     """Waits until the targets listen or, with `plan.free`, until a server could be started there.
 
-    Ports of other machines are connected to.  `tell` hears of every look that was not enough.  Raises
+    Ports of other machines are connected to, and URLs asked.  `tell` hears of every look that was not enough.  Raises
     UsageError where what is asked for cannot be seen.
     """
     _refuse_what_cannot_be_seen(endpoints, plan)
+    _refuse_what_cannot_be_asked(endpoints, plan, readiness)
     if plan.free:
         look = FreeWatch(endpoints, question)
-        return wait_until(look, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
-    watch = ListeningWatch(endpoints, connect=plan.connect)
-    waited = wait_until(watch, plan, clock=time.monotonic, sleep=time.sleep, tell=tell)
+        return wait_until(look, plan, clock=time.monotonic, sleep=sleep, tell=tell)
+    watch = ListeningWatch(endpoints, readiness, connect=plan.connect)
+    waited = wait_until(watch, plan, clock=time.monotonic, sleep=sleep, tell=tell)
     return waited._replace(standings=watch.conclude(waited.standings))
 
 
@@ -60,6 +71,22 @@ def _refuse_what_cannot_be_seen(endpoints: Sequence[Endpoint], plan: Plan) -> No
             raise UsageError(f"'{endpoint.target}' is another machine's: whether it is free cannot be seen from here")
         if endpoint.protocol == "udp" and (plan.connect or is_remote(endpoint)):
             raise UsageError(f"'{endpoint.target}': a UDP port cannot be asked by connecting")
+
+
+def _refuse_what_cannot_be_asked(endpoints: Sequence[Endpoint], plan: Plan, readiness: Readiness) -> None:
+    urls = [] if plan.free else [(endpoint, endpoint.url) for endpoint in endpoints if endpoint.url]
+    if readiness.is_about_urls and not urls:
+        raise UsageError(f"{readiness.is_about_urls} is about a URL's answer; for example http://localhost:3000/health")
+    if readiness.per_try is not None and (plan.free or readiness.per_try <= 0):
+        raise UsageError("--try-timeout needs some time, and something that is connected to")
+    for endpoint, url in urls:
+        if url.has_userinfo:
+            raise UsageError(
+                f"a URL of {url.host} has a user name in it: none is sent; leave it out",
+                "a server that wants one answers 401: --status 401",
+            )
+        if endpoint.protocol == "udp" or endpoint.host == "*":
+            raise UsageError(f"'{endpoint.target}' cannot be asked: a URL needs one host, and TCP")
 
 
 class FreeWatch:
@@ -86,30 +113,38 @@ def _is_held(standing: Standing) -> bool:
 
 
 class ListeningWatch:
-    """Watches whether each target has a listener: by this host's table, or by connecting to other machines."""
+    """Watches whether each target has a listener: by this host's table, by connecting, or by asking its URL."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], *, connect: bool) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], readiness: Readiness, *, connect: bool) -> None:
+        remote = {endpoint for endpoint in endpoints if connect or is_remote(endpoint)}
         self._endpoints = endpoints
-        self._remote = frozenset(endpoint for endpoint in endpoints if connect or is_remote(endpoint))
-        self._local = [endpoint for endpoint in endpoints if endpoint not in self._remote]
+        self._readiness = readiness
+        self._asked = [endpoint for endpoint in endpoints if endpoint.url or endpoint in remote]
+        self._local = [endpoint for endpoint in endpoints if not (endpoint.url or endpoint in remote)]
+        # Those of which this host's tables can tell who listens
+        self._named = [endpoint for endpoint in endpoints if endpoint not in remote]
 
     def __call__(self, left: float) -> tuple[Standing, ...]:
         """How each target stands now; connecting takes at most `left` seconds for each address."""
         table = listening_or_bound(self._local)
         own = addresses_told()
-        return tuple(
-            _connect(endpoint, min(left, CONNECT_TIMEOUT))
-            if endpoint in self._remote
-            else _listening(endpoint, table, own)
-            for endpoint in self._endpoints
-        )
+        asked = dict(zip(self._asked, at_once(lambda endpoint: self._ask(endpoint, left), self._asked)))
+        return tuple(asked.get(endpoint) or _listening(endpoint, table, own) for endpoint in self._endpoints)
+
+    def _ask(self, endpoint: Endpoint, left: float) -> Standing:
+        if endpoint.url:
+            from portcheck.waiting.web import standing_of
+
+            addresses = [str(address) for host in endpoint.hosts for address in _addresses(host)]
+            return standing_of(endpoint, endpoint.url, addresses, self._readiness, left)
+        return _connect(endpoint, min(left, self._readiness.per_try or CONNECT_TIMEOUT))
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
         """The same standings; those of this host's ports say who listens there."""
-        diagnoses = iter(checks(self._local, TABLES_ALONE) if self._local else ())
+        diagnoses = dict(zip(self._named, checks(self._named, TABLES_ALONE) if self._named else ()))
         now = time.time()
         return tuple(
-            standing if standing.endpoint in self._remote else concluded(standing, next(diagnoses), now)
+            concluded(standing, diagnoses[standing.endpoint], now) if standing.endpoint in diagnoses else standing
             for standing in standings
         )
 
@@ -143,6 +178,11 @@ def _names(host: Host) -> list[str]:
     """What to connect to; `localhost` where no host in particular is meant."""
     if host.kind == "addresses" and host.text:
         return [host.text]
+    return [str(own) for own in _addresses(host)] if host.kind == "interface" else ["localhost"]
+
+
+def _addresses(host: Host) -> Sequence[Address | LocalAddress]:
+    """The addresses of a host that has any of its own."""
     if host.kind == "interface":
-        return [str(own) for own in addresses_told() if own.interface == host.text]
-    return ["localhost"]
+        return [own for own in addresses_told() if own.interface == host.text]
+    return host.addresses
