@@ -108,6 +108,7 @@ class WaitRequest(NamedTuple):
     insecure: bool = False
     try_timeout: float | None = None  # seconds
     run_anyway: bool = False  # the command, when time is up too
+    wait_for_dns: bool = False  # a host's name may not resolve yet
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None

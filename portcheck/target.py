@@ -27,10 +27,11 @@ if TYPE_CHECKING:
         def interfaces(self) -> Collection[str]:
             """The names of this host's network interfaces."""
 
-        def resolve(self, host: str) -> tuple[Address, ...]:
+        def resolve(self, host: str) -> tuple[Address, ...] | None:
             """Every address of a host name, in the resolver's order; () where there is none.
 
-            Raises UnresolvedError where it is not known whether there is one.
+            None where there is none yet, which is no reason to refuse the name.  Raises UnresolvedError where it is not
+            known whether there is one.
             """
 
 
@@ -267,8 +268,9 @@ def parse_host(text: str, names: Names) -> Host:
         return Host(bare, "interface")
     if _is_dotless(bare):
         raise UsageError(f"'{bare}' is no host: a number without dots is no IPv4 address")
-    if addresses := names.resolve(bare):
-        return Host(bare, "addresses", addresses)
+    addresses = names.resolve(bare)
+    if addresses != ():
+        return Host(bare, "addresses", addresses or ())
     raise UsageError(f"unknown host '{bare}': no address, no interface of this host, and no name that resolves")
 
 

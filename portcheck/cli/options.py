@@ -320,6 +320,12 @@ WAIT = Command(
             read=parse_duration,
             group=UNTIL,
         ),
+        Option(
+            ("--wait-for-dns",),
+            "A host's name may not resolve yet, as that of a container does not.",
+            "wait_for_dns",
+            group=UNTIL,
+        ),
         Option(("--run-anyway",), "Run CMD when time is up, too.", "run_anyway", group=UNTIL),
         Option(
             ("--status",),

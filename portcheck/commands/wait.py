@@ -7,7 +7,7 @@ import sys
 from portcheck import exit_codes
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
+from portcheck.observe.names import NamesToCome, SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.progress import Progress
@@ -59,9 +59,8 @@ def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
         follow=request.follow,
         per_try=request.try_timeout,
     )
-    endpoints = parse_targets(
-        request.targets, SystemNames(), protocol="udp" if request.udp else "tcp", hosts=request.hosts
-    )
+    names = NamesToCome() if request.wait_for_dns else SystemNames()
+    endpoints = parse_targets(request.targets, names, protocol="udp" if request.udp else "tcp", hosts=request.hosts)
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe)
     return wait_for(endpoints, plan, question, readiness, tell=tell)
 

@@ -11,20 +11,23 @@ if TYPE_CHECKING:
     Thing = TypeVar("Thing")
     Result = TypeVar("Result")
 
-
 MOST_THREADS = 32
 
 
-def at_once(look: Callable[[Thing], Result], things: Sequence[Thing]) -> list[Result]:
+def at_once(
+    look: Callable[[Thing], Result], things: Sequence[Thing], is_enough: Callable[[Result], bool]
+) -> list[Result | None]:
     """`look` of each, in order; raises what one of them raises.
 
-    Threads of a pool would be waited for at the end of the program, whoever interrupts it; these are not.
+    As soon as one `is_enough`, nobody waits for the others, which are None.  Threads of a pool would be waited for at
+    the end of the program, whoever interrupts it; these are not.
     """
     if len(things) < 2:
         return [look(thing) for thing in things]
+    from queue import SimpleQueue
     from threading import Thread
 
-    outcomes: dict[int, Result | BaseException] = {}
+    ended: SimpleQueue[tuple[int, Result | None, BaseException | None]] = SimpleQueue()
     left = [*range(len(things))]
 
     def run() -> None:
@@ -34,19 +37,19 @@ def at_once(look: Callable[[Thing], Result], things: Sequence[Thing]) -> list[Re
             except IndexError:  # another thread was faster
                 return
             try:
-                outcomes[place] = look(things[place])
+                ended.put((place, look(things[place]), None))
             except BaseException as error:
-                outcomes[place] = error
+                ended.put((place, None, error))
 
-    threads = [Thread(target=run, daemon=True) for _ in range(min(len(things), MOST_THREADS))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [_result(outcomes[place]) for place in range(len(things))]
-
-
-def _result(outcome: Result | BaseException) -> Result:
-    if isinstance(outcome, BaseException):
-        raise outcome
-    return outcome
+    for _ in range(min(len(things), MOST_THREADS)):
+        Thread(target=run, daemon=True).start()
+    results: list[Result | None] = [None] * len(things)
+    for _ in things:
+        place, result, error = ended.get()
+        if error is not None:
+            raise error
+        results[place] = result
+        if result is not None and is_enough(result):
+            left.clear()
+            break
+    return results

@@ -75,7 +75,7 @@ def _connected(url: Url, addresses: Sequence[str], deadline: _Deadline) -> socke
             return opened(address, url.port, deadline.left() / (len(addresses) - tried))
         except OSError as error:
             refusals.append(error)
-    raise refusals[0] if refusals else OSError("it has no address")
+    raise refusals[0] if refusals else OSError("the name has no address")
 
 
 def _secured(plain: socket.socket, url: Url, deadline: _Deadline, *, insecure: bool) -> socket.socket:

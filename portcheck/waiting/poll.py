@@ -10,22 +10,22 @@ import time
 
 from portcheck.diagnosis import v6only
 from portcheck.diagnosis.pipeline import checks
-from portcheck.errors import UsageError
+from portcheck.errors import UnresolvedError, UsageError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.at_once import at_once
 from portcheck.observe.connect import refusal
+from portcheck.observe.databases import resolve
 from portcheck.observe.interfaces import addresses_told, is_delivered_here
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
 from portcheck.profiles import TABLES_ALONE, USUAL
 from portcheck.traits import PLATFORM
-from portcheck.waiting.condition import concluded, connected, freed, listening
+from portcheck.waiting.condition import concluded, connected, freed, listening, silent
 from portcheck.waiting.loop import wait_until
 from portcheck.waiting.readiness import USUAL as USUAL_READINESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from portcheck.addresses import Address
     from portcheck.model import LocalAddress, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
@@ -56,7 +56,7 @@ def wait_for(
     if plan.free:
         look = FreeWatch(endpoints, question)
         return wait_until(look, plan, clock=time.monotonic, sleep=sleep, tell=tell)
-    watch = ListeningWatch(endpoints, readiness, connect=plan.connect)
+    watch = ListeningWatch(endpoints, plan, readiness)
     waited = wait_until(watch, plan, clock=time.monotonic, sleep=sleep, tell=tell)
     return waited._replace(standings=watch.conclude(waited.standings))
 
@@ -115,9 +115,10 @@ def _is_held(standing: Standing) -> bool:
 class ListeningWatch:
     """Watches whether each target has a listener: by this host's table, by connecting, or by asking its URL."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], readiness: Readiness, *, connect: bool) -> None:
-        remote = {endpoint for endpoint in endpoints if connect or is_remote(endpoint)}
+    def __init__(self, endpoints: Sequence[Endpoint], plan: Plan, readiness: Readiness) -> None:
+        remote = {endpoint for endpoint in endpoints if plan.connect or is_remote(endpoint)}
         self._endpoints = endpoints
+        self._one_is_enough = plan.any and not plan.stable
         self._readiness = readiness
         self._asked = [endpoint for endpoint in endpoints if endpoint.url or endpoint in remote]
         self._local = [endpoint for endpoint in endpoints if not (endpoint.url or endpoint in remote)]
@@ -126,17 +127,26 @@ class ListeningWatch:
 
     def __call__(self, left: float) -> tuple[Standing, ...]:
         """How each target stands now; connecting takes at most `left` seconds for each address."""
+        answers = at_once(lambda endpoint: self._ask(endpoint, left), self._asked, self._is_enough)
+        asked = dict(zip(self._asked, answers))
         table = listening_or_bound(self._local)
         own = addresses_told()
-        asked = dict(zip(self._asked, at_once(lambda endpoint: self._ask(endpoint, left), self._asked)))
-        return tuple(asked.get(endpoint) or _listening(endpoint, table, own) for endpoint in self._endpoints)
+        return tuple(
+            (asked[endpoint] or silent(endpoint, "no answer yet"))
+            if endpoint in asked
+            else _listening(endpoint, table, own)
+            for endpoint in self._endpoints
+        )
+
+    def _is_enough(self, standing: Standing) -> bool:
+        return self._one_is_enough and standing.met
 
     def _ask(self, endpoint: Endpoint, left: float) -> Standing:
         if endpoint.url:
             from portcheck.waiting.web import standing_of
 
-            addresses = [str(address) for host in endpoint.hosts for address in _addresses(host)]
-            return standing_of(endpoint, endpoint.url, addresses, self._readiness, left)
+            (host,) = endpoint.hosts
+            return standing_of(endpoint, endpoint.url, lambda seconds: _addresses(host, seconds), self._readiness, left)
         return _connect(endpoint, min(left, self._readiness.per_try or CONNECT_TIMEOUT))
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
@@ -178,11 +188,18 @@ def _names(host: Host) -> list[str]:
     """What to connect to; `localhost` where no host in particular is meant."""
     if host.kind == "addresses" and host.text:
         return [host.text]
-    return [str(own) for own in _addresses(host)] if host.kind == "interface" else ["localhost"]
+    return _of_interface(host) if host.kind == "interface" else ["localhost"]
 
 
-def _addresses(host: Host) -> Sequence[Address | LocalAddress]:
-    """The addresses of a host that has any of its own."""
+def _addresses(host: Host, seconds: float) -> list[str]:
+    """The addresses of a URL's host; of one whose name there was not at first, they are looked up so long."""
     if host.kind == "interface":
-        return [own for own in addresses_told() if own.interface == host.text]
-    return host.addresses
+        return _of_interface(host)
+    try:
+        return [str(address) for address in host.addresses or resolve(host.text or "", seconds)]
+    except UnresolvedError:
+        return []
+
+
+def _of_interface(host: Host) -> list[str]:
+    return [str(own) for own in addresses_told() if own.interface == host.text]
