@@ -99,13 +99,11 @@ def _tls(*, insecure: bool) -> ssl.SSLContext:
 def _head(wire: socket.socket, url: Url, deadline: _Deadline) -> Head:
     from http.client import HTTPResponse
 
-    from portcheck import __version__
-
     client = _client(url)
     client.sock = wire
     wire.settimeout(deadline.left())
     # No `Connection: close`: whoever closes first keeps a TIME_WAIT entry, and a server's would be in its own way.
-    client.request("GET", url.path, headers={"Accept": "*/*", "User-Agent": f"portcheck/{__version__}"})
+    client.request("GET", url.path, headers={"Accept": "*/*", "User-Agent": "portcheck"})
     response = HTTPResponse(_Punctual(wire, deadline), method="GET")  # type: ignore[arg-type]
     with response:
         response.begin()

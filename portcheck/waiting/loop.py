@@ -145,7 +145,7 @@ def _seconds_to_next_look(standings: Sequence[Standing], ages: Ages, plan: Plan,
     candidates = [pause, left]
     candidates += [standing.seconds_left for standing in standings if standing.seconds_left]
     steady = STEADY_PAUSE if plan.interval is None else plan.interval
-    candidates += [min(steady, plan.stable - age) for age in ages if age is not None]
+    candidates += [min(steady, plan.stable - age) for age in ages if age is not None and age < plan.stable]
     return max(SHORTEST_PAUSE, min(candidates))
 
 
