@@ -284,7 +284,7 @@ def listeners(*, protocol: Protocol | None = None, ports: Targets | None = None)
 
 def _texts(argument: str, value: Targets, expected: str = A_PORT) -> tuple[str, ...]:
     """What one argument names; a text is not a list of its characters."""
-    if isinstance(value, (str, int, bytes, bytearray, float)) or value is None:
+    if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
         return (_text(argument, value, expected),)
     return tuple(_text(argument, each, expected) for each in value)
 

@@ -11,10 +11,9 @@ where no outgoing connection takes one; `portcheck_ports` in pytest's configurat
 
 from __future__ import annotations
 
-from random import SystemRandom
-from typing import TYPE_CHECKING
-
 import pytest
+
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,6 +74,8 @@ def _candidates(request: pytest.FixtureRequest) -> Sequence[int]:
 
 def _some(candidates: Sequence[int]) -> list[int]:
     """At random, so that many who ask at once do not all ask for the same."""
+    from random import SystemRandom
+
     return SystemRandom().sample(candidates, min(AT_ONCE, len(candidates)))
 
 

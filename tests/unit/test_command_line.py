@@ -364,7 +364,8 @@ def everything_of(command: Command) -> list[str]:
     texts = [command.summary, *command.details, *command.aliases, command.operands.help]
     texts += [part for example in command.examples for part in example]
     for option in (*command.options, table.HELP):
-        texts += [f"{', '.join(sorted(option.spellings, key=len))} {option.metavar or ''}".strip(), option.help]
+        value = option.metavar if option.bare is None else f"[{option.metavar}]"
+        texts += [f"{', '.join(sorted(option.spellings, key=len))} {value or ''}".strip(), option.help]
         texts += [] if option.default is None else [f"[default: {option.default}]"]
     return texts
 
