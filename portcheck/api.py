@@ -187,7 +187,7 @@ def wait(
     status: Statuses = (),
     follow: bool = False,
     insecure: bool = False,
-    try_timeout: float | None = None,
+    per_try: float | None = None,
     wait_for_dns: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
@@ -201,14 +201,14 @@ def wait(
     "2xx", [200, 404]), with `follow` at the end of redirects on the same host; `insecure` takes any certificate.
 
     `timeout`, `stable` (how long it has to last), `interval` (between looks; unless named ever longer, up to half a
-    second) and `try_timeout` (for one look that connects) are in seconds.  Ports of other machines are connected to,
+    second) and `per_try` (for one look that connects) are in seconds.  Ports of other machines are connected to,
     with `connect` this host's too; with `wait_for_dns` a host's name may not resolve yet.  Returns how each target
     stands.  Raises UsageError, TypeError for what is neither str nor int, or WaitFailed where time is up or, with
     `fail_fast`, as soon as waiting cannot help.
     """
     return _waiting(
         targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
-        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, try_timeout),
+        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
         protocol=protocol, host=host, wait_for_dns=wait_for_dns,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
     )(time.sleep)  # fmt: skip
@@ -226,7 +226,7 @@ async def wait_async(
     status: Statuses = (),
     follow: bool = False,
     insecure: bool = False,
-    try_timeout: float | None = None,
+    per_try: float | None = None,
     wait_for_dns: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
@@ -239,7 +239,7 @@ async def wait_async(
 
     return await in_background(_waiting(
         targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
-        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, try_timeout),
+        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
         protocol=protocol, host=host, wait_for_dns=wait_for_dns,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
     ))  # fmt: skip

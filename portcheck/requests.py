@@ -106,7 +106,7 @@ class WaitRequest(NamedTuple):
     status: str | None = None  # of URLs
     follow: bool = False
     insecure: bool = False
-    try_timeout: float | None = None  # seconds
+    per_try: float | None = None  # seconds
     run_anyway: bool = False  # the command, when time is up too
     wait_for_dns: bool = False  # a host's name may not resolve yet
     reuseaddr: bool = True

@@ -313,9 +313,9 @@ WAIT = Command(
             group=UNTIL,
         ),
         Option(
-            ("--try-timeout",),
+            ("--per-try",),
             "How long one look may take that connects: for a URL 5 s with TLS and the answer, else 2 s an address.",
-            "try_timeout",
+            "per_try",
             metavar="TIME",
             read=parse_duration,
             group=UNTIL,

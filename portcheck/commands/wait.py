@@ -57,7 +57,7 @@ def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
         parse_statuses(() if request.status is None else (request.status,)),
         insecure=request.insecure,
         follow=request.follow,
-        per_try=request.try_timeout,
+        per_try=request.per_try,
     )
     names = NamesToCome() if request.wait_for_dns else SystemNames()
     endpoints = parse_targets(request.targets, names, protocol="udp" if request.udp else "tcp", hosts=request.hosts)

@@ -78,7 +78,7 @@ def _refuse_what_cannot_be_asked(endpoints: Sequence[Endpoint], plan: Plan, read
     if readiness.is_about_urls and not urls:
         raise UsageError(f"{readiness.is_about_urls} is about a URL's answer; for example http://localhost:3000/health")
     if readiness.per_try is not None and (plan.free or readiness.per_try <= 0):
-        raise UsageError("--try-timeout needs some time, and something that is connected to")
+        raise UsageError("--per-try needs some time, and something that is connected to")
     for endpoint, url in urls:
         if url.has_userinfo:
             raise UsageError(

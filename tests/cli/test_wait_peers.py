@@ -21,7 +21,7 @@ import portcheck
 
 OK, LATER, ONLY_LISTENS, NOBODY, OTHER, TLS = 3000, 3001, 3002, 3010, 3020, 3443
 UNREACHABLE = "198.51.100.1"  # a route leads there, and nobody answers
-SHORT: dict[str, Any] = {"timeout": 0.4, "try_timeout": 0.3}
+SHORT: dict[str, Any] = {"timeout": 0.4, "per_try": 0.3}
 
 
 class Case(NamedTuple):
@@ -56,7 +56,7 @@ CASES = [
     on("wait-on", "an http resource returns 404", "timeout", f"http://localhost:{OK}/missing"),
     on("wait-on", "an http resource is not available", "timeout", f"http://localhost:{NOBODY}"),
     on("wait-on", "an http resource does not respond before httpTimeout", "timeout",
-       f"http://localhost:{ONLY_LISTENS}", try_timeout=0.07),
+       f"http://localhost:{ONLY_LISTENS}", per_try=0.07),
     on("wait-on", "followRedirect is false and http resource redirects", "timeout",
        f"http://localhost:{OK}/moved", status="2xx"),
     on("wait-on", "an http GET resource is not available", "timeout", f"http-get://localhost:{NOBODY}"),

@@ -45,7 +45,7 @@ def web(host: Host) -> Iterator[Web]:
 def look(*targets: str, **options: Any) -> str:
     """What one look says of all of them, without who listens there."""
     try:
-        standings = portcheck.wait(*targets, **{"timeout": 0, "try_timeout": PATIENCE, **options})
+        standings = portcheck.wait(*targets, **{"timeout": 0, "per_try": PATIENCE, **options})
     except portcheck.WaitFailed as failed:
         standings = failed.waited.standings
     return "; ".join(re.sub(r"; [^;]*\(PID .*", "", standing.message) for standing in standings)
@@ -125,7 +125,7 @@ def test_a_bad_server_gets_no_more_time_than_a_silent_one(
 ) -> None:
     web.say(PORT, *words, again=again)
     start = time.monotonic()
-    told = look("http://127.0.0.1:3000/", try_timeout=0.3)
+    told = look("http://127.0.0.1:3000/", per_try=0.3)
     assert time.monotonic() - start < PATIENCE / 3
     # a server that closes with our words unread resets the connection
     assert told.removeprefix("http://127.0.0.1:3000/ does not answer ") in (f"({said})", "(ECONNRESET)")
@@ -135,8 +135,8 @@ def test_a_bad_server_gets_no_more_time_than_a_silent_one(
 def test_a_server_that_never_shakes_hands(web: Web) -> None:
     web.listen(PORT)
     web.say(OTHER, again=b"\x16\x03\x03\x40\x00")
-    assert "(no answer within 0.3 s)" in look("https://127.0.0.1:3000/", try_timeout=0.3)
-    assert "does not answer (no " in look("https://127.0.0.1:3001/", try_timeout=0.3)
+    assert "(no answer within 0.3 s)" in look("https://127.0.0.1:3000/", per_try=0.3)
+    assert "does not answer (no " in look("https://127.0.0.1:3001/", per_try=0.3)
 
 
 def test_a_certificate_is_told_from_everything_else(web: Web, tmp_path: Path) -> None:
@@ -156,15 +156,13 @@ def test_several_are_asked_at_the_same_time_and_any_of_them_is_enough(web: Web) 
     web.listen(OTHER)
     silent = [f"http://127.0.0.1:{OTHER}/{number}" for number in range(40)]
     start = time.monotonic()
-    standings = portcheck.wait(
-        *silent, f"http://127.0.0.1:{PORT}/", any=True, timeout=2 * PATIENCE, try_timeout=PATIENCE
-    )
+    standings = portcheck.wait(*silent, f"http://127.0.0.1:{PORT}/", any=True, timeout=2 * PATIENCE, per_try=PATIENCE)
     assert [standing.met for standing in standings] == [False] * 40 + [True]
     assert time.monotonic() - start < PATIENCE
     # one after the other these would take 12 seconds
     start = time.monotonic()
     with pytest.raises(portcheck.WaitFailed):
-        portcheck.wait(*silent, timeout=0, try_timeout=0.3)
+        portcheck.wait(*silent, timeout=0, per_try=0.3)
     assert time.monotonic() - start < 8
 
 
@@ -236,7 +234,7 @@ def test_the_command_ends_as_it_ends(host: Host) -> None:
         (["http://localhost:3000", "--free", "--follow"], "--follow is about a URL's answer"),
         (["http://localhost:3000", "--status", "20"], "'20' is no HTTP status"),
         (["http://localhost:3000", "--status", "404-200"], "'404-200' is no HTTP status"),
-        (["http://localhost:3000", "--try-timeout", "0"], "--try-timeout needs some time"),
+        (["http://localhost:3000", "--per-try", "0"], "--per-try needs some time"),
         (["http://me:secret@localhost:3000"], "has a user name in it"),
         (["http://*:3000/"], "a URL needs one host"),
         (["http://localhost:3000/", "--udp"], "a URL needs one host, and TCP"),
@@ -280,7 +278,7 @@ def test_whoever_cancels_stops_the_waiting_at_once(web: Web) -> None:
 
     async def main() -> None:
         waiting = asyncio.ensure_future(
-            portcheck.wait_async("http://127.0.0.1:3001/", timeout=4 * PATIENCE, try_timeout=4 * PATIENCE)
+            portcheck.wait_async("http://127.0.0.1:3001/", timeout=4 * PATIENCE, per_try=4 * PATIENCE)
         )
         await asyncio.sleep(0.2)
         assert not waiting.done()
