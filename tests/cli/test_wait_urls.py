@@ -200,6 +200,17 @@ def test_a_name_that_comes_later(host: Host, tmp_path: Path) -> None:
     assert web.asked[0].host == "late.example:3000"
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_ctrl_c_in_the_midst_of_a_look(host: Host, several: bool) -> None:
+    with host.entered(), Web() as web:
+        web.listen(OTHER)
+        urls = ["http://127.0.0.1:3001/", *(["http://127.0.0.1:3001/other"] if several else [])]
+        program = host.start([str(PORTCHECK), "wait", *urls, "--timeout", "600", "--per-try", "600"])
+        wait_for(lambda: ":3001" in host.run(["ss", "-Htn", "state", "established"]).stdout, "a connection")
+        program.send_signal(signal.SIGINT)
+        assert program.wait(PATIENCE) == 130
+
+
 # The command.
 
 
