@@ -16,8 +16,10 @@ except KeyboardInterrupt:
     sys.exit(130)  # whoever asked has changed his mind while this was loading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import NoReturn
+
+    from portcheck.requests import Color
 
 ALLOCATIONS = 50_000  # before garbage is collected: more than all imports together
 # What the host lacks, whatever portcheck does: descriptors, memory, processes.
@@ -59,7 +61,7 @@ def run(argv: list[str]) -> int:
 
 
 def _execute(argv: list[str]) -> int:
-    from portcheck.cli.parse import parse
+    from portcheck.cli.parse import parse, wish_for_colour
     from portcheck.requests import CompletionRequest, HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
 
     if os.environ.get(COMPLETION):
@@ -70,7 +72,7 @@ def _execute(argv: list[str]) -> int:
 
         return set_up(request)
     if isinstance(request, HelpRequest):
-        code = _help(request.argv)
+        code = _help(request.argv, wish_for_colour(argv))
         # `portcheck $PORT` with an empty variable has asked nothing: that is no "free"
         return code if argv else exit_codes.USAGE
     if isinstance(request, VersionRequest):
@@ -98,31 +100,52 @@ def _complete() -> int:
         return error.exit_code
 
 
-def _help(argv: "Sequence[str]") -> int:
-    """Help, in panels at a terminal where rich is installed; for plain text typer is needed."""
-    from portcheck.render import stream
-    from portcheck.render.stream import complain, write
+def _help(argv: "Sequence[str]", color: "Color") -> int:
+    """Help, in panels at a terminal where rich is installed."""
+    from portcheck.render.stream import takes_rich, write
 
-    if stream.takes_panels(sys.stdout):
-        from portcheck.cli.pages import page
+    code, lines = (takes_rich(sys.stdout, color) and _panels(argv, color)) or _by_typer(argv) or _plain(argv)
+    write(lines)
+    return code
+
+
+# Each returns an exit code and lines, or None: what is needed is not here, or older than what we are made for.
+OTHER_VERSION = (ImportError, AttributeError, TypeError)
+
+
+def _panels(argv: "Sequence[str]", color: "Color") -> "tuple[int, Iterable[str]] | None":
+    from portcheck.cli.pages import page_for
+    from portcheck.observe.ourselves import program
+    from portcheck.render.stream import wants_colour, width
+
+    colour = wants_colour(sys.stdout, os.environ, color)
+    try:
         from portcheck.render.help import panels
 
-        name = argv[0] if argv[0][0] != "-" else None
-        colour = stream.wants_colour(sys.stdout, os.environ, "auto")
-        write(panels(page(name), width=stream.width(sys.stdout, os.environ), colour=colour))
-        return 0
+        return 0, panels(page_for(argv, program()), width=width(sys.stdout, os.environ), colour=colour)
+    except OTHER_VERSION:
+        return None
+
+
+def _by_typer(argv: "Sequence[str]") -> "tuple[int, Iterable[str]] | None":
     try:
         from portcheck.cli.help import answer
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("portcheck"):
-            raise
-        from portcheck.observe.ourselves import install_hint
+        from portcheck.observe.ourselves import in_our_name
 
-        complain(f"help needs {error.name}", install_hint())
-        return exit_codes.USAGE
-    code, text = answer(argv)
-    write(text.splitlines())
-    return code
+        code, text = answer(argv)
+    except OTHER_VERSION:
+        return None
+    return code, in_our_name(text).splitlines()
+
+
+def _plain(argv: "Sequence[str]") -> "tuple[int, Iterable[str]]":
+    """The same lines, without typer."""
+    from portcheck.cli.pages import page_for
+    from portcheck.observe.ourselves import program
+    from portcheck.render.help import plain
+    from portcheck.render.stream import width
+
+    return 0, plain(page_for(argv, program()), width(sys.stdout, os.environ))
 
 
 def _version() -> int:
@@ -134,9 +157,13 @@ def _version() -> int:
 
 
 def _failed(error: PortcheckError, argv: "Sequence[str]") -> int:
+    from portcheck.cli.parse import wish_for_colour
+    from portcheck.observe.ourselves import in_our_name
     from portcheck.render.stream import complain
 
-    complain(error.cause, error.remedy)
+    cause, did_you_mean, lines = error.cause.partition("did you mean: ")
+    remedy = error.remedy and in_our_name(error.remedy)
+    complain(cause + did_you_mean + in_our_name(lines), remedy, color=wish_for_colour(argv))
     return exit_codes.before_start(error.exit_code) if argv[:1] == ["run"] else error.exit_code
 
 

@@ -18,7 +18,7 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import NamesToCome, SystemNames
 from portcheck.profiles import question_for
 from portcheck.reservation import reserve_first
-from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
+from portcheck.target import EVERY, of_family, parse_host, parse_ports, parse_targets
 from portcheck.waiting.loop import Plan, WaitFailed
 from portcheck.waiting.poll import wait_for
 from portcheck.waiting.readiness import Readiness, parse_statuses
@@ -96,6 +96,7 @@ def pick(
     candidates: Targets = (),
     *,
     host: Hosts = None,
+    family: Family | None = None,
     protocol: Protocol = "tcp",
     both: bool = False,
     exclude: Targets = (),
@@ -119,8 +120,8 @@ def pick(
     of every candidate.
     """
     choice = choose(
-        candidates, host=host, protocol=protocol, both=both, exclude=exclude, random=random, stable=stable,
-        any_port=any_port, lease=lease, reuseaddr=reuseaddr, profile=profile, probe=probe,
+        candidates, host=host, family=family, protocol=protocol, both=both, exclude=exclude, random=random,
+        stable=stable, any_port=any_port, lease=lease, reuseaddr=reuseaddr, profile=profile, probe=probe,
     )  # fmt: skip
     return choice.ports[0]
 
@@ -131,6 +132,7 @@ def choose(
     count: int = 1,
     block: bool = False,
     host: Hosts = None,
+    family: Family | None = None,
     protocol: Protocol = "tcp",
     both: bool = False,
     exclude: Targets = (),
@@ -151,12 +153,13 @@ def choose(
     names = SystemNames()
     hosts = _hosts(host)
     excluded = _ports("exclude", exclude, names, _known(protocol))
-    endpoints = parse_targets(_texts("candidates", candidates), names, protocol=protocol, hosts=hosts)
+    endpoints = parse_targets(_texts("candidates", candidates), names, protocol=protocol, hosts=hosts, family=family)
     return chooser.choose(
         order(endpoints, exclude=excluded, random=random, stable=stable),
         Selection(count, block, any_port, excluded),
         protocols=("tcp", "udp") if both else (protocol,) if protocol == "udp" else (),
-        hosts=tuple(parse_host(text, names) for text in hosts) or (EVERY,),
+        hosts=of_family(tuple(parse_host(text, names) for text in hosts) or (EVERY,), family),
+        family=family,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
         leases=Book(lease, stable),
     )
@@ -191,6 +194,7 @@ def wait(
     wait_for_dns: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
+    family: Family | None = None,
     reuseaddr: bool = True,
     profile: str | None = None,
     probe: bool = True,
@@ -209,7 +213,7 @@ def wait(
     return _waiting(
         targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
         Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
-        protocol=protocol, host=host, wait_for_dns=wait_for_dns,
+        protocol=protocol, host=host, family=family, wait_for_dns=wait_for_dns,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
     )(time.sleep)  # fmt: skip
 
@@ -230,6 +234,7 @@ async def wait_async(
     wait_for_dns: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
+    family: Family | None = None,
     reuseaddr: bool = True,
     profile: str | None = None,
     probe: bool = True,
@@ -240,7 +245,7 @@ async def wait_async(
     return await in_background(_waiting(
         targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
         Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
-        protocol=protocol, host=host, wait_for_dns=wait_for_dns,
+        protocol=protocol, host=host, family=family, wait_for_dns=wait_for_dns,
         question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
     ))  # fmt: skip
 
@@ -252,6 +257,7 @@ def _waiting(
     *,
     protocol: Protocol,
     host: Hosts,
+    family: Family | None,
     wait_for_dns: bool,
     question: Question,
 ) -> Callable[[Callable[[float], None]], tuple[Standing, ...]]:
@@ -260,7 +266,7 @@ def _waiting(
     def waiting(sleep: Callable[[float], None]) -> tuple[Standing, ...]:
         names = NamesToCome() if wait_for_dns else SystemNames()
         texts = [text for target in targets for text in _texts("targets", target)]
-        endpoints = parse_targets(texts, names, protocol=_known(protocol), hosts=_hosts(host))
+        endpoints = parse_targets(texts, names, protocol=_known(protocol), hosts=_hosts(host), family=family)
         waited = wait_for(endpoints, plan, question, readiness, sleep=sleep)
         if waited.outcome != "met":
             raise WaitFailed(waited)

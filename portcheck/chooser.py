@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from portcheck.leases.book import Book, Lease
-    from portcheck.model import Diagnosis, NoteCode, PortPolicy, Protocol
+    from portcheck.model import Diagnosis, Family, NoteCode, PortPolicy, Protocol
     from portcheck.profiles import Question
     from portcheck.target import Host
 
@@ -108,6 +108,7 @@ def choose(
     *,
     protocols: tuple[Protocol, ...] = (),
     hosts: tuple[Host, ...] = (EVERY,),
+    family: Family | None = None,
     question: Question = USUAL,
     leases: Book,
 ) -> Choice:
@@ -124,8 +125,9 @@ def choose(
     refused = None
     if wanted.any_port and search.missing:
         excluded = {*wanted.exclude, *(one.port for one in candidates)}
+        blanks = [Endpoint("", each, 0, hosts, family) for each in protocols or ("tcp",)]
         try:
-            search.among(_from_kernel(protocols or ("tcp",), hosts, excluded, question))
+            search.among(_from_kernel(blanks, excluded, question))
         except OSError as error:
             refused = error
     if search.missing:
@@ -227,18 +229,18 @@ def _together(groups: Iterable[tuple[Endpoint, ...]], question: Question) -> Ite
 
 
 def _from_kernel(
-    protocols: tuple[Protocol, ...], hosts: tuple[Host, ...], exclude: Collection[int], question: Question
+    blanks: Sequence[Endpoint], exclude: Collection[int], question: Question
 ) -> Iterator[tuple[Diagnosis, ...]]:
     """Ports that the kernel gives to a server that asks for port 0, each checked like any other candidate.
 
-    Raises OSError where it gives none.
+    `blanks` are the questions without a port.  Raises OSError where it gives none.
     """
     tried = set(exclude)
     for _ in range(KERNEL_ATTEMPTS):
-        port = kernels_choice(protocols[0])
+        port = kernels_choice(blanks[0].protocol)
         if port not in tried:
             tried.add(port)
-            yield from _together([tuple(Endpoint(str(port), each, port, hosts) for each in protocols)], question)
+            yield from _together([tuple(each._replace(target=str(port), port=port) for each in blanks)], question)
 
 
 def with_lease(diagnosis: Diagnosis, lease: Lease) -> Diagnosis:

@@ -8,6 +8,8 @@ from portcheck.namedtuple import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
+SPEAKER = "portcheck: "  # who complains, where several programs share a terminal or a log
+
 
 class PortcheckError(Exception):
     """A failure with its cause in one line, and a remedy where there is one.

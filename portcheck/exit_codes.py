@@ -22,7 +22,8 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 INTERRUPTED = 130
 
-STARTABLE = frozenset(("free", "running", "fallback"))  # of preflight: the declared server runs, or could be started
+# Of preflight: the declared server runs, or could be started; with --static nothing in the files is against it.
+STARTABLE = frozenset(("free", "running", "fallback", "not-asked"))
 STOPPED = frozenset(("free", "already-free", "planned"))
 WAITED = {"met": DONE, "hopeless": NOT_FREE, "timeout": TIME_IS_UP}
 
@@ -55,6 +56,12 @@ def of_preflight(statuses: Iterable[str], *, complete: bool, strict: bool) -> in
     reached = set(statuses)
     code = _worst(reached - STARTABLE)
     return UNKNOWN if code == DONE and not complete and (strict or not reached) else code
+
+
+def of_verify(answers: Iterable[bool | None]) -> int:
+    """`verify`: 1 where something is known not to be as declared, 3 where that could not be told, 0 where all is."""
+    reached = set(answers)
+    return NOT_FREE if False in reached else UNKNOWN if None in reached else DONE
 
 
 def before_start(code: int) -> int:

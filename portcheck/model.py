@@ -474,6 +474,7 @@ class Sentence(NamedTuple):
     reason: str = ""
     proper: bool = False  # the subject is a name or a command, which is written the same at the start of a sentence
     consequences: tuple[str, ...] = ()  # what follows from the reason: "the other addresses are free"
+    short: str = ""  # the same at a glance, after the port: "needs root (ports below 1024 do); nothing is using it"
 
     @property
     def because(self) -> str:

@@ -37,6 +37,7 @@ class PickRequest(NamedTuple):
     candidates: tuple[str, ...]
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     wanted: int = 1
     random: bool = False
     any: bool = False
@@ -96,6 +97,7 @@ class WaitRequest(NamedTuple):
     command: tuple[str, ...] = ()  # what is run when it is time
     hosts: tuple[str, ...] = ()
     udp: bool = False
+    family: Family | None = None
     free: bool = False
     any: bool = False
     connect: bool = False
@@ -124,6 +126,7 @@ class RunRequest(NamedTuple):
     command: tuple[str, ...]
     host: str = "127.0.0.1"
     everywhere: bool = True  # no host was named: the port has to be free on every address
+    family: Family | None = None
     env: str = "PORT"
     listen: bool = False
     lease: float = 30.0  # seconds; 0 for none
@@ -149,7 +152,24 @@ class PreflightRequest(NamedTuple):
     docker: bool = True  # let `docker compose config` resolve Compose files
     allow_outside: bool = False  # follow links and includes that leave the project
     strict: bool = False  # what is left open counts as unknown
+    static: bool = False  # only the files, not this machine
     probe: bool = True
+    quiet: bool = False
+    color: Color = "auto"
+
+
+class VerifyRequest(NamedTuple):
+    """portcheck verify [FILE...]"""
+
+    files: tuple[str, ...] = ()
+    directory: str = "."
+    format: Format = "text"
+    only: bool = False  # nobody else may be reached
+    docker: bool = True
+    allow_outside: bool = False
+    strict: bool = False
+    write: bool = False  # a declaration of what runs
+    force: bool = False  # over a file that is there
     quiet: bool = False
     color: Color = "auto"
 
@@ -173,4 +193,13 @@ class VersionRequest(NamedTuple):
 
 if TYPE_CHECKING:
     # Those that are answered by a command.
-    Request = CheckRequest | ListRequest | PickRequest | PreflightRequest | RunRequest | StopRequest | WaitRequest
+    Request = (
+        CheckRequest
+        | ListRequest
+        | PickRequest
+        | PreflightRequest
+        | RunRequest
+        | StopRequest
+        | VerifyRequest
+        | WaitRequest
+    )

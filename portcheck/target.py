@@ -108,7 +108,7 @@ def parse_targets(
     """
     chosen = tuple(parse_host(host, names) for host in hosts)
     return tuple(
-        endpoint if family is None else _of_family(endpoint, family)
+        endpoint._replace(hosts=of_family(endpoint.hosts, family), family=family)
         for text in texts
         for endpoint in _parse_target(text, names, protocol, chosen)
     )
@@ -143,15 +143,18 @@ def _in_either_protocol(text: str, names: Names) -> tuple[Endpoint, ...]:
         return tcp
 
 
-def _of_family(endpoint: Endpoint, family: Family) -> Endpoint:
-    """The endpoint as -4 or -6 ask about it."""
-    hosts = tuple(
-        host._replace(addresses=tuple(each for each in host.addresses if each.family == family))
-        for host in endpoint.hosts
+def of_family(hosts: Collection[Host], family: Family | None) -> tuple[Host, ...]:
+    """The hosts as -4 or -6 ask about them.  Raises UsageError where none has an address of that family."""
+    if family is None:
+        return tuple(hosts)
+    narrowed = tuple(
+        host._replace(addresses=tuple(each for each in host.addresses if each.family == family)) for host in hosts
     )
-    if all(host.kind == "addresses" and not host.addresses for host in hosts):
-        raise UsageError(f"'{endpoint.host}' has no {FAMILIES[family]} address")
-    return endpoint._replace(hosts=hosts, family=family)
+    # A name that is yet to come has none.
+    if all(before.addresses and not after.addresses for before, after in zip(hosts, narrowed)):
+        names = ",".join(host.text for host in hosts if host.text)
+        raise UsageError(f"'{names}' has no {FAMILIES[family]} address")
+    return narrowed
 
 
 def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]) -> Iterator[Endpoint]:
@@ -207,7 +210,7 @@ def _split_protocol(text: str, default: Protocol) -> tuple[str, Protocol]:
         found.append(_protocol(last, body, text))
         text = body
     first, colon, rest = text.partition(":")
-    if colon and first in ("tcp", "udp"):
+    if colon and first.lower() in ("tcp", "udp"):
         found.append(_protocol(first, rest, text))
         text = rest
     if len(set(found)) > 1:
@@ -216,12 +219,14 @@ def _split_protocol(text: str, default: Protocol) -> tuple[str, Protocol]:
 
 
 def _protocol(word: str, rest: str, text: str) -> Protocol:
-    if word == "tcp":
+    if word.lower() == "tcp":
         return "tcp"
-    if word == "udp":
+    if word.lower() == "udp":
         return "udp"
-    if rest in ("tcp", "udp"):
-        raise UsageError(f"'{text}' is the wrong way round; did you mean {word}/{rest}?")
+    if rest.lower() in ("tcp", "udp"):
+        raise UsageError(f"'{text}' is the wrong way round; did you mean {word}/{rest.lower()}?")
+    if _is_number(word) and not _is_number(rest):  # `/80`, `localhost/80`
+        raise UsageError(f"'{text}' is no target; did you mean {f'{rest}:{word}' if rest else word}?")
     if ":" in rest or not word:  # the path of a URL
         raise UsageError(f"'{text}' is no target; did you mean {rest}?")
     raise UsageError(f"unknown protocol '{word}' in '{text}'; accepted: tcp, udp (53/udp)")
@@ -233,7 +238,10 @@ def _split_host(body: str, text: str) -> tuple[str | None, str]:
     if not colon:
         return None, body
     if published := _published(host):
-        raise UsageError(f"'{text}' is how Docker publishes ports; did you mean {text.replace(body, published)}?")
+        runs = _is_number(host) and _is_number(ports) and len(host) == len(ports) and host < ports
+        or_all = f" or the range {host}-{ports}" if runs else ""
+        meant = text.replace(body, published)
+        raise UsageError(f"'{text}' is how Docker publishes ports; did you mean {meant}{or_all}?")
     if body.startswith("["):
         if not host.endswith("]"):
             raise UsageError(f"'{text}' needs the form [::1]:80")
@@ -241,6 +249,8 @@ def _split_host(body: str, text: str) -> tuple[str | None, str]:
     if ":" in host:
         if parse_address(body) and not parse_address(host):
             raise NotATarget(f"'{text}' names no port; for example [{body}]:80", body, host=True)
+        if not parse_address(host):
+            raise UsageError(f"'{text}' is no address with a port; for example 127.0.0.1:80 or [::1]:80")
         raise UsageError(f"'{text}': an IPv6 address needs brackets: [{host}]:{ports or '80'}")
     return host or "*", ports
 
@@ -262,6 +272,9 @@ def parse_host(text: str, names: Names) -> Host:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if address := parse_address(bare):
         return Host(bare, "addresses", (address,))
+    host, _, port = text.rpartition(":")
+    if _is_number(port) and (parse_address(host.strip("[]")) or (host and ":" not in host)):
+        raise UsageError(f"'{text}' names a port as well: a host stands alone, such as {host}")
     if ":" in bare or text.startswith("["):
         raise UsageError(f"'{bare}' is no IP address; for example [::1]:80 or 127.0.0.1:80")
     if bare in names.interfaces():
@@ -304,6 +317,8 @@ def _no_port(part: str, names: Names, protocol: Protocol, whole: str, accepted: 
     if len(numbers) > 1 and all(map(_is_number, numbers)):
         each = f" or {','.join(numbers)}" if len(numbers) > 2 else ""
         return UsageError(f"'{part}' is no range; did you mean {numbers[0]}-{numbers[-1]}{each}?")
+    if meant := _spelled_otherwise(part) or _in_small_letters(part, names, protocol):
+        return UsageError(f"'{part}' is no port; did you mean {meant}?")
     if not part and whole.strip(","):
         if whole.endswith(":"):
             return NotATarget(f"'{whole}' names no port; for example {whole}80", whole, host=True)
@@ -312,6 +327,32 @@ def _no_port(part: str, names: Names, protocol: Protocol, whole: str, accepted: 
         return NotATarget(f"'{part}' names no port; for example {part}:80", part, host=True)
     inside = "" if part == whole else f" in '{whole}'"
     return NotATarget(f"'{part}'{inside} is no port and no known {protocol} service; accepted: {accepted}", part)
+
+
+def _spelled_otherwise(part: str) -> str | None:
+    """What is meant by a number in other digits, by `0x50`, `+80`, `3_000`, `PORT=3000`, `53udp`, `80 81`, `8000-`."""
+    words = part.split()
+    if len(words) > 1 and all(map(_is_number, words)):
+        return ",".join(words)
+    bare = part.strip().rpartition("=")[2].strip("+.-").replace("_", "").lower()
+    protocol = bare[-3:] if bare[-3:] in ("tcp", "udp") else ""
+    number = bare.removesuffix(protocol)
+    if bare[:2] == "0x" and set(bare[2:]) <= set("0123456789abcdef") and bare[2:]:
+        number = str(int(bare, 16))
+    elif number.isdecimal():
+        number = "".join(str(int(digit)) for digit in number)
+    first, dash, last = number.partition("-")
+    if not (_is_number(first) and (_is_number(last) or not dash)):
+        return None
+    if not all(len(each) <= 5 and 1 <= int(each) <= 65535 for each in (first, *([last] if dash else []))):
+        return None
+    return f"{number}/{protocol}" if protocol else number
+
+
+def _in_small_letters(part: str, names: Names, protocol: Protocol) -> str | None:
+    """`HTTP`"""
+    small = part.lower()
+    return small if small != part and small.isascii() and names.service(small, protocol) is not None else None
 
 
 def _is_number(text: str) -> bool:
@@ -328,5 +369,9 @@ def _port(text: str, whole: str) -> int:
     port = int(text) if len(text) <= 5 else 0
     if not 1 <= port <= 65535:
         inside = "" if text == whole else f" in '{whole}'"
-        raise NotATarget(f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535", text)
+        together = whole.replace(",", "")
+        if text[0] == "0" and text != whole and _is_number(together) and len(together) <= 5:  # `3,000`
+            raise UsageError(f"'{whole}' is a list of ports; did you mean {together}?")
+        cause = f"port {text[:20]}{inside} is out of range; a port is a number from 1 to 65535"
+        raise NotATarget(cause if text.strip("0") else f"{cause} (for any free one: portcheck pick --any)", text)
     return port

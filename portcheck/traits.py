@@ -22,6 +22,7 @@ class Traits(NamedTuple):
     reuseaddr_is_usual: bool = True  # servers set SO_REUSEADDR for TCP; on Windows it takes the port from its owner
     has_exclusive_binds: bool = False  # SO_EXCLUSIVEADDRUSE, without which others may bind the port too
     multicast_streams_bind: bool = True  # a TCP socket may have an IPv6 multicast address (Linux says EINVAL)
+    wildcards_meet_addresses: bool = False  # so does every bind of a wildcard, whatever the options (not so on BSD)
     binds_tell_v6only: bool = False  # a dual-stack socket refuses every IPv4 bind, one that is IPv6 only refuses none
     # Blind spots that no longer matter once every bind of a question has gone through.
     settled_by_binds: tuple[str, ...] = ()
@@ -36,7 +37,9 @@ class Traits(NamedTuple):
 
 
 TRAITS: dict[Platform, Traits] = {
-    "linux": Traits(multicast_streams_bind=False, binds_tell_v6only=True, has_prctl=True),
+    "linux": Traits(
+        multicast_streams_bind=False, wildcards_meet_addresses=True, binds_tell_v6only=True, has_prctl=True
+    ),
     "windows": Traits(
         errno_prefix="WSA",
         reuseaddr_is_usual=False,

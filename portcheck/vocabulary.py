@@ -117,4 +117,5 @@ if TYPE_CHECKING:
         "supervisor-no-answer",  # a supervisor did not say what it keeps running
         "redirections-not-seen",  # rules that may send connections past every socket cannot be read
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here
+        "not-asked",  # preflight --static: this machine was not asked at all
     ]

@@ -18,11 +18,14 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import artefacts
 
 PORT = 8000
 CONNECTERS = 10  # processes that the connections are spread over
@@ -76,6 +79,7 @@ START = {
     "80 --host": (PORTCHECK, "80", "--host=127.0.0.1"),
     "--json 80": (PORTCHECK, "--json", "80"),
     "range": (PORTCHECK, "9000-9999", "--no-probe"),
+    "all ports": (PORTCHECK, "1-65535"),
     "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
     "list": (PORTCHECK, "list"),
     "stop --dry-run": (PORTCHECK, "stop", "80", "--dry-run"),
@@ -93,7 +97,22 @@ START_GOALS = (
     Goal("usage error", "pass", 3.0),
     Goal("terminal", "pass", 6.5),
     Goal("--help", "empty typer", 1.3),
+    Goal("all ports", "pass", 150),
 )
+
+
+# As on a bare host; what was compiled is kept in the user's cache, or cannot be.
+BARE = (sys.executable, "-I", "-S", str(artefacts.DIST / "portcheck.pyz"))
+ONE_FILE = {
+    "pass": PASS,
+    "80": (*BARE, "80"),
+    "stop --dry-run": (*BARE, "stop", "80", "--dry-run"),
+    "wait --free": (*BARE, "wait", "80", "--free"),
+    "list": (*BARE, "list"),
+    "80, not kept": ("env", "HOME=", "XDG_CACHE_HOME=", *BARE, "80"),
+}
+KEPT = ("80", "stop --dry-run", "wait --free", "list")
+ONE_FILE_GOALS = (*(Goal(name, "pass", 6.0) for name in KEPT), Goal("80, not kept", "pass", 10.5))
 
 
 class Case(NamedTuple):
@@ -108,6 +127,7 @@ class Case(NamedTuple):
 BUSY = {"portcheck list": (PORTCHECK, "list"), "netstat": ("netstat", "-tlnp")}
 CASES = {
     "start": Case("idle host", Load(listeners=1), START, START_GOALS),
+    "one-file": Case("the one file, idle host", Load(listeners=1), ONE_FILE, ONE_FILE_GOALS),
     "processes": Case("300 processes x 20 fds", Load(300, 20, 1), WHO_OWNS, owner_goals(1.2)),
     "many-fds": Case("2,000 processes x 50 fds", Load(2000, 50, 1), WHO_OWNS, owner_goals(0.7)),
     "listeners": Case(
@@ -131,6 +151,8 @@ def main() -> None:
         print(json.dumps(measure(CASES[options.inside], options.rounds)))
         return
     print(machine())
+    artefacts.DIST.mkdir(exist_ok=True)
+    artefacts.one_file(artefacts.DIST)
     for name in options.cases or CASES:
         show(CASES[name], isolated(name, options.rounds))
 
@@ -151,7 +173,9 @@ def isolated(name: str, rounds: int) -> dict[str, Any]:
     """Runs a case in namespaces of its own, which end with it."""
     argv = [sys.executable, __file__, "--inside", name, "--rounds", str(rounds)]
     unshare = ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    done = subprocess.run([*unshare, *argv], stdout=subprocess.PIPE, timeout=1800, check=True)
+    with tempfile.TemporaryDirectory() as cache:
+        environ = {**os.environ, "XDG_CACHE_HOME": cache}
+        done = subprocess.run([*unshare, *argv], env=environ, stdout=subprocess.PIPE, timeout=1800, check=True)
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

@@ -40,6 +40,14 @@ environment_pip() {
     environment_fail "pip could not install portcheck and what it needs (see above)"
 }
 
+# environment_uv DIR: pip's own word for the index and the certificates, in uv's variables
+environment_uv() {
+    index=${PIP_INDEX_URL:-$("$1/bin/python" -m pip config get global.index-url 2>/dev/null || true)}
+    certificates=${PIP_CERT:-$("$1/bin/python" -m pip config get global.cert 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+    [ -z "$certificates" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificates}"
+}
+
 # environment DIR LOCK MINOR: an environment with what requirements/LOCK.txt names, in exactly these versions, and this
 # checkout installed; made again when either has changed
 environment() {

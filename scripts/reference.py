@@ -1,4 +1,4 @@
-"""Writes docs/portcheck.1 and docs/reference.md from the table of commands.
+"""Writes docs/portcheck.1 and docs/reference.md from the table of commands, and two more references from their sources.
 
 With --check it only says whether they are current.
 """
@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import json_page
+import python_page
+
 from portcheck import exit_codes
 from portcheck.cli.options import COMMANDS, SUMMARY
 from portcheck.cli.pages import EXAMPLES, Page, Section, page
@@ -16,11 +19,11 @@ from portcheck.cli.pages import EXAMPLES, Page, Section, page
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BY = "written by scripts/reference from portcheck/cli/options.py"
 CODES = {
-    exit_codes.FREE: "check, preflight: every target is free. pick, wait, list, stop: done; nothing to list and "
-    "nothing to stop are done, too.",
-    exit_codes.NOT_FREE: "A target is not free; pick: fewer than asked for; wait --fail-fast: waiting cannot help; "
-    "stop: still held, refused or declined.",
-    exit_codes.USAGE: "The command line cannot be understood; preflight: there is nothing to check.",
+    exit_codes.FREE: "check, preflight: every target is free (with --static: no port is declared twice). verify: all "
+    "is as declared. pick, wait, list, stop: done; nothing to list and nothing to stop are done, too.",
+    exit_codes.NOT_FREE: "A target is not free; verify: a port is not as declared, or an undeclared one is open; "
+    "pick: fewer than asked for; wait --fail-fast: waiting cannot help; stop: still held, refused or declined.",
+    exit_codes.USAGE: "The command line cannot be understood; preflight, verify: nothing is declared.",
     exit_codes.UNKNOWN: "The answer could not be established, and no target is known to be taken.",
     exit_codes.INTERNAL_ERROR: "A bug in portcheck; never shared with a verdict.",
     exit_codes.TIME_IS_UP: "wait: time ran out.",
@@ -31,7 +34,7 @@ CODES = {
 }
 VARIABLES = {
     "NO_COLOR": "No colours, unless --color=always.",
-    "FORCE_COLOR, CLICOLOR_FORCE": "Colours even where the output is no terminal.",
+    "FORCE_COLOR, CLICOLOR_FORCE": "Colours at a terminal that would get none, such as TERM=dumb; none in a pipe.",
     "COLUMNS": "The width to draw for.",
     "PORTCHECK_TRACEBACK": "Where a bug is reported, show where it is.",
 }
@@ -125,7 +128,12 @@ def _plain(text: str) -> str:
     return text.replace("*", r"\*").replace("[", r"\[").replace("|", r"\|")
 
 
-FILES = {DOCS / "portcheck.1": manual, DOCS / "reference.md": reference}
+FILES = {
+    DOCS / "portcheck.1": manual,
+    DOCS / "reference.md": reference,
+    DOCS / "json-reference.md": json_page.page,
+    DOCS / "python-reference.md": python_page.page,
+}
 
 if __name__ == "__main__":
     old = [path for path, text in FILES.items() if not path.exists() or path.read_text(encoding="utf-8") != text()]

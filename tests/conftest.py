@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from support.namespaces import Host
+from support.person import Person, person_at
 from support.portcheck_command import package_for_everyone
 from support.rigs.docker_engine import docker_engine
 from support.rigs.systemd_host import systemd_host, systemd_root
+from support.rigs.userland import userland_roots
 
-__all__ = ["docker_engine", "systemd_host", "systemd_root"]
+__all__ = ["docker_engine", "systemd_host", "systemd_root", "userland_roots"]
 
 # What a skip says when this machine lacks something that could be had.
-WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox")
+WANTING = ("needs ", "not installed", "no systemd host", "no docker engine", "no sandbox", "no userlands")
 # PORTCHECK_HYPOTHESIS chooses one.  None has a deadline, which on a busy machine measures the machine.  CI draws the
 # same examples every time, so that a red run is the fault of the change; all other runs look for new ones.
 for profile, same_every_time, examples in (("default", False, 100), ("ci", True, 100), ("busy", False, 20)):
@@ -34,7 +36,7 @@ _REPORT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write", action="store_true", help="write the tables of docs/platforms.md that tests make")
+    parser.addoption("--write", action="store_true", help="write what tests make: tables, the README's outputs")
     parser.addoption("--long", action="store_true", help="compare everything with the kernel, not a seeded part")
 
 
@@ -81,6 +83,13 @@ def for_everyone() -> Iterator[list[str]]:
     """portcheck as other users can run it."""
     with tempfile.TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as argv:
         yield argv
+
+
+@pytest.fixture
+def person(host: Host) -> Iterator[Person]:
+    """Somebody on that host who pastes what portcheck advises, and may sudo."""
+    with person_at(host) as somebody:
+        yield somebody
 
 
 @pytest.fixture

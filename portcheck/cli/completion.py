@@ -47,9 +47,9 @@ class Expected(NamedTuple):
 
 def script(shell: str) -> str:
     """What a shell has to read once; raises UsageError for one that is not known."""
-    from importlib.resources import files
+    from pkgutil import get_data  # from the one file, too
 
-    return files("portcheck.cli").joinpath("shells").joinpath(SCRIPTS[SHELLS(shell)]).read_text(encoding="utf-8")
+    return (get_data("portcheck.cli", f"shells/{SCRIPTS[SHELLS(shell)]}") or b"").decode()
 
 
 def expected(words: Sequence[str]) -> Expected:

@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 
 NEAR = 0.7  # difflib's ratio: `chek` is check, `vite` is not wait
 OTHER_WORDS = {
-    STOP.name: ("free", "release", "end", "terminate", "killport", "kill-port", "fuser"),
+    STOP.name: ("free", "release", "end", "terminate", "killport", "kill-port", "fuser", "close", "restart"),
     CHECK.name: ("who", "whois", "what", "which", "show", "find", "search", "info", "inspect", "status", "scan", "test",
-                 "lsof", "port"),
+                 "lsof", "port", "open", "used", "lookup"),
     LIST.name: ("all", "ps", "netstat", "ss", "ports", "listen", "listening", "top"),
     PICK.name: ("next", "random", "available", "get", "choose", "new"),
     RUN.name: ("start", "exec", "serve"),
 }  # fmt: skip
 MEANT = {word: name for name, words in OTHER_WORDS.items() for word in words}
+KILLS_BY_NAME = ("killall", "pkill")
+RANGES = ("-", "to", "..", "...", "until", "through")  # as words between two ports
+ASKS_FOR_COMPLETION = ("completion", "completions", "install-completion")
 KILLS = ("-k", "-9")  # of fuser and kill
 # Letters of `ss -tulpn`, `netstat -ano`, `lsof -nP`.
 LISTING_LETTERS = frozenset("tulnpaoexHPsw")
@@ -46,6 +49,8 @@ EXAMPLE = "8000-8010"
 def unknown_command(word: str, before: Sequence[str], after: Sequence[str]) -> UsageError:
     """What a first word that is no command was meant to be."""
     name = _nearest_command(word)
+    if before and _is_port(word):  # `help 3000`
+        return _did_you_mean(f"no command '{word}'", word)
     meant = f"; did you mean: {_line(*before, name, *after)}" if name else ""
     return UsageError(f"no command '{word}'{meant}", None if name else "portcheck --help lists them")
 
@@ -57,6 +62,8 @@ def unknown_option(spelling: str, word: str, command: Command, argv: Sequence[st
     before, after = words[:place], words[place + 1 :]
     if len(words) == len(argv) and before and _nearest_command(before[0]):  # `sotp 3000 --yes` is no check
         return unknown_command(before[0], (), words[1:])
+    if command is RUN and spelling in ("-p", "--port"):
+        return UsageError(f"unknown option {spelling}; did you mean: {_run([*before, *after])}")
     if command is RUN and any(not _is_candidate(each) for each in before):
         return UsageError(f"run needs -- before its command; did you mean: {_run(words)}")
     meant = (
@@ -86,7 +93,9 @@ def lacking(error: UsageError, command: Command, given: Given) -> UsageError:
 
 def _run(words: Sequence[str]) -> str:
     """`run 3000 npm start` as it should have been typed."""
-    place = next(place for place, word in enumerate(words) if not _is_candidate(word))
+    place = next((place for place, word in enumerate(words) if not _is_candidate(word)), len(words))
+    if "--" in words or place == len(words):
+        return _line(RUN.name, *words)
     return _line(RUN.name, *(words[:place] or [EXAMPLE]), "--", *words[place:])
 
 
@@ -99,12 +108,32 @@ def no_target(error: NotATarget, argv: Sequence[str]) -> UsageError:
     before, after = words[:place], words[place + 1 :]
     named = argv[: len(argv) - len(words)]
     return (
-        _host_and_port(error, named, before, after)
+        _range(error.word, named, before, after)
+        or _host_and_port(error, named, before, after)
         or _protocol(error.word, named, before, after)
+        or _option_without_dashes(error.word, command, named, before, after)
         or _command_of_another_name(error.word, named, before, after)
         or _program(error, command)
         or error
     )
+
+
+def _range(word: str, named: Sequence[str], before: Sequence[str], after: Sequence[str]) -> UsageError | None:
+    """`8000 to 8010`, `8000 - 8010`"""
+    if word not in RANGES or not (before and after and _is_port(before[-1]) and _is_port(after[0])):
+        return None
+    return _did_you_mean(f"'{word}' is no port", *named, *before[:-1], "-".join((before[-1], after[0])), *after[1:])
+
+
+def _option_without_dashes(
+    word: str, command: Command, named: Sequence[str], before: Sequence[str], after: Sequence[str]
+) -> UsageError | None:
+    """`pick any`, `stop 3000 force`; at the beginning of a line it is rather a command."""
+    if word == "all" and named and not (before or after):  # `stop --all` wants a target, too
+        return _did_you_mean("'all' is no port", LIST.name)
+    if not (named or before) or f"--{word}" not in _long_spellings(command):
+        return None
+    return _did_you_mean(f"'{word}' is no port", *named, *before, f"--{word}", *after)
 
 
 def _host_and_port(
@@ -130,6 +159,8 @@ def _command_of_another_name(
     """`chek 3000`, `who 3000`, and `3000 stop`."""
     if word == "version":
         return _did_you_mean("no command 'version'", VERSION.name)
+    if word in ASKS_FOR_COMPLETION and not named:
+        return _did_you_mean(f"no command '{word}'", "--install-completion", *after)
     if not named and not before and _nearest_command(word):
         return _command(word, after)
     if _names_a_command(word):
@@ -145,6 +176,8 @@ def _program(error: NotATarget, command: Command) -> UsageError | None:
 
 
 def _command(word: str, after: Sequence[str]) -> UsageError:
+    if word in KILLS_BY_NAME and after and not _is_port(after[-1]):
+        return _did_you_mean(f"no command '{word}'", LIST.name, after[-1])
     if MEANT.get(word) == CHECK.name:
         return _did_you_mean(f"no command '{word}'", *(after or (LIST.name,)))
     if word == "free" and after:

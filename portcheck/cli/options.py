@@ -14,12 +14,15 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
+    VerifyRequest,
     WaitRequest,
 )
 from portcheck.target import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from portcheck.requests import Color
 
 SUMMARY = "Can my server listen here? If not: who has the port, why, and what to do now."
 DETAILS = "`portcheck 80` is `portcheck check 80`. What a command takes: `portcheck check --help` and so on."
@@ -98,12 +101,13 @@ JSON = Option(("--json",), "One JSON document on stdout.", "json", group=OUTPUT)
 JSON_FACE = JSON._replace(field="face", value="json")
 PLAIN_FACE = Option(("--plain",), "Plain stable lines, as when piped.", "face", value="plain", group=OUTPUT)
 QUIET = Option(("--quiet", "-q"), "Print nothing; the exit code answers.", "quiet", group=OUTPUT)
+COLOR_WISHES: tuple[Color, ...] = ("auto", "always", "never")
 COLOR = Option(
     ("--color",),
-    "When to use colours: auto, always or never (NO_COLOR and FORCE_COLOR are heeded too).",
+    "When to use colours: auto, always (into a pipe, too) or never; NO_COLOR and FORCE_COLOR are heeded.",
     "color",
     metavar="WHEN",
-    read=Choice("time for colours", "auto", "always", "never"),
+    read=Choice("time for colours", *COLOR_WISHES),
     default="auto",
     group=OUTPUT,
 )
@@ -253,6 +257,8 @@ PICK = Command(
         HOSTS,
         TCP,
         UDP,
+        IPV4,
+        IPV6,
         PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
@@ -345,6 +351,8 @@ WAIT = Command(
         HOSTS,
         TCP,
         UDP,
+        IPV4,
+        IPV6,
         PROFILE,
         NO_REUSEADDR,
         NO_PROBE,
@@ -386,6 +394,8 @@ RUN = Command(
             group=START,
             completes=("hosts",),
         ),
+        IPV4._replace(group=START),
+        IPV6._replace(help="IPv6 only; {host} is ::1 then.", group=START),
         Option(("--env",), "The variable that tells the port.", "env", metavar="NAME", default="PORT", group=START),
         Option(
             ("--listen",),
@@ -514,58 +524,95 @@ STOP = Command(
 )
 
 FORMATS = Choice("format", "text", "json", "github", "junit")
+DECLARING = Operands("FILE", "Only these files, or what these directories hold.", "files", ("files",))
+DIRECTORY = Option(
+    ("--directory", "-C"),
+    "The project; the current one unless named.",
+    "directory",
+    metavar="DIR",
+    group=FILES,
+    completes=("directories",),
+)
+NO_DOCKER = Option(
+    ("--no-docker",),
+    "Do not ask `docker compose config` to resolve Compose files.",
+    "docker",
+    value=False,
+    group=FILES,
+)
+ALLOW_OUTSIDE = Option(
+    ("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside", group=FILES
+)
+STRICT = Option(
+    ("--strict",), "Exit 3 where anything was left open, such as a variable without a value.", "strict", group=FILES
+)
+FORMAT = Option(
+    ("--format",), f"One of {', '.join(FORMATS.words)}.", "format", metavar="FORMAT", read=FORMATS, group=OUTPUT
+)
+READ = "Compose files, .env, Procfile, package.json, devcontainer.json, portcheck.toml and pyproject.toml."
+
 PREFLIGHT = Command(
     "preflight",
     PreflightRequest,
     "Check every port that a project's files declare, in one go.",
-    Operands("FILE", "Only these files, or what these directories hold.", "files", ("files",)),
+    DECLARING,
     (
+        DIRECTORY,
+        NO_DOCKER,
+        ALLOW_OUTSIDE,
+        STRICT,
         Option(
-            ("--directory", "-C"),
-            "The project; the current one unless named.",
-            "directory",
-            metavar="DIR",
-            group=FILES,
-            completes=("directories",),
-        ),
-        Option(
-            ("--no-docker",),
-            "Do not ask `docker compose config` to resolve Compose files.",
-            "docker",
-            value=False,
-            group=FILES,
-        ),
-        Option(("--allow-outside",), "Follow links and includes that leave the project.", "allow_outside", group=FILES),
-        Option(
-            ("--strict",),
-            "Exit 3 where anything was left open, such as a variable without a value.",
-            "strict",
+            ("--static",),
+            "Only compare the files with one another: neither this machine nor docker is asked.",
+            "static",
             group=FILES,
         ),
         NO_PROBE,
         JSON._replace(field="format", value="json"),
-        Option(
-            ("--format",),
-            f"One of {', '.join(FORMATS.words)}.",
-            "format",
-            metavar="FORMAT",
-            read=FORMATS,
-            group=OUTPUT,
-        ),
+        FORMAT,
         QUIET,
         *COLORS,
     ),
     (
         Example("portcheck preflight", "the project in this directory"),
         Example("portcheck preflight compose.yaml --format github", "one file, for GitHub's annotations"),
+        Example("portcheck preflight --static", "does any port belong to two services? for every machine the same"),
     ),
     PROJECTS,
-    details=("Compose files, .env, Procfile, devcontainer.json and [tool.portcheck] in pyproject.toml.",),
+    details=(READ,),
+    excludes=(("--directory", "files"),),
+)
+
+VERIFY = Command(
+    "verify",
+    VerifyRequest,
+    "Hold the same declarations against what runs: who listens where, and nobody else.",
+    DECLARING,
+    (
+        DIRECTORY,
+        NO_DOCKER,
+        ALLOW_OUTSIDE,
+        STRICT,
+        Option(("--only",), "Fail on whoever else can be reached from outside.", "only", group=WHICH),
+        Option(("--write",), "Print a portcheck.toml of what runs now, or write it to FILE.", "write", group=OUTPUT),
+        Option(("--force",), "With --write: replace a FILE that is there.", "force", group=OUTPUT),
+        JSON._replace(field="format", value="json"),
+        FORMAT,
+        QUIET,
+        *COLORS,
+    ),
+    (
+        Example("portcheck verify", "whether the project in this directory runs as declared"),
+        Example("portcheck verify --only /etc/portcheck.toml", "and nothing else can be reached on this host"),
+        Example("portcheck verify --write portcheck.toml", "a declaration of what runs now"),
+    ),
+    PROJECTS,
+    details=(READ,),
     excludes=(("--directory", "files"),),
 )
 
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
 
 

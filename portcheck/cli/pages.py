@@ -17,7 +17,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.profiles import PROFILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from portcheck.cli.table import Command, Option
 
@@ -50,6 +50,24 @@ class Page(NamedTuple):
 def page(name: str | None = None) -> Page:
     """The page of a command; None: of portcheck itself."""
     return _of_command(ALIASES.get(name) or COMMANDS[name]) if name else _of_all()
+
+
+def page_for(argv: Sequence[str], program: str = "portcheck") -> Page:
+    """The page that a command line asks for (`stop --help`, `--help`), for whoever calls portcheck by this name."""
+    return in_the_name_of(program, page(None if argv[0].startswith("-") else argv[0]))
+
+
+def in_the_name_of(program: str, told: Page) -> Page:
+    """The same page for whoever calls portcheck by another name."""
+
+    def named(text: str) -> str:
+        return text.replace("portcheck ", f"{program} ")
+
+    sections = (
+        Section(heading, tuple(Row(named(typed), named(text)) for typed, text in rows))
+        for heading, rows in told.sections
+    )
+    return Page(named(told.usage), tuple(map(named, told.paragraphs)), tuple(sections))
 
 
 def _of_all() -> Page:

@@ -8,10 +8,13 @@ one today would be ambiguous as soon as there is another.
 from __future__ import annotations
 
 from portcheck.cli.options import (
+    COLOR,
+    COLOR_WISHES,
     COMPLETION,
     HELP,
     HELP_COMMAND,
     INSTALL_COMPLETION,
+    NO_COLOR,
     SHELLS,
     VERSION,
     command_of,
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from portcheck.cli.table import Command, Given, Option
-    from portcheck.requests import Request
+    from portcheck.requests import Color, Request
 
 
 def parse(argv: Sequence[str]) -> Request | CompletionRequest | HelpRequest | VersionRequest:
@@ -49,6 +52,20 @@ def parse(argv: Sequence[str]) -> Request | CompletionRequest | HelpRequest | Ve
         from portcheck.cli.mistakes import lacking
 
         raise lacking(error, command, given) from None
+
+
+def wish_for_colour(argv: Sequence[str]) -> Color:
+    """What --color and --no-color say on a line that may be wrong otherwise."""
+    words = [*argv[: argv.index("--")]] if "--" in argv else [*argv]
+    wish: Color = "auto"
+    for word, following in zip(words, [*words[1:], ""]):
+        spelling, equals, attached = word.partition("=")
+        value = attached if equals else following
+        if word in NO_COLOR.spellings:
+            wish = "never"
+        elif spelling in COLOR.spellings:
+            wish = next((color for color in COLOR_WISHES if color == value), wish)
+    return wish
 
 
 def _help(words: Sequence[str]) -> HelpRequest:
@@ -165,7 +182,7 @@ class _Reader:
     def _take(self, option: Option, spelling: str, attached: str | None, rest: list[str]) -> None:
         if not option.metavar:
             if attached is not None:
-                raise self._mistake(f"option {spelling} takes no value")
+                raise UsageError(f"option {spelling} takes no value")
             self._given[option.name] = True
             return
         # As everywhere, the next word is the value whatever it looks like: `--exclude -x`
@@ -173,7 +190,7 @@ class _Reader:
         if attached is None:
             value = option.bare if not rest or _is_bare(option, rest[-1]) else rest.pop()
         if value is None:
-            raise self._mistake(f"option {spelling} needs a value: {spelling} {option.metavar}")
+            raise UsageError(f"option {spelling} needs a value: {spelling} {option.metavar}")
         if option.repeatable:
             self._add(option.name, [value])
         else:
@@ -185,9 +202,6 @@ class _Reader:
         from portcheck.cli.mistakes import unknown_option
 
         raise unknown_option(spelling, word, self._command, self._argv)
-
-    def _mistake(self, cause: str) -> UsageError:
-        return UsageError(cause, f"portcheck {self._command.name} --help shows what is accepted")
 
 
 def _is_bare(option: Option, following: str) -> bool:

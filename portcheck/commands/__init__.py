@@ -10,6 +10,7 @@ from portcheck.requests import (
     PreflightRequest,
     RunRequest,
     StopRequest,
+    VerifyRequest,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import stop
 
         return stop.run(request)
+    if isinstance(request, VerifyRequest):
+        from portcheck.commands import verify
+
+        return verify.run(request)
     from portcheck.commands import wait
 
     return wait.run(request)

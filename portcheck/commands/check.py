@@ -66,11 +66,30 @@ def _noted(answers: Iterable[Stretch], verdicts: set[Verdict]) -> Iterator[Stret
 
 
 def _lines(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) -> Iterable[str]:
-    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+    lines = _faced(answers, request, several=several)
+    if not several or not stream.is_terminal(sys.stderr):  # one port is told before threading is imported
+        return lines
+    from portcheck.render.progress import with_progress
+
+    return with_progress(lines, "looking at the ports", request.color)
+
+
+def _faced(answers: Iterator[Stretch], request: CheckRequest, *, several: bool) -> Iterable[str]:
+    if request.face == "plain" or not stream.is_drawn(sys.stdout, request.color):
         return (line for first, last in answers for line in plain.check(together(first, last), verbose=request.verbose))
     from portcheck.render import terminal
 
     canvas = stream.canvas(sys.stdout, os.environ, request.color)
     if several and not request.verbose:
-        return terminal.overview(answers, canvas, request.targets)
+        return terminal.overview(answers, canvas, request.targets, again=_again(request))
     return terminal.checks(answers, canvas, verbose=request.verbose)
+
+
+def _again(request: CheckRequest) -> tuple[str, ...]:
+    """The command line that asks the same of the same ports."""
+    options = (
+        *(f"--host={host}" for host in request.hosts),
+        *(["--udp"] if request.udp else ()),
+        *([f"-{request.family[-1]}"] if request.family else ()),
+    )
+    return ("portcheck", *request.targets, *options)

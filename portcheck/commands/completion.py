@@ -9,6 +9,7 @@ from portcheck.cli.options import SHELLS
 from portcheck.cli.pages import Row
 from portcheck.errors import PortcheckError, UsageError
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.observe.ourselves import program
 from portcheck.render import stream
 from portcheck.render.completion import candidates
 
@@ -132,7 +133,7 @@ def _place(shell: str, environ: Mapping[str, str]) -> tuple[str, str]:
     if shell == "bash":
         data = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
         folder = environ.get("BASH_COMPLETION_USER_DIR") or os.path.join(data, "bash-completion")
-        path = os.path.join(folder, "completions", "portcheck")
+        path = os.path.join(folder, "completions", program())
         return path, f"new shells read it where bash-completion is installed, others by: source {path}"
     if shell == "zsh":
         folder = os.path.join(environ.get("ZDOTDIR") or home, ".zfunc")
@@ -141,5 +142,5 @@ def _place(shell: str, environ: Mapping[str, str]) -> tuple[str, str]:
         )
     if shell == "fish":
         config = environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
-        return os.path.join(config, "fish", "completions", SCRIPTS[shell]), "new shells read it"
+        return os.path.join(config, "fish", "completions", f"{program()}.fish"), "new shells read it"
     raise UsageError("only PowerShell knows where its profile is", f"add to $PROFILE: {IN_PROFILE}")

@@ -28,7 +28,7 @@ def run(request: ListRequest) -> int:
     from portcheck.render.progress import Progress
 
     wanted = _filter(request)
-    with Progress("reading the socket table"):
+    with Progress("reading the socket table", request.color):
         listing = in_order(list_sockets(wanted), request.sort)
     _refuse_an_unknown_user(request, listing)
     stream.write(_lines(listing, request))
@@ -69,7 +69,7 @@ def _lines(listing: Listing, request: ListRequest) -> Iterable[str]:
         from portcheck.render.json_documents import dumps, list_document
 
         return [dumps(list_document(listing.sockets, listing.owners(), listing.blind_spots))]
-    if request.face == "plain" or not stream.is_terminal(sys.stdout):
+    if request.face == "plain" or not stream.is_drawn(sys.stdout, request.color):
         return plain.listing(listing.sockets, listing.processes, remote=request.all)
     return _drawn(listing, request)
 

@@ -12,8 +12,8 @@ from portcheck.observe.names import SystemNames
 from portcheck.observe.worktree import worktree
 from portcheck.profiles import question_for
 from portcheck.render import stream
-from portcheck.render.pick import remarks, stable_by
-from portcheck.target import EVERY, parse_host, parse_ports, parse_targets
+from portcheck.render.pick import drawn, remarks, stable_by
+from portcheck.target import EVERY, of_family, parse_host, parse_ports, parse_targets
 
 if TYPE_CHECKING:
     from portcheck.model import Protocol
@@ -26,7 +26,7 @@ def run(request: PickRequest) -> int:
         choice = pick(request)
     except NoFreePort as error:
         _print(Choice((), error.diagnoses), request)
-        stream.complain(error.cause, error.remedy)
+        stream.complain(error.cause, error.remedy, color=request.color)
         return error.exit_code
     _print(choice, request)
     return exit_codes.DONE
@@ -36,24 +36,26 @@ def pick(request: PickRequest) -> Choice:
     """The choice that a request asks for.  Raises UsageError or NoFreePort."""
     names = SystemNames()
     protocol: Protocol = "udp" if request.udp else "tcp"
-    candidates = parse_targets(request.candidates, names, protocol=protocol, hosts=request.hosts)
+    candidates = parse_targets(request.candidates, names, protocol=protocol, hosts=request.hosts, family=request.family)
     exclude = {port for text in request.exclude for port in parse_ports(text, names, protocol)}
     stable = request.stable
     if stable == "":
         stable = worktree()
         stream.say([stable_by(stable)], sys.stderr, request.color)
+    hosts = tuple(parse_host(host, names) for host in request.hosts) or (EVERY,)
     return choose(
         order(candidates, exclude=exclude, random=request.random, stable=stable),
         Selection(request.wanted, request.block, request.any, exclude),
         protocols=("tcp", "udp") if request.both else (protocol,) if request.udp else (),
-        hosts=tuple(parse_host(host, names) for host in request.hosts) or (EVERY,),
+        hosts=of_family(hosts, request.family),
+        family=request.family,
         question=question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe),
         leases=Book(request.lease, stable),
     )
 
 
 def _print(choice: Choice, request: PickRequest) -> None:
-    stream.say(remarks(choice), sys.stderr, request.color)
+    stream.say(remarks(choice), sys.stderr, request.color, lambda canvas: drawn(choice, canvas))
     if request.json:
         from portcheck.render.json_documents import dumps, pick_document
 

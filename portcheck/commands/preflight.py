@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from portcheck.preflight.judge import PreflightReport
-    from portcheck.requests import PreflightRequest
+    from portcheck.requests import Format, PreflightRequest
 
 
 def run(request: PreflightRequest) -> int:
@@ -26,12 +26,13 @@ def run(request: PreflightRequest) -> int:
     try:
         report = preflight(request)
     except PreflightError as error:
-        stream.write(_failure(error, request))
+        stream.write(failure(error, request.format))
         raise
     if not request.quiet:
         stream.write(_lines(report, request))
     statuses = [finding.status for finding in report.findings]
-    return exit_codes.of_preflight(statuses, complete=report.complete, strict=request.strict)
+    complete = not report.unresolved if request.static else report.complete
+    return exit_codes.of_preflight(statuses, complete=complete, strict=request.strict)
 
 
 def preflight(request: PreflightRequest) -> PreflightReport:
@@ -41,11 +42,12 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     directory = Path(request.directory)
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
-    with Progress("reading what the project declares"):
-        reading = read(request.files, directory=directory, docker=request.docker, allow_outside=request.allow_outside)
+    docker = request.docker and not request.static
+    with Progress("reading what the project declares", request.color):
+        reading = read(request.files, directory=directory, docker=docker, allow_outside=request.allow_outside)
     project = project_of(request.files, directory, reading.declarations)
-    with Progress("checking the declared ports"):
-        return check(reading, project, directory, probe=request.probe)
+    with Progress("checking the declared ports", request.color):
+        return check(reading, project, directory, probe=request.probe, static=request.static)
 
 
 def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
@@ -61,18 +63,22 @@ def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:
         from portcheck.render.junit import document
 
         return document(report)
+    if stream.is_drawn(sys.stdout, request.color):
+        from portcheck.render import terminal_preflight
+
+        return terminal_preflight.report(report, stream.canvas(sys.stdout, os.environ, request.color))
     from portcheck.render.preflight import text
 
-    return text(report, stream.width(sys.stdout, os.environ) if stream.is_terminal(sys.stdout) else None)
+    return text(report)
 
 
-def _failure(error: PreflightError, request: PreflightRequest) -> list[str]:
+def failure(error: PreflightError, wanted: Format) -> list[str]:
     """What a reader of annotations or reports gets besides the line on stderr."""
-    if request.format == "github":
+    if wanted == "github":
         from portcheck.render import github
 
         return [github.failure(error)]
-    if request.format == "junit":
+    if wanted == "junit":
         from portcheck.render import junit
 
         return junit.failure(error)

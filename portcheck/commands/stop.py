@@ -10,16 +10,18 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.names import SystemNames
 from portcheck.render import stream
 from portcheck.render.progress import Progress
-from portcheck.render.stop import another_intention, conclusion, intention, mark
+from portcheck.render.stop import another_intention, conclusion, intention
 from portcheck.stop.outcome import newcomers, not_done, report, unconfirmed, untouched
 from portcheck.stop.plan import Plan, plan
 from portcheck.stop.watch import Watch
 from portcheck.target import Endpoint, parse_targets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TextIO
 
     from portcheck.model import Diagnosis, Protocol
+    from portcheck.render.layout import Canvas
     from portcheck.requests import StopRequest
     from portcheck.stop.outcome import Report
 
@@ -58,8 +60,38 @@ def _held_by(pid: int, request: StopRequest) -> tuple[Endpoint, ...]:
 def _stop(endpoint: Endpoint, request: StopRequest) -> Report:
     stopped = _freed(endpoint, request)
     if not request.json:
-        stream.say(conclusion(stopped), sys.stdout, request.color, mark(stopped))
+        _tell_conclusion(stopped, request)
     return stopped
+
+
+# What is drawn for a person no script has to import.
+
+
+def _tell_conclusion(stopped: Report, request: StopRequest) -> None:
+    def drawn(canvas: Canvas) -> Iterable[str]:
+        from portcheck.render import terminal_stop
+
+        return terminal_stop.conclusion(stopped, canvas)
+
+    stream.say(conclusion(stopped), sys.stdout, request.color, drawn)
+
+
+def _tell_intention(before: Diagnosis, intended: Plan, request: StopRequest) -> None:
+    def drawn(canvas: Canvas) -> Iterable[str]:
+        from portcheck.render import terminal_stop
+
+        return terminal_stop.intention(before, intended, canvas, force=request.force)
+
+    stream.say(intention(before, intended, force=request.force), _aside(request), request.color, drawn)
+
+
+def _tell_another_intention(stopped: Report, intended: Plan, request: StopRequest) -> None:
+    def drawn(canvas: Canvas) -> Iterable[str]:
+        from portcheck.render import terminal_stop
+
+        return terminal_stop.another_intention(stopped, intended, canvas, force=request.force)
+
+    stream.say(another_intention(stopped, intended, force=request.force), _aside(request), request.color, drawn)
 
 
 def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
@@ -71,7 +103,7 @@ def _freed(endpoint: Endpoint, request: StopRequest) -> Report:
     intended = _planned(before, request)
     if not intended.steps:
         return untouched(before, intended)
-    stream.say(intention(before, intended, force=request.force), _aside(request), request.color)
+    _tell_intention(before, intended, request)
     withheld = _without_consent(before, intended, request)
     if withheld:
         return withheld
@@ -88,7 +120,7 @@ def _hint(request: StopRequest) -> None:
 
     hint = pid_hint(request.targets, "stop")
     if hint and not request.json:
-        stream.complain(hint)
+        stream.complain(hint, color=request.color, mark="doubtful")
 
 
 def _planned(finding: Diagnosis, request: StopRequest) -> Plan:
@@ -104,9 +136,9 @@ def _carried_out(before: Diagnosis, intended: Plan, watch: Watch, request: StopR
     from portcheck.observe.system import own_uid
     from portcheck.stop.execute import carry_out, settle
 
-    with Progress(f"stopping what holds port {before.port}"):
+    with Progress(f"stopping what holds port {before.port}", request.color):
         done = carry_out(intended, watch, timeout=request.timeout, force=request.force)
-    with Progress(f"watching whether port {before.port} stays free"):
+    with Progress(f"watching whether port {before.port} stays free", request.color):
         done = settle(done, intended, watch, request.settle)
     return report(before, intended, done, own_uid())
 
@@ -119,7 +151,7 @@ def _agreed_again(stopped: Report, request: StopRequest) -> Plan | None:
     again = _planned(after, request)
     if not again.steps:
         return None
-    stream.say(another_intention(stopped, again, force=request.force), _aside(request), request.color)
+    _tell_another_intention(stopped, again, request)
     return again if _agrees() else None
 
 

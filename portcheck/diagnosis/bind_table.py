@@ -74,6 +74,29 @@ def unexplained(rows: Sequence[Row]) -> bool:
     )
 
 
+def telling(answers: Sequence[tuple[BindRequest, Probe]], scene: Scene) -> Iterator[tuple[BindRequest, Probe]]:
+    """Of what the kernel has answered for one port, what has to be asked for the next one.
+
+    A wildcard meets every socket that an address of its family would meet: where that was answered as the wildcard
+    was, it is again.  (A family keeps one bind of its own: systemd's SocketBindDeny= refuses by family and port.)
+    """
+    for bind, answer in answers:
+        if not any(other == answer and _meets_all_of(wider, bind, scene) for wider, other in answers):
+            yield bind, answer
+
+
+def _meets_all_of(wider: BindRequest, bind: BindRequest, scene: Scene) -> bool:
+    """Whether no socket can be in the way of a bind that is not in the way of this wider one.
+
+    With a VRF the devices of two binds may have tables of their own.
+    """
+    if not TRAITS[scene.platform].wildcards_meet_addresses or not is_wildcard(wider.address) or wider == bind:
+        return False
+    alike = wider._replace(address=bind.address, v6only=bind.v6only, device=bind.device) == bind
+    within = wider.v6only is not True or (bind.v6only is True and bind.address != ANY6)
+    return alike and within and (wider.device == bind.device or scene.network.vrfs == {})
+
+
 def _tried_plainly(
     rows: tuple[Row, ...], endpoint: Endpoint, scene: Scene, question: Question, probe: Prober
 ) -> tuple[Row, ...]:

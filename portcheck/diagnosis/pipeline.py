@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, unexplained
+from portcheck.diagnosis.bind_table import examine, explained, refused_by_nobody_seen, telling, unexplained
 from portcheck.diagnosis.relevant import tried
 from portcheck.diagnosis.sentence import sentence, speaks_of_ports
 from portcheck.diagnosis.verdict import diagnose
@@ -10,7 +10,7 @@ from portcheck.model import Probe
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.probe import try_bind
 from portcheck.observe.snapshot import look
-from portcheck.profiles import USUAL
+from portcheck.profiles import TABLES_ALONE, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,23 @@ def checks(endpoints: Sequence[Endpoint], question: Question = USUAL) -> Iterato
     """
     for endpoint, finding, view in _findings(endpoints, question):
         yield view.numbered(finding, endpoint)
+
+
+class Whole(NamedTuple):
+    """One look at everything that listens here, and what it says of the endpoints."""
+
+    scene: Scene
+    diagnoses: tuple[Diagnosis, ...]
+
+
+def among_all(endpoints: Sequence[Endpoint]) -> Whole:
+    """By the tables alone: a diagnosis for each endpoint, and whatever listens on any other port.
+
+    Raises PortcheckError where nothing can be seen at all.
+    """
+    view = View(_look(endpoints, TABLES_ALONE, every_port=True), TABLES_ALONE)
+    findings = [(endpoint, view.finding(endpoint, view.rows(endpoint))) for endpoint in endpoints]
+    return Whole(view.scene, tuple(view.numbered(finding, endpoint) for endpoint, finding in findings))
 
 
 class Stretch(NamedTuple):
@@ -82,7 +99,7 @@ def _look_closer(scene: Scene, endpoint: Endpoint) -> Scene | None:
     return look_closer(scene, endpoint)
 
 
-def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
+def _look(endpoints: Sequence[Endpoint], question: Question, *, every_port: bool = False) -> Scene:
     def enough(scene: Scene) -> bool:
         sockets = by_port(scene)
         return all(
@@ -96,6 +113,7 @@ def _look(endpoints: Sequence[Endpoint], question: Question) -> Scene:
         enough=enough,
         verbose=question.verbose,
         with_localhost=bool(question.server.localhost),
+        every_port=every_port,
     )
 
 
@@ -123,7 +141,7 @@ class View:
         """The bind table of one port, with indexes into `on_port`.
 
         The kernel is asked for every port.  Where no socket is there, and it answers as it did for another such port,
-        the rules have nothing new to say.
+        the rules have nothing new to say; nor have binds that it has to answer as it did others (`telling`).
         """
         if self.probe is None or endpoint.port in self.busy:
             if self.probe and self.on_port(endpoint):
@@ -134,7 +152,7 @@ class View:
             return self.heard[kind].rows
         answers: list[tuple[BindRequest, Probe]] = []
         rows = examine(endpoint, (), self.scene, self.question, _recorded(self.probe, answers))
-        self.heard[kind] = Heard(rows, tuple(answers))
+        self.heard[kind] = Heard(rows, tuple(telling(answers, self.scene)))
         return rows
 
     def _learn_v6only(self, endpoint: Endpoint) -> None:
@@ -152,19 +170,26 @@ class View:
         self.sockets[endpoint.protocol, endpoint.port] = list(told)
 
     def known(self, endpoint: Endpoint) -> Diagnosis | None:
-        """The finding for a port like this one, where neither a socket nor a bind can make a difference."""
-        if self.probe or endpoint.port in self.busy:
+        """The finding for a port like this one, where no socket makes a difference and no bind does."""
+        if endpoint.port in self.busy:
             return None
-        return self.quiet.get((self._kind(endpoint), None))
+        kind = self._kind(endpoint)
+        if self.probe is None:
+            return self.quiet.get((kind, None))
+        heard = self.heard.get(kind)
+        return heard.finding if heard and heard.finding and heard.again(endpoint.port, self.probe) else None
 
     def finding(self, endpoint: Endpoint, rows: tuple[Row, ...]) -> Diagnosis:
         """The whole answer, for this port or for a quiet one that differs in nothing but the number."""
         if endpoint.port in self.busy:
             return self._diagnosed(endpoint, rows)
-        kind = self._kind(endpoint), rows if self.probe else None
-        if kind not in self.quiet:
-            self.quiet[kind] = self._diagnosed(endpoint, rows)
-        return self.quiet[kind]
+        kind = self._kind(endpoint)
+        like = kind, rows if self.probe else None
+        if like not in self.quiet:
+            self.quiet[like] = self._diagnosed(endpoint, rows)
+        if kind in self.heard and not unexplained(rows):
+            self.heard[kind] = self.heard[kind]._replace(finding=self.quiet[like])
+        return self.quiet[like]
 
     def numbered(self, finding: Diagnosis, endpoint: Endpoint) -> Diagnosis:
         """A finding as the answer for this particular port."""
@@ -198,7 +223,8 @@ class Heard(NamedTuple):
     """What the kernel has answered for a port without sockets, and what followed from it."""
 
     rows: tuple[Row, ...]
-    answers: tuple[tuple[BindRequest, Probe], ...]
+    answers: tuple[tuple[BindRequest, Probe], ...]  # those that tell the others
+    finding: Diagnosis | None = None  # once no slower look could tell more
 
     def again(self, port: int, probe: Prober) -> bool:
         """Whether the kernel answers the same for this port."""

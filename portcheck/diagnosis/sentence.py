@@ -92,13 +92,16 @@ def _denied(subject: Sentence, finding: Diagnosis, rows: Sequence[Row], scene: S
     error = next((row.error for row in refused if row.error), "EACCES")
     free = [row for row in rows if row.outcome == "free"]
     where = dict.fromkeys(row.bind.address for row in refused) if free and not subject.proper else ()
-    rest = f"only {listed(_ways(free))} can be" if free else _nobody(finding)
-    return _cannot(subject, where, _policy(finding, scene, error))._replace(consequences=(rest,))
-
-
-def _nobody(finding: Diagnosis) -> str:
     unseen = any(spot.code in ("netlink-refused", "sockets-not-visible") for spot in finding.blind_spots)
-    return "no socket in the way shows" if unseen else "no socket is in the way"
+    rest = unused = f"only {listed(_ways(free))} can be" if free else ""
+    if not free:
+        rest = "no socket in the way shows" if unseen else "no socket is in the way"
+        unused = "whether anything is using it does not show" if unseen else "nothing is using it"
+    told = _cannot(subject, where, _policy(finding, scene, error))._replace(consequences=(rest,))
+    if finding.cause != "privileged" or subject.proper:
+        return told
+    on = f" on {listed(where)}" if where else ""
+    return told._replace(short=f"needs root{on} (ports below {scene.policy.unprivileged_from} do); {unused}")
 
 
 def _policy(finding: Diagnosis, scene: Scene, error: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from portcheck.identify.names import KERNELS_LENGTH, base, called
+from portcheck.addresses import is_link_local
+from portcheck.identify.names import KERNELS_LENGTH, base, called, names
 from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -119,6 +120,13 @@ def program(process: Process) -> str:
     return name
 
 
+def called_names(process: Process) -> frozenset[str]:
+    """Every name under which somebody could ask for it."""
+    runs = program(process)
+    every = {*names(process), called(process) or "", runs, runs.partition(" ")[0], base(process.script or "")}
+    return frozenset(every - {"", "a process"})
+
+
 def at_home(process: Process) -> str | None:
     """Where its project is, or where it was started: `~/shop`; None where that says nothing."""
     directory = process.project_dir or process.cwd
@@ -200,7 +208,13 @@ def spread(sockets: Iterable[Socket]) -> str:
 def _place_of_socket(socket: Socket) -> str:
     if socket.interface and socket.local_address in ("0.0.0.0", "::"):
         return f"every address of {socket.interface}"
-    return socket.local_address
+    return _scoped(socket)
+
+
+def _scoped(socket: Socket) -> str:
+    """Its address, with the interface that a link-local one needs: `fe80::1%eth0`."""
+    address, interface = socket.local_address, socket.interface
+    return f"{address}%{interface}" if interface and is_link_local(address) else address
 
 
 def listed(names: Iterable[str], most: int = NAMED_AT_MOST) -> str:

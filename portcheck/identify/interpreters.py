@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from portcheck.identify.argv import Arguments, parse
-from portcheck.identify.names import base, names
+from portcheck.identify.names import base, by_trust
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ PROGRAM_FOLDERS = frozenset(("bin", "sbin", ".bin", "Scripts", "shims"))
 
 
 def interpreter(process: Process) -> str | None:
-    """python, node, sh ... without a version (`python3.11`); None for any other program."""
-    return next((kind for name in sorted(names(process)) if (kind := _kind(name))), None)
+    """python, node, sh ... without a version (`python3.11`); None for any other program.
+
+    By its program file before its arguments, and by the kernel's name last: a process can call itself anything.
+    """
+    return next((kind for name in by_trust(process) if (kind := _kind(name))), None)
 
 
 def _kind(name: str) -> str | None:

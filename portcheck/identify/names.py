@@ -21,11 +21,16 @@ def base(path: str) -> str:
 
 def names(process: Process) -> frozenset[str]:
     """Every name that it goes by; a login shell's without its dash."""
+    return frozenset(by_trust(process))
+
+
+def by_trust(process: Process) -> tuple[str, ...]:
+    """Its names: that of its program file, by which it was started, and that which the kernel has, which it can set."""
     command = process.command or ("",)
     executable = (process.executable or "").removesuffix(DELETED)
     first = command[0].partition(": ")[0]  # `nginx: master process /usr/sbin/nginx` is a title, no path
-    every = {base(first).removeprefix("-"), base(executable), base(process.name or "")}
-    return frozenset(every - {""})
+    every = (base(executable), base(first).removeprefix("-"), base(process.name or ""))
+    return tuple(filter(None, every))
 
 
 def title(process: Process) -> str:

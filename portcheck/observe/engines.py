@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from portcheck.model import Container, Engine, Hands, Process
     from portcheck.observe.subprocesses import Patience
 
+# What shows whether it answers.
+LISTS: Mapping[Engine, str] = {
+    "docker": "docker ps",
+    "podman": "podman ps",
+    "containerd": "ctr containers list",
+    "systemd-nspawn": "machinectl list",
+    "lxc": "lxc-ls",
+}
 PATIENCE = 1.0  # seconds, for all engines together
 DOCKER_SOCKET = "/var/run/docker.sock"
 
@@ -104,7 +112,7 @@ def _engine_silent(engine: Engine, error: Exception) -> BlindSpot:
     return BlindSpot(
         "engine-no-answer",
         f"{TOOLS[engine]} {error}: which container it is stays unknown",
-        None if engine == "systemd-nspawn" else f"see whether '{TOOLS[engine]} ps' answers",
+        f"see whether '{LISTS[engine]}' answers",
     )
 
 

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "whyport"  # what installers call this project: `portcheck` is another one's on PyPI
 PROGRAM = "portcheck"
+NAMES = (PROGRAM, DISTRIBUTION)  # the commands that are installed: one program, whatever it is called by
+# What scripts/build puts into portcheck-full.pyz: all that needs no compiler.
+IN_THE_FULL_FILE = ("PyYAML", "python-dotenv", "rich", "tomli")
+DEBIAN = "/usr/lib/python3/dist-packages/"
+OF_DEBIAN = {
+    "PyYAML": "python3-yaml",
+    "python-dotenv": "python3-dotenv",
+    "psutil": "python3-psutil",
+    "tomli": "python3-tomli",
+}
 # A script that starts portcheck for its user (scripts/portcheck) says here how it was called itself.
 CALLED_AS = "PORTCHECK_CALLED_AS"
 _called_as = os.environ.pop(CALLED_AS, None)  # for us alone: not for what `run` starts
@@ -25,6 +35,17 @@ def as_called(command: Sequence[str]) -> tuple[str, ...]:
     return (*command[:place], *called(absolute=command[0] == "sudo"), *command[place + 1 :])
 
 
+def program() -> str:
+    """Which of our names we were called by."""
+    name = os.path.basename(_called_as or sys.argv[0]).removesuffix(".exe")
+    return name if name in NAMES else PROGRAM
+
+
+def in_our_name(text: str) -> str:
+    """What tells how portcheck is to be called, with the name that it was called by."""
+    return text.replace(f"{PROGRAM} ", f"{program()} ")
+
+
 def called(*, absolute: bool = False) -> tuple[str, ...]:
     """How portcheck was called; by its name alone where it was imported by another program."""
     by = _called_as or sys.argv[0]
@@ -34,7 +55,7 @@ def called(*, absolute: bool = False) -> tuple[str, ...]:
     if name.endswith(".pyz"):
         typed = _typed(by, absolute=absolute)
         return (typed,) if os.access(by, os.X_OK) else (_typed(sys.executable, absolute=absolute), typed)
-    if name.removesuffix(".exe") != PROGRAM:
+    if name.removesuffix(".exe") not in NAMES:
         return (PROGRAM,)
     return (_typed(by, absolute=absolute),)
 
@@ -57,8 +78,12 @@ def _on_path(name: str) -> str | None:
     return next((file for file in files if os.access(file, os.X_OK) and os.path.isfile(file)), None)
 
 
-def install_hint(extra: str | None = None) -> str:
-    """What puts the packages that are missing into the environment that runs, whatever made it."""
+def install_hint(package: str, extra: str | None = None) -> str:
+    """What brings a missing package (of an extra of ours) to the Python that runs, whatever put us there."""
+    if package in IN_THE_FULL_FILE and not os.path.exists(__file__):  # it is in an archive
+        return "portcheck-full.pyz has it"
+    if package in OF_DEBIAN and __file__.startswith(DEBIAN):
+        return f"sudo apt install {OF_DEBIAN[package]}"
     wanted = f'"{DISTRIBUTION}[{extra}]"' if extra else DISTRIBUTION
     return f"{_installer(sys.prefix)} {wanted}"
 

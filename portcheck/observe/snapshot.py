@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     Enough = Callable[[Scene], bool]
     Tables = dict[Protocol, SocketTable]
+    Asked = Mapping[Protocol, tuple[PortRange, ...] | None]
 
 FAMILIES: tuple[Family, ...] = ("ipv4", "ipv6")
 NAMES = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -32,13 +33,14 @@ def look(
     enough: Enough,
     verbose: bool = False,
     with_localhost: bool = False,
+    every_port: bool = False,
 ) -> Scene:
     """Everything that concerns these endpoints.
 
     Where listeners are told apart they are read first, and every other state only if `enough` says that they do not
     explain the answer yet: a busy server has 50,000 connections that nobody needs to see.  `may_bind` False asks the
     kernel for nothing but its tables.  `verbose` also looks into other network namespaces.
-    `with_localhost` looks that name up even where nothing holds a port.
+    `with_localhost` looks that name up even where nothing holds a port.  `every_port` adds what listens on all others.
     """
     asked = {
         # TCP questions look at UDP too, never the other way round
@@ -51,7 +53,8 @@ def look(
 
         scene = scene._replace(localhost=localhost())
     depth: Depth = "listeners" if BACK_END.listeners_come_first else "everything"
-    scene = scene._replace(tables=_tables(asked, depth, may_bind=may_bind))
+    ports: Asked = {"tcp": None, "udp": None} if every_port else asked
+    scene = scene._replace(tables=_tables(ports, depth, may_bind=may_bind))
     if depth == "listeners" and "tcp" in asked and not enough(scene):  # UDP was whole already
         everything = BACK_END.with_connections(scene.tables["tcp"], asked["tcp"])
         scene = scene._replace(tables={**scene.tables, "tcp": everything})
@@ -100,7 +103,7 @@ def _addresses() -> tuple[tuple[LocalAddress, ...], tuple[BlindSpot, ...]]:
         return (), (BlindSpot("addresses-not-seen", message, OUTSIDE),)
 
 
-def _tables(asked: Mapping[Protocol, tuple[PortRange, ...] | None], depth: Depth, *, may_bind: bool) -> Tables:
+def _tables(asked: Asked, depth: Depth, *, may_bind: bool) -> Tables:
     return {
         protocol: BACK_END.sockets(protocol, ports, depth=depth, may_bind=may_bind) for protocol, ports in asked.items()
     }

@@ -3,55 +3,67 @@
 from __future__ import annotations
 
 from portcheck.diagnosis.pipeline import checks
-from portcheck.diagnosis.sentence import untold
-from portcheck.errors import PortcheckError, UsageError
-from portcheck.identify.describe import port_named
-from portcheck.model import BlindSpot, Diagnosis
+from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
-from portcheck.preflight.declarations import PreflightError
+from portcheck.observe.ourselves import called
+from portcheck.preflight.declarations import PreflightError, left_open
+from portcheck.preflight.hosts import Hosts
 from portcheck.preflight.judge import PreflightReport, asked, judge
+from portcheck.preflight.unasked import on_an_empty_machine, unasked
 from portcheck.profiles import PROFILES, Question, server_for
-from portcheck.target import EVERY, Endpoint, parse_host
+from portcheck.target import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from portcheck.model import Diagnosis
     from portcheck.preflight.declarations import Declaration, Reading
     from portcheck.preflight.judge import Project
     from portcheck.profiles import Server
-    from portcheck.target import Host
 
 # The engine binds what it publishes, whatever the server in the container does.
 PUBLISHER = PROFILES["docker"]._replace(call=None)
 
 
 SEARCHED = (
-    "what is read: compose.yaml, .env, Procfile, devcontainer.json, portcheck.toml, [tool.portcheck] in pyproject.toml"
+    "what is read: compose.yaml, .env, Procfile, package.json, devcontainer.json, portcheck.toml, [tool.portcheck] in "
+    "pyproject.toml"
 )
 
 
-def check(reading: Reading, project: Project, directory: Path, *, probe: bool) -> PreflightReport:
-    """Which of the declared servers could be started now.
+def check(reading: Reading, project: Project, directory: Path, *, probe: bool, static: bool = False) -> PreflightReport:
+    """Which of the declared servers could be started now; `static`: as far as the files alone can tell.
 
     Raises UsageError where there is nothing to check, PreflightError for a profile that does not exist.
     """
     declarations = asked(reading.declarations)
-    if not declarations and not reading.unresolved:
-        raise _nothing(reading, directory)
-    findings = judge(declarations, Looker(declarations, probe=probe), project)
+    if not declarations and not left_open(reading.unresolved):
+        raise nothing(reading, directory)
+    if static:
+        findings = judge(declarations, lambda each: on_an_empty_machine(each, _server(each)), project)
+        findings = tuple(map(unasked, findings))
+    else:
+        findings = judge(declarations, Looker(declarations, probe=probe), project)
     disabled = tuple(each for each in reading.declarations if not each.enabled)
     return PreflightReport(reading.files, findings, disabled, reading.unresolved)
 
 
-def _nothing(reading: Reading, directory: Path) -> UsageError:
+def nothing(reading: Reading, directory: Path, command: str = "preflight") -> UsageError:
+    """What to say where no port is declared."""
+    if reading.declarations and not any(each.compose_profiles for each in reading.declarations):
+        return UsageError("nothing to check: only services whose scale is 0 declare ports")
     if reading.declarations:
+        from shlex import quote  # a file's words: to be pasted, and nothing but words
+
         profiles = ",".join(dict.fromkeys(name for each in reading.declarations for name in each.compose_profiles))
         return UsageError(
             "nothing to check: only services of Compose profiles that are off declare ports",
-            f"switch them on: COMPOSE_PROFILES={profiles} portcheck preflight",
+            f"switch them on: COMPOSE_PROFILES={quote(profiles)} {' '.join(called())} {command}",
         )
+    if reading.unresolved:
+        first = reading.unresolved[0]
+        return UsageError(f"nothing to check: {first.file}:{first.line}: {first.message}", SEARCHED)
     if reading.files:
         return UsageError(f"nothing to check: no port is declared in {', '.join(reading.files)}", SEARCHED)
     return UsageError(f"nothing to check: no file in {directory.absolute()} declares ports", SEARCHED)
@@ -63,7 +75,7 @@ class Looker:
     def __init__(self, declarations: Sequence[Declaration], *, probe: bool) -> None:
         """Raises PreflightError for a profile that does not exist."""
         self._probe = probe
-        self._hosts: dict[str | None, tuple[Host, ...] | PortcheckError] = {None: (EVERY,)}
+        self._hosts = Hosts()
         groups: dict[Server, list[Declaration]] = {}
         for each in declarations:
             groups.setdefault(_server(each), []).append(each)
@@ -78,27 +90,11 @@ class Looker:
             yield from self._look([(declaration, port) for port in declaration.fallback], _server(declaration))
 
     def _look(self, wanted: Sequence[tuple[Declaration, int]], server: Server) -> Iterator[Diagnosis]:
-        endpoints = [self._endpoint(declaration, port) for declaration, port in wanted]
+        endpoints = [self._hosts.endpoint(declaration, port) for declaration, port in wanted]
         resolved = [endpoint for endpoint in endpoints if isinstance(endpoint, Endpoint)]
         answers = checks(resolved, Question(server, self._probe))
         for endpoint in endpoints:
             yield next(answers) if isinstance(endpoint, Endpoint) else endpoint
-
-    def _endpoint(self, declaration: Declaration, port: int) -> Endpoint | Diagnosis:
-        """What to ask; or the answer, where the host's name leads nowhere."""
-        target = declaration.target(port)
-        hosts = self._resolved(declaration.host)
-        if isinstance(hosts, PortcheckError):
-            return _nowhere(declaration, port, hosts.cause)
-        return Endpoint(target, declaration.protocol, port, hosts)
-
-    def _resolved(self, host: str | None) -> tuple[Host, ...] | PortcheckError:
-        if host not in self._hosts:
-            try:
-                self._hosts[host] = (parse_host(host or "*", SystemNames()),)
-            except PortcheckError as error:  # no such host, or nobody knows
-                self._hosts[host] = error
-        return self._hosts[host]
 
 
 def _server(declaration: Declaration) -> Server:
@@ -109,13 +105,3 @@ def _server(declaration: Declaration) -> Server:
     except UsageError as error:
         cause = error.cause.replace("for --as", "as profile")
         raise PreflightError(declaration.file, declaration.line, cause) from None
-
-
-def _nowhere(declaration: Declaration, port: int, why: str) -> Diagnosis:
-    """A server could not start there now; whether it can where it will run is not known here."""
-    spot = BlindSpot("host-not-resolved", why)
-    answer = untold(f"{port_named(declaration.protocol, port)} is free", why)
-    return Diagnosis(
-        declaration.target(port), declaration.protocol, port, declaration.host, "unknown", None, answer,
-        complete=False, blind_spots=(spot,),
-    )  # fmt: skip

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from portcheck.model import Protocol
 
-    Kind = Literal["compose", "env", "procfile", "devcontainer", "portcheck"]
+    Kind = Literal["compose", "env", "procfile", "package", "devcontainer", "portcheck"]
     # Why something could not be resolved.  "include" and "extends" are settled where Compose itself resolves them;
-    # "outside" leads out of the project, "limit" is more than anybody writes by hand.
+    # "outside" leads out of the project, "limit" is more than anybody writes by hand, "not-judged" is a number of
+    # which no file says whose port it is: it may as well be another host's.
     Code = Literal[
         "variable",
         "include",
@@ -24,9 +25,31 @@ if TYPE_CHECKING:
         "syntax",
         "process",
         "forwarded",
+        "not-judged",
         "outside",
         "limit",
     ]
+
+
+class Expected(NamedTuple):
+    """By whom a port is to be listened on, as far as the file says; None is anybody.
+
+    `process` is the name of a program, or the absolute path of its file; `user` a name or a number.
+    """
+
+    process: str | None = None
+    user: str | None = None
+    service: str | None = None  # the unit of a service manager
+    container: str | None = None  # its name
+    optional: bool = False  # it need not run
+
+    def by_whom(self) -> dict[str, str]:
+        """All that the file says about who it is to be."""
+        said = {"process": self.process, "user": self.user, "service": self.service, "container": self.container}
+        return {key: value for key, value in said.items() if value}
+
+
+ANYBODY = Expected()
 
 
 class Declaration(NamedTuple):
@@ -38,6 +61,7 @@ class Declaration(NamedTuple):
     `profile` is the kind of server, as in `portcheck check --as PROFILE`.
     `compose_project` is the name of the Compose project, which its containers have as a label.
     `variables` are those of the environment that the port or the address comes from.
+    `containers` is how many there are to be of the service, each of which takes a port.
 
     All of it may be printed, but for a `compose_project` that is `private`: that holds the value of a variable.
     """
@@ -57,6 +81,8 @@ class Declaration(NamedTuple):
     compose_project: str | None = None
     private: bool = False
     variables: tuple[str, ...] = ()
+    expected: Expected = ANYBODY
+    containers: int = 1
 
     def target(self, ports: object) -> str:
         """The TARGET of the command line that asks about `ports` (one of its own) as this declaration does."""
@@ -74,12 +100,21 @@ class Unresolved(NamedTuple):
     service: str | None = None
 
 
+def left_open(remarks: Iterable[Unresolved]) -> bool:
+    """Whether these leave the answer open; what is not judged may as well have nothing to do with this host."""
+    return any(remark.code != "not-judged" for remark in remarks)
+
+
 class Reading(NamedTuple):
-    """All that was read: `files` holds every file looked at, in order."""
+    """All that was read: `files` holds every file looked at, in order.
+
+    `allowed` are ports on which somebody may listen and nobody has to.
+    """
 
     files: tuple[str, ...] = ()
     declarations: tuple[Declaration, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    allowed: tuple[Declaration, ...] = ()
 
 
 class PreflightError(PortcheckError):
@@ -112,6 +147,7 @@ def together(readings: Iterable[Reading]) -> Reading:
         tuple(dict.fromkeys(file for part in parts for file in part.files)),
         tuple(declaration for part in parts for declaration in part.declarations),
         tuple(dict.fromkeys(remark for part in parts for remark in part.unresolved)),
+        tuple(declaration for part in parts for declaration in part.allowed),
     )
 
 

@@ -9,10 +9,11 @@ import re
 from os.path import normpath
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.compose.ports import PortSyntaxError, declared, short
-from portcheck.preflight.declarations import Declaration, LeftUnreadError, PreflightError, Reading, Unresolved, shown
+from portcheck.preflight.compose.ports import PortSyntaxError, Published, declared, short
+from portcheck.preflight.declarations import Declaration, PreflightError, Reading, Unresolved, shown
 from portcheck.preflight.dotenv import port_number
-from portcheck.preflight.files import Allowance, Grounds, around, needs
+from portcheck.preflight.files import Allowance, Grounds, around
+from portcheck.preflight.json_text import parsed, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # The Dev Containers CLI publishes a number as 127.0.0.1:N:N, and editors forward to the loopback address.
 LOOPBACK = "127.0.0.1"
-_WORD = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|[{}\[\],:]|[^\s{}\[\],:"/]+', re.DOTALL)
 
 
 class Place(NamedTuple):
@@ -39,34 +39,17 @@ def read_devcontainer(path: Path, known: frozenset[str] = frozenset(), grounds: 
     """
     file = str(path)
     text = (grounds or around(path)).text(path)
-    config = _parse(text, file)
+    config = parsed(text, file)
     allowance = Allowance()
     entries: list[Declaration | Unresolved] = []
     entries += [_forwarded(place, file, config) for place in _places(config, "forwardPorts", text)]
     for place in _places(config, "appPort", text):
         entries += _published(place, file, config, allowance)
-    entries += _opened_by_arguments(_places(config, "runArgs", text), file)
+    entries += _of_arguments([*_places(config, "runArgs", text)], file, config, allowance)
     composed = _places(config, "dockerComposeFile", text)
     entries += _in_other_files((each for each in composed if _absolute(path, each) not in known), file)
     ports = tuple(each for each in entries if isinstance(each, Declaration))
     return Reading((file,), ports, tuple(each for each in entries if isinstance(each, Unresolved)))
-
-
-def _parse(text: str, file: str) -> Mapping[str, Any]:
-    with needs("pyjson5", file):
-        import pyjson5
-    try:
-        config = pyjson5.decode(text)
-    except pyjson5.Json5DecoderException as error:
-        message = str(error.args[0])
-        near = re.search(r"near (\d+)", message)  # the number of the character, from 1
-        line = text.count("\n", 0, int(near[1]) - 1) + 1 if near else None
-        if isinstance(error, pyjson5.Json5NestingTooDeep):
-            raise LeftUnreadError("limit", file, line, "nested too deep") from None
-        raise PreflightError(file, line, f"broken JSON: {message}") from None
-    if not isinstance(config, dict):
-        raise PreflightError(file, 1, "an object ({...}) is expected here")
-    return config
 
 
 def _places(config: Mapping[str, Any], key: str, text: str) -> Iterator[Place]:
@@ -83,25 +66,14 @@ def _lines(text: str, key: str) -> list[int]:
     """The lines of the plain values of a top-level property, in order."""
     depth, inside = 0, False
     lines: list[int] = []
-    words = _words(text)
-    for (word, line), (following, _) in zip(words, [*words[1:], ("", 0)]):
+    every = words(text)
+    for (word, line), (following, _) in zip(every, [*every[1:], ("", 0)]):
         depth += (word in "{[") - (word in "}]")
         if depth == 1 and following == ":":
             inside = word == f'"{key}"'
         elif inside and word not in "[]{},:":
             lines.append(line)
     return lines
-
-
-def _words(text: str) -> list[tuple[str, int]]:
-    """The words of JSON that was parsed before, comments left out, with their lines."""
-    words: list[tuple[str, int]] = []
-    line, counted = 1, 0
-    for word in _WORD.finditer(text):
-        line, counted = line + text.count("\n", counted, word.start()), word.start()
-        if word[0][:2] not in ("//", "/*"):
-            words.append((word[0], line))
-    return words
 
 
 def _forwarded(place: Place, file: str, config: Mapping[str, Any]) -> Declaration | Unresolved:
@@ -128,16 +100,49 @@ def _published(
         ports = short(text)
     except PortSyntaxError as error:
         raise PreflightError(file, place.line, f"appPort: {error}") from None
+    yield from _mapped(ports, place, file, config, allowance)
+
+
+PUBLISH = re.compile(r"(-p|--publish)(?:=(.*))?", re.DOTALL)
+ATTACHED = re.compile(r"-p(?!=)(.+)", re.DOTALL)
+
+
+def _of_arguments(
+    places: list[Place], file: str, config: Mapping[str, Any], allowance: Allowance
+) -> Iterator[Declaration | Unresolved]:
+    """`runArgs`: what `docker run` is given besides; of it what opens ports on this host."""
+    for place, following in zip(places, [*places[1:], Place("", 1)]):
+        argument = str(place.value)
+        attached = ATTACHED.fullmatch(argument)
+        option = PUBLISH.fullmatch(argument)
+        if re.match(r"--net(work)?=host$", argument) or (
+            argument in ("--net", "--network") and following.value == "host"
+        ):
+            message = f"runArgs has {shown(argument)}: it listens on this host's ports, and no file says on which"
+            yield Unresolved("host-network", message, file, place.line)
+        elif attached:
+            yield from _argument(attached[1], place, file, config, allowance)
+        elif option:
+            text = str(following.value) if option[2] is None else option[2]
+            yield from _argument(text, place, file, config, allowance)
+
+
+def _argument(
+    text: str, place: Place, file: str, config: Mapping[str, Any], allowance: Allowance
+) -> Iterator[Declaration | Unresolved]:
+    """What is given to `-p`; the variables of an editor (`${localEnv:PORT}`) are not known here."""
+    try:
+        yield from _mapped(short(text), place, file, config, allowance)
+    except PortSyntaxError as error:
+        yield Unresolved("syntax", f"runArgs: {error}", file, place.line)
+
+
+def _mapped(
+    ports: list[Published], place: Place, file: str, config: Mapping[str, Any], allowance: Allowance
+) -> Iterator[Declaration | Unresolved]:
     for port in ports:
         allowance.spend(1 + len(port.fallback), file, place.line)
         yield declared(port, "devcontainer", file, place.line, _label(_attributes(port.target, config)))
-
-
-def _opened_by_arguments(places: Iterator[Place], file: str) -> Iterator[Unresolved]:
-    for place in places:
-        if re.match(r"-p|--publish|--net(work)?=host", str(place.value)):
-            message = f"runArgs has {shown(str(place.value))}: the ports that it opens are not read"
-            yield Unresolved("syntax", message, file, place.line)
 
 
 def _in_other_files(places: Iterator[Place], file: str) -> Iterator[Unresolved]:

@@ -13,7 +13,7 @@ from portcheck.preflight.dotenv import with_file
 from portcheck.preflight.files import ALLOW, Grounds, around, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from portcheck.preflight.declarations import Kind
 
@@ -28,19 +28,28 @@ OVERRIDES = (
 SINGLE: tuple[tuple[Kind, str], ...] = (
     ("env", ".env"),
     ("procfile", "Procfile"),
+    ("package", "package.json"),
     ("devcontainer", ".devcontainer/devcontainer.json"),
     ("devcontainer", ".devcontainer.json"),
     ("portcheck", "pyproject.toml"),
     ("portcheck", "portcheck.toml"),
 )
+OWN = r"(.+[.-])?portcheck([.-].+)?\.toml"  # portcheck.toml, and one for each of several hosts: db.portcheck.toml
 _BY_NAME: tuple[tuple[Kind, str], ...] = (
     ("compose", r".*\.ya?ml"),
     ("env", r"\.env(\..+)?|.+\.env"),
     ("procfile", r"Procfile(\..+)?"),
+    ("package", r"package\.json"),
     ("devcontainer", r"\.?devcontainer\.json"),
-    ("portcheck", r"pyproject\.toml|portcheck\.toml"),
+    ("portcheck", OWN),
+    ("portcheck", r"pyproject\.toml"),
 )
-ACCEPTED = "compose.yaml and other YAML, .env, Procfile, devcontainer.json, pyproject.toml, portcheck.toml"
+ACCEPTED = (
+    "compose.yaml and other YAML, .env, Procfile, package.json, devcontainer.json, pyproject.toml, portcheck.toml"
+)
+# Of whatever else is called Procfile, or stands in `.devcontainer`; nobody has more of them.
+MOST_OF_A_KIND = 50
+NO_PROCFILE = ("bak", "dist", "example", "md", "orig", "sample", "swp", "template")
 
 
 class Source(NamedTuple):
@@ -59,7 +68,30 @@ def find(directory: Path, environment: Mapping[str, str], grounds: Grounds | Non
     grounds = grounds or around(directory)
     compose = _compose(directory, environment, grounds)
     single = [Source(kind, (directory / name,)) for kind, name in SINGLE if grounds.has(directory / name)]
-    return ([compose] if compose else []) + single
+    return [*([compose] if compose else []), *single, *_further(directory, grounds)]
+
+
+def _further(directory: Path, grounds: Grounds) -> Iterator[Source]:
+    """`Procfile.dev` and its like, and `.devcontainer/NAME/devcontainer.json`."""
+    procfiles = (path for path in _listed(directory) if re.fullmatch(r"Procfile\.[\w-]+", path.name))
+    containers = () if grounds.leave(directory / ".devcontainer") else _listed(directory / ".devcontainer")
+    kinds: tuple[tuple[Kind, list[Path]], ...] = (
+        ("procfile", [path for path in procfiles if path.suffix[1:] not in NO_PROCFILE]),
+        ("devcontainer", [path / "devcontainer.json" for path in containers]),
+    )
+    for kind, paths in kinds:
+        own = [path for path in paths if grounds.has(path)]
+        yield from (Source(kind, (path,)) for path in own[:MOST_OF_A_KIND])
+        if len(own) > MOST_OF_A_KIND:
+            message = f"more than {MOST_OF_A_KIND} files of this kind: not read from here on"
+            yield Source(kind, (own[MOST_OF_A_KIND],), Unresolved("limit", message, str(own[MOST_OF_A_KIND]), 1))
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
 
 
 def named(paths: Iterable[Path], environment: Mapping[str, str], grounds: Grounds | None = None) -> list[Source]:
@@ -128,6 +160,11 @@ def _kind(path: Path) -> Kind:
         if re.fullmatch(pattern, path.name):
             return kind
     raise UsageError(f"{shown(str(path))} is no kind of file that declares ports; accepted: {ACCEPTED}")
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a path is called as a declaration of portcheck's own is."""
+    return bool(re.fullmatch(OWN, path.name))
 
 
 def _with_overrides(sources: list[Source]) -> list[Source]:

@@ -1,4 +1,4 @@
-"""`.env`: variables for others, and `PORT` as a declaration of its own.
+"""`.env`: variables for others, and those of them that name a port.
 
 Read with python-dotenv's parser, which keeps line numbers; variables are filled in by the rules of Compose.
 """
@@ -69,28 +69,32 @@ def assignments(path: Path, environment: Mapping[str, str], grounds: Grounds | N
 
 
 def read_env(path: Path, environment: Mapping[str, str], grounds: Grounds | None = None) -> Reading:
-    """`PORT` alone: `DB_PORT` and the like are where others listen.  No value is repeated: secrets are kept here."""
+    """`PORT` and `*_PORT`, which another file may publish.  No value is repeated: secrets are kept here."""
     file = str(path)
-    declared: Declaration | None = None
+    declared: dict[str, Declaration | None] = {}
     unresolved: list[Unresolved] = []
     for each in variables(path, environment, grounds or around(path)):
         if each.name is None:
             unresolved.append(Unresolved("syntax", "this line is no NAME=value", file, each.line))
-        elif each.name == "PORT":
-            declared = _declared(each, file)
-            if each.value.text and not declared and not each.value.problems:
+        elif each.name == "PORT" or each.name.endswith("_PORT"):
+            declared[each.name] = _declared(each, file)
+        if each.name == "PORT":
+            if each.value.text and not declared["PORT"] and not each.value.problems:
                 message = "the value of PORT is no port from 1 to 65535"
                 unresolved.append(Unresolved("variable", message, file, each.line))
             unresolved += [Unresolved("variable", problem, file, each.line) for problem in each.value.problems]
-    if declared and environment.get("PORT", str(declared.port)) != str(declared.port):
+    port = declared.get("PORT")
+    if port and environment.get("PORT", str(port.port)) != str(port.port):
         message = "the environment sets another PORT, which most programs prefer to this file"
-        unresolved.append(Unresolved("variable", message, file, declared.line))
-    return Reading((file,), (declared,) if declared else (), tuple(unresolved))
+        unresolved.append(Unresolved("variable", message, file, port.line))
+    return Reading((file,), tuple(each for each in declared.values() if each), tuple(unresolved))
 
 
 def _declared(variable: Variable, file: str) -> Declaration | None:
     port = None if variable.value.problems else port_number(variable.value.text)
-    return Declaration(port, "tcp", None, file, variable.line, "env", variables=variable.value.names) if port else None
+    if not port:
+        return None
+    return Declaration(port, "tcp", None, file, variable.line, "env", variable.name, variables=variable.value.names)
 
 
 def port_number(text: str) -> int | None:

@@ -148,6 +148,8 @@ def around(path: Path) -> Grounds:
 def above(path: Path) -> Path:
     """The directory of the project that a file belongs to."""
     folder = path.absolute().parent
+    if folder.parent.name == ".devcontainer":
+        folder = folder.parent  # .devcontainer/NAME/devcontainer.json
     return folder.parent if folder.name == ".devcontainer" else folder
 
 
@@ -165,7 +167,7 @@ def needs(package: str, file: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError:
-        raise PreflightError(file, None, f"reading it needs {package}", install_hint("preflight")) from None
+        raise PreflightError(file, None, f"reading it needs {package}", install_hint(package, "preflight")) from None
 
 
 class Allowance:

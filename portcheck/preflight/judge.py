@@ -9,6 +9,7 @@ from portcheck import exit_codes
 from portcheck.addresses import ANY4, ANY6
 from portcheck.model import Advice, Note
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.preflight.declarations import left_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     # A verdict, or what else becomes of a declared port.
     Status = Literal[
-        "free", "running", "fallback", "declared-twice", "in-use", "denied", "unavailable", "unknown",
+        "free", "running", "fallback", "declared-twice", "too-few", "in-use", "denied", "unavailable", "unknown",
+        "not-asked",
     ]  # fmt: skip
     # The diagnosis of a declaration's port, then of each of its fallbacks, as they are asked for.
     Look = Callable[[Declaration], Iterator[Diagnosis]]
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 ANYWHERE, SOMEWHERE = "*", ""  # in a Place: a wildcard, and whoever is on any address of the family
 ANOTHER_PORT = Advice("give one of the two another port")
+MORE_PORTS = Advice("publish a range with a port for each, or leave the port to the engine, or start one of them")
 
 
 class Project(NamedTuple):
@@ -40,7 +43,9 @@ class Finding(NamedTuple):
     """What is true of one declaration.
 
     `running`: the project itself holds the port.  `fallback`: another one that will do as well is free.
-    `declared-twice`: `rival` declares it too, whether either runs or not.  The rest are verdicts.
+    `declared-twice`: `rival` declares it too, whether either runs or not.  `too-few`: several containers of one service
+    take a port each, and it has fewer that will do.  `not-asked`: nothing in the files is against it, and this machine
+    was not asked.  The rest are verdicts.
     """
 
     declaration: Declaration
@@ -53,7 +58,7 @@ class Finding(NamedTuple):
 
     @property
     def fine(self) -> bool:
-        """Whether the declared server could be started, or runs already."""
+        """Whether nothing is in the way of the declared server, as far as was asked, or it runs already."""
         return self.status in exit_codes.STARTABLE
 
 
@@ -68,7 +73,7 @@ class PreflightReport(NamedTuple):
     @property
     def complete(self) -> bool:
         """False where something that could change the answer could not be seen."""
-        return not self.unresolved and all(finding.diagnosis.complete for finding in self.findings)
+        return not left_open(self.unresolved) and all(finding.diagnosis.complete for finding in self.findings)
 
 
 def asked(declarations: Iterable[Declaration]) -> tuple[Declaration, ...]:
@@ -129,9 +134,14 @@ def _compete(one: Declaration, other: Declaration) -> bool:
     """Whether these are two servers.
 
     The same name in two files (compose.yaml and compose.prod.yaml, Procfile) is one server, declared twice; what a
-    devcontainer forwards is another server's port as an editor sees it.
+    devcontainer forwards is another server's port as an editor sees it.  Scripts of a package.json are run by hand, in
+    place of each other and of what Compose would run; so are Procfile and Procfile.dev.
     """
-    if one == other or not one.service or not other.service or "devcontainer" in (one.kind, other.kind):
+    if one == other or not one.service or not other.service:
+        return False
+    if not {one.kind, other.kind}.isdisjoint(("devcontainer", "package")):
+        return False
+    if one.kind == other.kind == "procfile" and one.file != other.file:
         return False
     if one.service != other.service:
         return True
@@ -145,18 +155,31 @@ def _finding(
     declaration: Declaration, first: Diagnosis, others: Iterator[Diagnosis], claims: Claims, project: Project
 ) -> Finding:
     """The first port that will do: no other service declares it, and it is free or already the project's own."""
-    notes = (Note("declared", declaration.note),) if declaration.note else ()
+    notes = (
+        *((Note("declared", declaration.note),) if declaration.note else ()),
+        *_in_its_containers_place(declaration, first, project),
+    )
     finding = Finding(declaration, first.verdict, first, notes=notes)
+    left = declaration.containers
+    if left > 1 + len(declaration.fallback):
+        return finding._replace(status="too-few")
     for diagnosis in chain((first,), others):
         if claims.rival(declaration, diagnosis):
             continue
-        if own := own_holders(declaration, diagnosis, project):
-            return _settled(finding, "running", diagnosis, _what_runs(declaration, own))
-        if diagnosis.verdict == "free":
-            claims.add(declaration, diagnosis)
-            return _settled(finding, "free" if diagnosis is first else "fallback", diagnosis)
+        is_own_already = bool(own_holders(declaration, diagnosis, project))
+        if is_own_already or diagnosis.verdict == "free":
+            if not is_own_already:
+                claims.add(declaration, diagnosis)
+            finding = (
+                _settled(finding, diagnosis, running=is_own_already) if left == declaration.containers else finding
+            )
+            left -= 1
+            if not left:
+                return finding
         if diagnosis.verdict == "unknown":
             finding = finding._replace(status="unknown")
+    if left < declaration.containers:
+        return finding._replace(status="too-few", instead=None)
     rival = claims.rival(declaration, first)
     by_itself_fine = first.verdict in ("free", "unknown") or own_holders(declaration, first, project)
     return finding._replace(status="declared-twice" if rival and by_itself_fine else finding.status, rival=rival)
@@ -166,21 +189,23 @@ def _advised(finding: Finding) -> Finding:
     """With what to do: two that want the same port need two, and who holds a port now has to make way."""
     if finding.fine:
         return finding
+    if finding.status == "too-few":
+        return finding._replace(advice=(MORE_PORTS,))
     twice = (ANOTHER_PORT,) if finding.rival else ()
     holders = () if finding.status == "declared-twice" else finding.diagnosis.advice
     return finding._replace(advice=(*twice, *holders))
 
 
-def _settled(finding: Finding, status: Status, diagnosis: Diagnosis, notes: Iterable[Note] = ()) -> Finding:
+def _settled(finding: Finding, diagnosis: Diagnosis, *, running: bool) -> Finding:
     instead = None if diagnosis is finding.diagnosis else diagnosis
-    return finding._replace(status=status, instead=instead, notes=(*finding.notes, *notes))
+    return finding._replace(status="running" if running else "fallback" if instead else "free", instead=instead)
 
 
 def own_holders(declaration: Declaration, diagnosis: Diagnosis, project: Project) -> tuple[Owner, ...]:
     """Holders of the port that belong to the project; () where anything else is in the way of a bind, seen or not."""
     if diagnosis.verdict != "in-use":
         return ()
-    own = tuple(owner for owner in diagnosis.owners if _is_own(owner.process, declaration, project))
+    own = tuple(owner for owner in diagnosis.owners if is_own(owner.process, declaration, project))
     held = {index for owner in own for index in owner.sockets}
     for row in diagnosis.binds:
         blockers = _blockers(row, diagnosis)
@@ -195,19 +220,28 @@ def _blockers(row: Row, diagnosis: Diagnosis) -> set[int]:
     return {*row.shadows, *bound, *(row.blocked_by if row.outcome == "in-use" else ())}
 
 
-def _is_own(process: Process, declaration: Declaration, project: Project) -> bool:
+def is_own(process: Process, declaration: Declaration, project: Project) -> bool:
     """By a container's Compose labels, else by the directory that the process was started in."""
     container = process.container
+    if container is None and declaration.kind == "compose":
+        return False  # its container could not start beside it
     if container is None:
-        places = [PurePath(place) for place in (process.cwd, process.project_dir) if place]
-        return any(place.is_relative_to(directory) for place in places for directory in project.directories)
+        return _is_started_here(process, project)
     if declaration.kind == "compose":
         labels = (container.compose_project, container.compose_service)
         return labels == (declaration.compose_project, declaration.service)
     return container.compose_project in project.compose_projects
 
 
-def _what_runs(declaration: Declaration, own: Sequence[Owner]) -> Iterator[Note]:
-    if declaration.kind == "compose" and not any(owner.process.container for owner in own):
+def _is_started_here(process: Process, project: Project) -> bool:
+    """By the directory that it was started in."""
+    places = [PurePath(place) for place in (process.cwd, process.project_dir) if place]
+    return any(place.is_relative_to(directory) for place in places for directory in project.directories)
+
+
+def _in_its_containers_place(declaration: Declaration, diagnosis: Diagnosis, project: Project) -> Iterator[Note]:
+    processes = [owner.process for owner in diagnosis.owners if not owner.process.container]
+    is_taken = declaration.kind == "compose" and diagnosis.verdict == "in-use"
+    if is_taken and any(_is_started_here(process, project) for process in processes):
         message = "a process of the project has the port, not the service's container, which could not start beside it"
         yield Note("not-its-container", message)

@@ -1,12 +1,14 @@
 """portcheck's own declaration: `[tool.portcheck]` in pyproject.toml, or portcheck.toml.
 
 host = "127.0.0.1"                  # for every port below that says nothing else; so do protocol and profile
+allow = [22, "53/udp"]              # who listens there is nobody's concern; for `verify --only`
 
 [ports]                             # [tool.portcheck.ports] in pyproject.toml
 web = 8000
 dns = "53/udp"                      # any TARGET of the command line
 workers = ["9001-9004", 9010]
-api = { port = 8001, host = "0.0.0.0", fallback = ["8002-8010"] }
+api = { port = 8001, host = ["0.0.0.0", "::"], fallback = ["8002-8010"] }
+db = { port = 5432, service = "postgresql.service", user = "postgres", optional = true }
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ from portcheck.addresses import Address
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.names import SystemNames
-from portcheck.preflight.declarations import Declaration, LeftUnreadError, PreflightError, Reading, shown
+from portcheck.preflight.declarations import (
+    Declaration,
+    Expected,
+    LeftUnreadError,
+    PreflightError,
+    Reading,
+    shown,
+)
 from portcheck.preflight.files import Allowance, Grounds, around, needs
 from portcheck.preflight.toml_lines import lines_of
 from portcheck.target import parse_host, parse_ports, parse_targets
@@ -47,6 +56,7 @@ def read_own(path: Path, grounds: Grounds | None = None) -> Reading:
     lines = lines_of(text, prefix)
     allowance = Allowance()
     declarations: list[Declaration] = []
+    allowed: list[Declaration] = []
     at = Written(file, lines.get((), 1), "")
     try:
         ports = _ports(table)
@@ -56,9 +66,13 @@ def read_own(path: Path, grounds: Grounds | None = None) -> Reading:
             for each in declared(value, defaults, at):
                 allowance.spend(1 + len(each.fallback), file, at.line)
                 declarations.append(each)
+        at = Written(file, lines.get((ALLOW,), 1), ALLOW)
+        for each in declared(table.get(ALLOW, []), Defaults(), at):
+            allowance.spend(1 + len(each.fallback), file, at.line)
+            allowed.append(each)
     except UsageError as error:
         raise PreflightError(file, at.line, f"{at.name}: {error.cause}" if at.name else error.cause) from None
-    return Reading((file,), tuple(declarations))
+    return Reading((file,), tuple(declarations), allowed=tuple(allowed))
 
 
 # `a.a.a...=1` of 48 KB keeps the parsers busy for up to 40 seconds; nobody nests tables as deep.
@@ -100,17 +114,21 @@ def _ports(table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise UsageError("portcheck is a table")
     for key in table:
-        if key not in (*DEFAULTS, "ports"):
-            raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(DEFAULTS)}, ports")
+        if key not in (*DEFAULTS, ALLOW, "ports"):
+            raise UsageError(f"unknown key {shown(key)}; accepted: {', '.join(DEFAULTS)}, {ALLOW}, ports")
     ports = table.get("ports", {})
     if not isinstance(ports, dict):
         raise UsageError("ports is a table of names, such as ports.web = 8000")
     return ports
 
 
+ALLOW = "allow"
 DEFAULTS = ("host", "protocol", "profile")
+BY_WHOM = ("process", "user", "service", "container")
 MAX_TEXT = 200
-KEYS = ("port", "fallback", *DEFAULTS)
+MAX_NAME = 4096  # the longest path that Linux takes
+MAX_HOSTS = 64
+KEYS = ("port", "fallback", *DEFAULTS, *BY_WHOM, "optional")
 
 
 class Written(NamedTuple):
@@ -124,21 +142,33 @@ class Written(NamedTuple):
 class Defaults(NamedTuple):
     """What holds for every port that does not say otherwise."""
 
-    host: str | None = None
+    hosts: tuple[str | None, ...] = (None,)
     protocol: Protocol = "tcp"
     profile: str | None = None
 
     @classmethod
     def read(cls, table: Mapping[str, Any], outer: Defaults | None = None) -> Defaults:
         """The host, protocol and profile of a table, over those of `outer`.  Raises UsageError."""
-        given = {**(outer or cls())._asdict(), **{key: table[key] for key in DEFAULTS if key in table}}
-        for key, value in given.items():
-            if value is not None and not isinstance(value, str):
-                raise UsageError(f"{key} is a text, not {shown(str(value))}")
+        defaults = outer or cls()
+        given: dict[str, Any] = {**defaults._asdict(), **{key: table[key] for key in DEFAULTS[1:] if key in table}}
+        for key in DEFAULTS[1:]:
+            if given[key] is not None and not isinstance(given[key], str):
+                raise UsageError(f"{key} is a text, not {shown(str(given[key]))}")
         if given["protocol"] not in ("tcp", "udp"):
             raise UsageError(f"unknown protocol {shown(given['protocol'])}; accepted: tcp, udp")
-        host = given["host"]
-        return cls(parse_host(host, NAMES).text if host is not None else None, given["protocol"], given["profile"])
+        hosts = tuple(_hosts(table["host"])) if "host" in table else defaults.hosts
+        return cls(hosts, given["protocol"], given["profile"])
+
+
+def _hosts(value: Any) -> Iterator[str | None]:
+    """One address, interface or name, or a list of them."""
+    listed = value if isinstance(value, list) else [value]
+    if not 0 < len(listed) <= MAX_HOSTS:
+        raise UsageError(f"host is a list of 1 to {MAX_HOSTS}, not of {len(listed)}")
+    for each in listed:
+        if not isinstance(each, str):
+            raise UsageError(f"host is a text, not {shown(str(each))}")
+        yield parse_host(each, NAMES).text
 
 
 class Names(SystemNames):
@@ -165,8 +195,8 @@ def declared(value: Any, defaults: Defaults, at: Written) -> Iterator[Declaratio
         yield from _from_table(value, defaults, at)
     else:
         for endpoint in parse_targets([_text(value)], NAMES, protocol=defaults.protocol):
-            written = defaults._replace(host=endpoint.host or defaults.host, protocol=endpoint.protocol)
-            yield _declaration(endpoint.port, (), written, at)
+            hosts = (endpoint.host,) if endpoint.host else defaults.hosts
+            yield from _declarations(endpoint.port, (), defaults._replace(hosts=hosts, protocol=endpoint.protocol), at)
 
 
 def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> Iterator[Declaration]:
@@ -180,8 +210,23 @@ def _from_table(table: Mapping[str, Any], defaults: Defaults, at: Written) -> It
     fallback = tuple(_fallback(table.get("fallback", []), written.protocol))
     if fallback and len(ports) > 1:
         raise UsageError("fallback stands in for one port, not for several")
+    expected = _expected(table)
     for port in ports:
-        yield _declaration(port, fallback, written, at)
+        for each in _declarations(port, fallback, written, at):
+            yield each._replace(expected=expected)
+
+
+def _expected(table: Mapping[str, Any]) -> Expected:
+    """By whom it is to be listened on.  Raises UsageError."""
+    for key in BY_WHOM:
+        value = table.get(key)
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= MAX_NAME):
+            raise UsageError(f"{key} is a text of 1 to {MAX_NAME} characters, not {shown(str(value))}")
+    optional = table.get("optional", False)
+    if not isinstance(optional, bool):
+        raise UsageError(f"optional is true or false, not {shown(str(optional))}")
+    process, user, service, container = (table.get(key) for key in BY_WHOM)
+    return Expected(process, user, service, container, optional)
 
 
 def _fallback(value: Any, protocol: Protocol) -> Iterator[int]:
@@ -203,7 +248,8 @@ def _text(value: Any) -> str:
     return text
 
 
-def _declaration(port: int, fallback: tuple[int, ...], written: Defaults, at: Written) -> Declaration:
-    return Declaration(
-        port, written.protocol, written.host, at.file, at.line, "portcheck", at.name, fallback, profile=written.profile
-    )
+def _declarations(port: int, fallback: tuple[int, ...], written: Defaults, at: Written) -> Iterator[Declaration]:
+    """One for each host that is named."""
+    protocol, profile = written.protocol, written.profile
+    for host in written.hosts:
+        yield Declaration(port, protocol, host, at.file, at.line, "portcheck", at.name, fallback, profile=profile)

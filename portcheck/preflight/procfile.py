@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
+from pathlib import Path
 
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
-from portcheck.preflight.commandline import listens
+from portcheck.preflight.commandline import listens, speaks_of_ports
 from portcheck.preflight.declarations import Declaration, LeftUnreadError, Reading, Unresolved
 from portcheck.preflight.dotenv import assignments, port_number
 from portcheck.preflight.files import Grounds, around
+from portcheck.preflight.usual_ports import Place, by_itself
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 BASE, STEP = 5000, 100
 MAX_LINES, MAX_LINE = 1_000, 4_096  # nobody starts as many processes, and a shell takes no longer line from a terminal
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
-_OF_PORTS = re.compile(r"(?<![a-z])(port|bind|listen)", re.IGNORECASE)
 
 
 class Process(NamedTuple):
@@ -53,7 +53,7 @@ def read_procfile(path: Path, environment: Mapping[str, str], grounds: Grounds |
     variables = {**environment, **own}  # foreman: the file wins
     base = variables.pop("PORT", str(BASE))
     for process in _processes(lines, base):
-        entries += _declared(process, variables, file)
+        entries += _declared(process, variables, file, grounds)
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.lstrip().startswith("#") and not _PROCESS.match(line):
             entries.append(Unresolved("syntax", "this line is no 'name: command'", file, number))
@@ -72,25 +72,31 @@ def _processes(lines: list[str], base: str) -> Iterator[Process]:
             index += 1
 
 
-def _declared(process: Process, others: dict[str, str], file: str) -> Iterator[Declaration | Unresolved]:
+def _declared(
+    process: Process, others: dict[str, str], file: str, grounds: Grounds
+) -> Iterator[Declaration | Unresolved]:
     """The ports of a process; `others` are the variables beside the PORT that it is given."""
     if len(process.command) > MAX_LINE:
         yield Unresolved("limit", f"longer than {MAX_LINE:,} characters", file, process.line, process.name)
         return
     given = {"PORT": str(process.port)} if process.port else {}
-    ports, problems, names = listens(process.command, ChainMap(given, others))
-    for host, port in ports:
-        note = process.rule if port == process.port and "PORT" in process.command else None
-        yield Declaration(port, "tcp", host, file, process.line, "procfile", process.name, note=note, variables=names)
-    if not ports and not problems:
-        problems = _silence(process)
-    for problem in problems:
+    told = listens(process.command, ChainMap(given, others))
+    heeds = any(server.heeds == "PORT" for server in told.servers)
+    for host, port in told.ports:
+        note = process.rule if port == process.port and (heeds or "PORT" in process.command) else None
+        yield Declaration(
+            port, "tcp", host, file, process.line, "procfile", process.name, note=note, variables=told.names
+        )
+    place = Place(grounds, file, process.line, "procfile", process.name)
+    usual = [*by_itself(told.unsaid, Path(file).parent, place)]
+    yield from usual
+    for problem in told.problems or (() if told.ports or usual else _silence(process)):
         yield Unresolved("process", problem, file, process.line, process.name)
 
 
 def _silence(process: Process) -> tuple[str, ...]:
     """What to say of a process that names no port: nothing, unless it is likely to listen on one."""
-    if _OF_PORTS.search(process.command):
+    if speaks_of_ports(process.command):
         return ("its command speaks of a port, but names none for certain",)
     if process.name == "web":
         return (f"its command names no port; foreman sets PORT={process.port} for it, which it may use or not",)

@@ -57,7 +57,7 @@ def read(
     sources = named(chosen, variables, grounds) if chosen else find(Path(directory), variables, grounds)
     read_anyway = frozenset(normpath(file.absolute()) for source in sources for file in source.files)
     readings = [_one(source, variables, read_anyway, grounds, docker=docker) for source in sources]
-    return _without_echoes(together(readings))
+    return _published_alone(together(readings))
 
 
 def _one(
@@ -76,7 +76,7 @@ def _one(
         raise PreflightError(error.file, error.line, UNTOLD, error.remedy) from None
     declarations = tuple(_untold_names(each, environment, grounds) for each in reading.declarations)
     remarks = tuple(_untold(each, grounds) for each in reading.unresolved)
-    return Reading(reading.files, declarations, _bounded(remarks))
+    return reading._replace(declarations=declarations, unresolved=_bounded(remarks))
 
 
 # Of a file outside of the project only what the answer is about is printed: services, ports and addresses.
@@ -117,6 +117,10 @@ def _read(
         from portcheck.preflight.procfile import read_procfile
 
         return read_procfile(file, environment, grounds)
+    if source.kind == "package":
+        from portcheck.preflight.package_json import read_package
+
+        return read_package(file, environment, grounds)
     if source.kind == "devcontainer":
         from portcheck.preflight.devcontainer import read_devcontainer
 
@@ -130,11 +134,19 @@ def _read(
     return read_own(file, grounds)
 
 
-def _without_echoes(reading: Reading) -> Reading:
-    """Without the PORT of a `.env` where a service of another file, switched on, declares the same port.
+def _published_alone(reading: Reading) -> Reading:
+    """Without the numbers of a `.env`, which say nothing of whose ports they are.
 
-    `PORT` names no server of its own: it is where `"${PORT}:80"` or `--port $PORT` took the number from.
+    `PORT=3000` is where `"${PORT}:80"` or `--port $PORT` take the number from; what a service of another file declares
+    is told there.  Whatever else may be a server's here is named and not judged.
     """
-    services = {(each.port, each.protocol) for each in reading.declarations if each.service and each.enabled}
-    kept = [each for each in reading.declarations if each.kind != "env" or (each.port, each.protocol) not in services]
-    return reading._replace(declarations=tuple(kept))
+    others = [each for each in reading.declarations if each.kind != "env"]
+    serving = (each for each in others if each.enabled and each.protocol == "tcp")
+    published = {port for each in serving for port in (each.port, *each.fallback)}
+    remarks = [
+        Unresolved("not-judged", f"{each.service} names a port, and no command or Compose file here publishes it: "
+                   "not judged", each.file, each.line)
+        for each in reading.declarations
+        if each.kind == "env" and each.port not in published
+    ]  # fmt: skip
+    return reading._replace(declarations=tuple(others), unresolved=(*reading.unresolved, *_bounded(tuple(remarks))))

@@ -179,7 +179,14 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "nspawn",
         lambda process, _: _contained_by(process, "systemd-nspawn") and bool(_container(process).name),
-        (Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),),
+        (
+            Remedy("stop the container {container}", ("machinectl", "poweroff", "{container}"), "root"),
+            Remedy(
+                "or end it, where its first process is no init that powers off",
+                ("machinectl", "terminate", "{container}"),
+                "root",
+            ),
+        ),
         stopped_by="manager",
     ),
     Kind(
@@ -281,8 +288,8 @@ KINDS: tuple[Kind, ...] = (
         lambda process, _: process.supervises == "circus",
         (
             Remedy(
-                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: take it out "
-                "of its configuration, and have that read again",
+                "{name} holds it for itself, or as a socket of its programs, which stays when these stop: stop them, "
+                "take it out of its configuration, and have that read again",
                 ("circusctl", "--endpoint={endpoint}", "reloadconfig"),
                 "keeper",
             ),

@@ -10,13 +10,15 @@ from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
 from portcheck.render.plain import advice_lines
 from portcheck.render.preflight import remarks, sentences, service, status, summary
+from portcheck.render.words import unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Literal
 
-    from portcheck.preflight.declarations import PreflightError
+    from portcheck.preflight.declarations import PreflightError, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
+    from portcheck.verification.survey import VerifyReport
 
     Level = Literal["error", "warning", "notice"]
 
@@ -27,10 +29,14 @@ def commands(report: PreflightReport) -> Iterator[str]:
     """A command for each finding that needs attention and each unresolved entry; then a summary in our own words."""
     for finding in report.findings:
         yield from _annotation(finding)
-    for spot in report.unresolved:
+    yield from _unresolved(report.unresolved)
+    yield summary(report)
+
+
+def _unresolved(spots: Iterable[Unresolved]) -> Iterator[str]:
+    for spot in spots:
         message = f"{service(spot)}: {visible(spot.message)}" if spot.service else visible(spot.message)
         yield command("warning", spot.file, spot.line, "portcheck: not seen", message)
-    yield summary(report)
 
 
 def _annotation(finding: Finding) -> Iterator[str]:
@@ -43,6 +49,29 @@ def _annotation(finding: Finding) -> Iterator[str]:
     declaration = finding.declaration
     title = f"portcheck: {visible(finding.diagnosis.target)} {status(finding)}"
     yield command(level, declaration.file, declaration.line, title, "\n".join(lines))
+
+
+def verify_commands(report: VerifyReport) -> Iterator[str]:
+    """The same of verify: a command for what is not as declared, and with --only for whoever else can be reached."""
+    from portcheck.render import verify
+
+    for finding in report.findings:
+        if finding.faults:
+            declaration = finding.declaration
+            level: Level = "warning" if finding.ok is None else "error"
+            title = f"portcheck: {visible(finding.found.target)} {verify.WORDS[finding.status]}"
+            yield command(level, declaration.file, declaration.line, title, "\n".join(verify.sentences(finding)))
+    yield from _unresolved(report.unresolved)
+    for spot in unseen(report.blind_spots):
+        yield command("warning", report.files[0], None, "portcheck", spot)
+    for socket in report.undeclared.open:
+        level = "error" if report.only else "notice"
+        message = f"{verify.endpoint(socket)}: {verify.by([socket], report.scene)}"
+        yield command(level, report.files[0], None, "portcheck: undeclared", message)
+    for socket in report.undeclared.doubtful if report.only else ():
+        message = f"{verify.endpoint(socket)}: {verify.by([socket], report.scene)}"
+        yield command("warning", report.files[0], None, "portcheck: perhaps undeclared", message)
+    yield verify.summary(report)
 
 
 def failure(error: PreflightError) -> str:

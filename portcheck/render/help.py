@@ -1,4 +1,4 @@
-"""Help for a terminal: each heading of a page in a panel of rich's."""
+"""Help: in panels of rich's at a terminal, or as plain lines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from portcheck.cli.pages import Page, Section
 
 WIDEST = 110  # columns: longer lines are hard to read
+# As typer prints plain help: columns of a line, and how much of it what is typed may take before its text.
+WIDEST_PLAIN, NARROWEST_PLAIN = 78, 50
+BESIDE_PLAIN = 30
 
 
 def panels(page: Page, *, width: int, colour: bool) -> Iterator[str]:
@@ -57,3 +60,24 @@ def _panel(section: Section, width: int) -> Panel:
             table.add_row(cells[0])
             table.add_row(Text.assemble("  ", cells[1]))
     return Panel(table, title=section.heading, title_align="left", border_style="dim")
+
+
+def plain(page: Page, width: int) -> Iterator[str]:
+    """The lines that typer prints of a page, for where it is not installed."""
+    from textwrap import wrap
+
+    room = max(min(width - 2, WIDEST_PLAIN), NARROWEST_PLAIN)
+    yield from wrap(f"Usage: {page.usage}", room)
+    for paragraph in page.paragraphs:
+        yield ""
+        yield from wrap(paragraph, room, initial_indent="  ", subsequent_indent="  ")
+    for section in page.sections:
+        yield from ("", f"{section.heading}:")
+        beside = min(max(len(row.typed) for row in section.rows), BESIDE_PLAIN)
+        further = " " * (beside + 4)
+        for row in section.rows:
+            start = f"  {row.typed}"
+            if len(row.typed) > beside:
+                yield start
+                start = ""
+            yield from wrap(row.text, room, initial_indent=start.ljust(beside + 4), subsequent_indent=further)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from portcheck.identify.describe import CONDITIONS, ROLES, at_home, container, kept_by, program
 from portcheck.identify.holders import groups
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.render.escape import visible
 from portcheck.render.words import age, shortened, user
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _holder(several: Sequence[Group], now: float) -> Holder:
     return Holder(
         shortened(name(process), LONGEST_NAME),
         tuple(shortened(detail, LONGEST_REMARK) for detail in _details(root, others)),
-        shortened(place(process), LONGEST_REMARK),
+        end_of(place(process), LONGEST_REMARK),
         "" if process.started_at is None else age(now - process.started_at),
         tuple(shortened(remark, LONGEST_REMARK) for remark in _remarks(process)),
         root.pid,
@@ -67,9 +68,24 @@ def name(process: Process) -> str:
     if process.service or process.activation:
         return process.service or process.activation or ""
     if process.pid:
-        return program(process)
+        return name_here(process)
     who = user(process)
     return f"a process of {who}" if who else "an unknown process"
+
+
+def name_here(process: Process) -> str:
+    """`node server.js`, for a script in the folder that is told beside it."""
+    folder = process.project_dir or process.cwd
+    before, is_there, script = program(process).partition(f" {folder}/")
+    return f"{before} {script}" if is_there and folder != "/" else program(process)
+
+
+def end_of(folder: str, width: int) -> str:
+    """A long folder's last parts: `…/deep/shop`, which tell more than its first ones."""
+    if len(folder) <= width:
+        return visible(folder)
+    kept = folder[-(width - 2) :]
+    return f"…/{visible(kept.partition('/')[2] or kept)}"
 
 
 def place(process: Process) -> str:

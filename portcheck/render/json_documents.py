@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from portcheck.preflight.judge import Finding, PreflightReport
     from portcheck.stop.outcome import Report
     from portcheck.stop.plan import Ending, Step
+    from portcheck.verification.judge import Finding as Verified
+    from portcheck.verification.survey import VerifyReport
     from portcheck.waiting.loop import Condition, Standing, Waited
 
 SCHEMA_VERSION = 1
@@ -134,11 +136,12 @@ def preflight_document(report: PreflightReport) -> dict[str, Any]:
         "files": json_value(report.files),
         "results": [_found(finding) for finding in report.findings],
         "disabled": [_not_asked(declaration) for declaration in report.disabled],
-        "blind_spots": [
-            {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_place(spot)}
-            for spot in report.unresolved
-        ],
+        "blind_spots": [*map(_unresolved, report.unresolved)],
     }
+
+
+def _unresolved(spot: Unresolved) -> dict[str, Any]:
+    return {"code": spot.code, "message": utf8(spot.message), "remedy": None, **_place(spot)}
 
 
 def _found(finding: Finding) -> dict[str, Any]:
@@ -179,12 +182,54 @@ def _declared(declaration: Declaration) -> dict[str, Any]:
         "compose_profiles": declaration.compose_profiles,
         "compose_project": None if declaration.private else declaration.compose_project,
         "variables": declaration.variables,
+        "containers": declaration.containers,
     }
     return {**_place(declaration), **json_value(fields)}
 
 
 def _place(place: Declaration | Unresolved) -> dict[str, Any]:
     return {"file": utf8(place.file), "line": place.line, "service": json_value(place.service)}
+
+
+def verify_document(report: VerifyReport) -> dict[str, Any]:
+    """A result for each declared port, and whoever else listens; the owners' indexes are into `undeclared`."""
+    from portcheck.listing import Listing  # no other document needs it
+
+    undeclared = report.undeclared
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "complete": report.complete,
+        "files": json_value(report.files),
+        "declared": [_verified(finding) for finding in report.findings],
+        "undeclared": [socket.to_dict() for socket in undeclared.open],
+        "owners": [owner.to_dict() for owner in Listing(undeclared.open, report.scene.processes).owners()],
+        "doubtful": [socket.to_dict() for socket in undeclared.doubtful],
+        "apart": [{"reason": each.reason, "socket": each.socket.to_dict()} for each in undeclared.apart],
+        "disabled": [_not_asked(declaration) for declaration in report.disabled],
+        "blind_spots": [*map(_unresolved, report.unresolved), *json_value(report.blind_spots)],
+    }
+
+
+def _verified(finding: Verified) -> dict[str, Any]:
+    declaration = finding.declaration
+    return {
+        "name": json_value(declaration.service),
+        "target": json_value(finding.found.target),
+        "expected": _expected(declaration),
+        "found": finding.found.to_dict(),
+        "ok": finding.ok,
+        "status": finding.status,
+        "faults": json_value(finding.faults),
+        "sockets": [socket.to_dict() for socket in finding.sockets],
+        **_declared(declaration),
+    }
+
+
+def _expected(declaration: Declaration) -> dict[str, Any]:
+    expected = declaration.expected._asdict()
+    where = {"protocol": declaration.protocol, "port": declaration.port, "host": declaration.host}
+    by_whom: dict[str, Any] = json_value({**where, **expected})
+    return by_whom
 
 
 def _standing(standing: Standing) -> dict[str, Any]:

@@ -14,11 +14,14 @@ from portcheck.render.plain import advice_lines
 from portcheck.render.preflight import remarks, sentences, service, status, who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Literal
 
+    from portcheck.model import Socket
     from portcheck.preflight.declarations import Declaration, PreflightError, Unresolved
     from portcheck.preflight.judge import Finding, PreflightReport
+    from portcheck.verification.judge import Finding as Verified
+    from portcheck.verification.survey import VerifyReport
 
     Result = Literal["failure", "error", "skipped"]
 
@@ -43,6 +46,39 @@ def document(report: PreflightReport) -> list[str]:
     return _xml(cases)
 
 
+def verify_lines(report: VerifyReport) -> list[str]:
+    """The same of verify; whoever is not declared is a case of the first file, which fails with --only."""
+    cases = [*map(_verified, report.findings), *map(_disabled, report.disabled), *map(_open, report.unresolved)]
+    return _xml([*cases, *_beside(report)], "portcheck verify")
+
+
+def _verified(finding: Verified) -> Case:
+    from portcheck.render.verify import sentences
+
+    case = Case(*_named(finding.declaration, finding.found.target))
+    lines = list(sentences(finding))
+    if not lines:
+        return case
+    result: Result = "error" if finding.ok is None else "failure"
+    return case._replace(result=result, kind=finding.status, message=lines[0], details="\n".join(lines))
+
+
+def _beside(report: VerifyReport) -> Iterator[Case]:
+    from portcheck.render.verify import by, endpoint
+
+    kinds: tuple[tuple[Result, str, Sequence[Socket]], ...] = (
+        ("failure" if report.only else "skipped", "undeclared", report.undeclared.open),
+        ("error" if report.only else "skipped", "perhaps undeclared", report.undeclared.doubtful),
+    )
+    for result, kind, sockets in kinds:
+        for socket in sockets:
+            message = f"{kind}: {by([socket], report.scene)}"
+            yield Case(visible(report.files[0]), None, endpoint(socket), result, kind, message)
+    for spot in report.blind_spots:
+        message = f"not seen: {visible(spot.message)}"
+        yield Case(visible(report.files[0]), None, "sockets", "error" if report.only else "skipped", spot.code, message)
+
+
 def failure(error: PreflightError) -> list[str]:
     """The document of a file that cannot be read: one error."""
     cause = visible(error.cause)
@@ -52,6 +88,8 @@ def failure(error: PreflightError) -> list[str]:
 def _case(finding: Finding) -> Case:
     case = Case(*_named(finding.declaration, finding.diagnosis.target))
     lines = [*sentences(finding), *remarks(finding)]
+    if finding.status == "not-asked":
+        return case._replace(result="skipped", kind=finding.status, message=status(finding), details="\n".join(lines))
     if finding.fine:
         return case._replace(details="\n".join(filter(None, (_running(finding), *lines))))
     for each in finding.advice:
@@ -65,7 +103,8 @@ def _running(finding: Finding) -> str:
 
 
 def _disabled(declaration: Declaration) -> Case:
-    message = f"not checked: profile {', '.join(map(visible, declaration.compose_profiles))} is off"
+    off = f"profile {', '.join(map(visible, declaration.compose_profiles))} is off"
+    message = f"not checked: {off if declaration.containers else 'its scale is 0'}"
     return Case(*_named(declaration, declaration.target(declaration.port)), "skipped", "disabled", message)
 
 
@@ -79,12 +118,12 @@ def _named(declaration: Declaration, target: str) -> tuple[str, int, str]:
     return visible(declaration.file), declaration.line, name
 
 
-def _xml(cases: Iterable[Case]) -> list[str]:
+def _xml(cases: Iterable[Case], name: str = SUITE) -> list[str]:
     suites: dict[str, list[Case]] = {}
     for case in cases:
         suites.setdefault(case.file, []).append(case)
     every = [case for members in suites.values() for case in members]
-    root = ET.Element("testsuites", {"name": SUITE, **_counts(every)})
+    root = ET.Element("testsuites", {"name": name, **_counts(every)})
     for file, members in suites.items():
         suite = ET.SubElement(root, "testsuite", {"name": file, "file": file, **_counts(members)})
         for case in members:

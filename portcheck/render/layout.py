@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "1;32", "yellow": "1;33"}
 GAP = "  "  # between columns
+INDENT = "  "
+KEPT = "\xa0"  # a space at which no line is broken; strangers have none, `escape.visible` would show it
 LEAST_OF_THE_LAST = 8  # cells of a table's last column: with fewer, every row becomes a paragraph
-LABELLED = ("PID",)  # a number that nobody would know without its heading
+# What nobody would know without its heading, where every row is a paragraph.
+LABELLED = ("PID", "LISTENS ON", "ANSWERS CLIENTS OF", "ALSO SERVES")
 
 
 class Sign(NamedTuple):
@@ -52,6 +55,12 @@ class Piece(NamedTuple):
     style: str = ""
 
 
+def drawn(mark: Mark, canvas: Canvas) -> Piece:
+    """A mark, as the terminal can show it."""
+    sign = MARKS[mark]
+    return Piece(sign.sign if canvas.signs else sign.plain, sign.style)
+
+
 def cells(text: str) -> int:
     """How many columns a text takes: wide characters take two, marks over others none."""
     if text.isascii():
@@ -79,14 +88,14 @@ def fitted(text: str, width: int, ellipsis: str = "…") -> str:
 def painted(pieces: Iterable[Piece], *, colour: bool) -> str:
     """A line, with escape codes only if `colour`; neighbours of one style share theirs."""
     if not colour:
-        return "".join(text for text, _ in pieces).rstrip()
+        return "".join(text for text, _ in pieces).replace(KEPT, " ").rstrip()
     line, before = "", ""
     for text, style in (*pieces, Piece("", "")):
         if style != before and (text or not style):
             line += ("\x1b[0m" if before else "") + (f"\x1b[{CODES[style]}m" if style else "")
             before = style
         line += text
-    return line.rstrip()
+    return line.replace(KEPT, " ").rstrip()
 
 
 def wrapped(pieces: Iterable[Piece], width: int, *, start: Cells = (), further: str = "") -> Iterator[list[Piece]]:
@@ -109,11 +118,24 @@ def wrapped(pieces: Iterable[Piece], width: int, *, start: Cells = (), further: 
         yield line
 
 
+def marked(pieces: Iterable[Piece], canvas: Canvas, mark: Mark | None = None) -> Iterator[list[Piece]]:
+    """A sentence behind its mark, if it has one; its further lines stand below its first word."""
+    if mark is None:
+        return wrapped(pieces, canvas.width, further=INDENT)
+    sign = drawn(mark, canvas)
+    return wrapped(pieces, canvas.width, start=[sign, Piece(" ")], further=" " * (len(sign.text) + 1))
+
+
+def paint(lines: Iterable[Iterable[Piece]], canvas: Canvas) -> Iterator[str]:
+    """The lines as text, with escape codes only on a canvas that has colour."""
+    return (painted(line, colour=canvas.colour) for line in lines)
+
+
 def _words(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
-    """What stands between spaces; a word may be of several styles."""
+    """What stands between spaces; a word may be of several styles, and a PID has its number in it."""
     word: list[Piece] = []
     for text, style in pieces:
-        first, *others = text.split(" ")
+        first, *others = text.replace("PID ", f"PID{KEPT}").split(" ")
         if first:
             word.append(Piece(first, style))
         for other in others:
@@ -132,9 +154,7 @@ def table(
     The last column alone gives way: what does not fit there is cut, or wrapped.  Where that would leave too little of
     it, there are no columns: every row is a paragraph, of which nothing is cut.
     """
-    widths = [
-        max([len(heading), *(cells(row[column].text) for row in rows)]) for column, heading in enumerate(headings[:-1])
-    ]
+    widths = _widths(headings, rows)
     before = cells(indent) + sum(widths) + len(GAP) * len(widths)
     room = width - before
     if room < (_longest_word(headings[-1], rows) if wrap else _least(rows)):
@@ -147,6 +167,19 @@ def table(
             start += (cell, Piece(" " * (taken - cells(cell.text)) + GAP))
         last = row[-1] if wrap else row[-1]._replace(text=fitted(row[-1].text, room))
         yield [*wrapped([last], width, start=start, further=" " * before)] if wrap else [[*start, last]]
+
+
+def has_columns(headings: Sequence[str], rows: Sequence[Cells], width: int) -> bool:
+    """Whether such a table, with its last column cut, is more than a paragraph for each row."""
+    widths = _widths(headings, rows)
+    return width - sum(widths) - len(GAP) * len(widths) >= _least(rows)
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Cells]) -> list[int]:
+    """Of all columns but the last."""
+    return [
+        max([len(heading), *(cells(row[column].text) for row in rows)]) for column, heading in enumerate(headings[:-1])
+    ]
 
 
 def _least(rows: Sequence[Cells]) -> int:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from portcheck.identify.describe import container, program
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
-from portcheck.render.holder import place
-from portcheck.render.layout import Piece, painted, table, wrapped
+from portcheck.render.holder import name_here, place
+from portcheck.render.layout import Piece, has_columns, painted, table, wrapped
 from portcheck.render.table import NONE, UNSEEN, remote, scoped
 from portcheck.render.words import age, shortened, user
 
@@ -20,16 +20,24 @@ if TYPE_CHECKING:
     from portcheck.model import Process, Socket
     from portcheck.render.layout import Canvas
 
-LONGEST_PROGRAM = 26  # characters of a program's name, so that the columns after it stay in sight
 LONGEST_USER = 16
 LONGEST_COMMAND = 1000  # a JVM has more, most of it its class path
 LONGEST_LINK = 48  # of a chain
-SHOWN_ADDRESSES = 2
 BELOW = "    "  # what is told below a line is indented by this
 COLUMNS = ("PORT", "PROTO", "ADDRESS", "STATE", "PROGRAM", "PID", "USER", "AGE", "REMOTE", "WHERE")
 # A column that is shown only where something differs from this.
 USUAL = {"PROTO": "tcp", "STATE": "LISTEN", "REMOTE": NONE}
 STYLES = {"PORT": "bold", "PROGRAM": "bold", "PROTO": "dim", "STATE": "dim", "AGE": "dim", "WHERE": "dim"}
+
+
+class Form(NamedTuple):
+    """How much of what a few rows have more of is shown, so that all rows keep their columns."""
+
+    addresses: int
+    program: int  # characters of its name
+
+
+FORMS = (Form(2, 26), Form(1, 26), Form(1, 16))  # the widest that fits
 
 
 class Entry(NamedTuple):
@@ -62,9 +70,12 @@ def listing(listed: Sequence[Entry], canvas: Canvas, *, verbose: bool = False) -
     """A heading and a line for each entry, with its command below it if `verbose`; nothing for nothing."""
     if not listed:
         return
-    rows = [_cells(entry, canvas.now) for entry in listed]
-    shown = [column for column in COLUMNS if any(row[column] != USUAL.get(column) for row in rows)]
-    cells = [[Piece(row[column], STYLES.get(column, "")) for column in shown] for row in rows]
+    for form in FORMS:
+        shown, cells = _rows(listed, canvas.now, form)
+        if has_columns(shown, cells, canvas.width):
+            break
+    else:
+        shown, cells = _rows(listed, canvas.now, FORMS[0])
     for number, lines in enumerate(table(shown, cells, canvas.width)):
         yield from (painted(line, colour=canvas.colour) for line in lines)
         process = listed[number - 1].process if number else None
@@ -74,15 +85,22 @@ def listing(listed: Sequence[Entry], canvas: Canvas, *, verbose: bool = False) -
             yield from (painted(line, colour=canvas.colour) for line in below)
 
 
-def _cells(entry: Entry, now: float) -> Mapping[str, str]:
+def _rows(listed: Sequence[Entry], now: float, form: Form) -> tuple[list[str], list[list[Piece]]]:
+    """The headings of the columns that tell something, and the cells below them."""
+    rows = [_cells(entry, now, form) for entry in listed]
+    shown = [column for column in COLUMNS if any(row[column] != USUAL.get(column) for row in rows)]
+    return shown, [[Piece(row[column], STYLES.get(column, "")) for column in shown] for row in rows]
+
+
+def _cells(entry: Entry, now: float, form: Form) -> Mapping[str, str]:
     first, process = entry.sockets[0], entry.process
     unseen = UNSEEN if first.pids is None else NONE
     return {
         "PORT": str(first.local_port),
         "PROTO": first.protocol,
-        "ADDRESS": _addresses(entry.sockets),
+        "ADDRESS": _addresses(entry.sockets, form.addresses),
         "STATE": first.state or USUAL["STATE"],  # UDP has none
-        "PROGRAM": shortened(program(process), LONGEST_PROGRAM) if process else unseen,
+        "PROGRAM": shortened(name_here(process), form.program) if process else unseen,
         "PID": f"{process.pid}{f' +{entry.others}' if entry.others else ''}" if process else unseen,
         "USER": _user(first, process),
         "AGE": age(now - process.started_at) if process and process.started_at is not None else "",
@@ -91,10 +109,10 @@ def _cells(entry: Entry, now: float) -> Mapping[str, str]:
     }
 
 
-def _addresses(sockets: Sequence[Socket]) -> str:
+def _addresses(sockets: Sequence[Socket], most: int) -> str:
     every = list(dict.fromkeys(map(scoped, sockets)))
-    more = len(every) - SHOWN_ADDRESSES
-    return " ".join(every[:SHOWN_ADDRESSES]) + (f" +{more}" if more > 0 else "")
+    more = len(every) - most
+    return " ".join(every[:most]) + (f" +{more}" if more > 0 else "")
 
 
 def _user(socket: Socket, process: Process | None) -> str:
@@ -118,7 +136,7 @@ def chain(links: Sequence[Process], canvas: Canvas) -> Iterator[str]:
     """How a process came to run: `systemd (PID 1, 3 d) → bash (PID 700, 2 h) → node server.js (PID 812, 12 min)`"""
     pieces: list[Piece] = []
     for link in links:
-        since = "" if link.started_at is None else f", {age(canvas.now - link.started_at)}"
+        since = "" if link.started_at is None else f", {age(canvas.now - link.started_at)}".rstrip(", ")
         pieces += [Piece(" → ")] if pieces else []
         pieces += (Piece(shortened(program(link), LONGEST_LINK), "bold"), Piece(f" (PID {link.pid}{since})", "dim"))
     lines = wrapped(pieces, canvas.width, start=[Piece(BELOW)], further=BELOW)

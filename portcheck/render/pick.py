@@ -7,18 +7,18 @@ from portcheck.render.escape import visible
 from portcheck.render.words import noted, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.chooser import Choice
     from portcheck.model import Diagnosis
+    from portcheck.render.layout import Canvas
 
 
 def remarks(choice: Choice) -> Iterator[str]:
     """The lines for stderr."""
     yield from skipped(choice.diagnoses)
     yield from map(noted, choice.notes)
-    chosen = (diagnosis for diagnosis in choice.diagnoses if diagnosis.port in choice.ports)
-    yield from unseen(spot for diagnosis in chosen for spot in diagnosis.blind_spots)
+    yield from unseen(spot for diagnosis in _chosen(choice) for spot in diagnosis.blind_spots)
 
 
 def stable_by(folder: str) -> str:
@@ -40,4 +40,26 @@ def _reason(diagnosis: Diagnosis) -> str:
     from portcheck.render.owners import holders
 
     owners = holders(diagnosis.owners) if diagnosis.verdict == "in-use" else ""
-    return f"in use by {owners}" if owners else visible(diagnosis.message)
+    return f"in use by {owners}" if owners else visible(diagnosis.sentence.short or diagnosis.message)
+
+
+def drawn(choice: Choice, canvas: Canvas) -> Iterator[str]:
+    """The same for a person: as an overview of a check, then what else is worth knowing."""
+    from portcheck.render.voice import voiced
+
+    yield from skipped_drawn(choice.diagnoses, canvas)
+    others = remarks(choice._replace(diagnoses=_chosen(choice)))
+    yield from voiced((f"  {line}" for line in others), canvas)
+
+
+def skipped_drawn(diagnoses: Sequence[Diagnosis], canvas: Canvas) -> Iterator[str]:
+    """`✗ 20000  Service.exe (PID 5444, SYSTEM)`"""
+    from portcheck.diagnosis.pipeline import Stretch
+    from portcheck.render.terminal import overview
+
+    found = [diagnosis._replace(notes=(), blind_spots=()) for diagnosis in diagnoses if diagnosis.verdict != "free"]
+    return overview((Stretch(each, each.port) for each in found), canvas, [each.target for each in found])
+
+
+def _chosen(choice: Choice) -> tuple[Diagnosis, ...]:
+    return tuple(diagnosis for diagnosis in choice.diagnoses if diagnosis.port in choice.ports)

@@ -29,6 +29,8 @@ WORDS: Mapping[Status, str] = {
     "running": "already running",
     "fallback": "free as {instead}",
     "declared-twice": "declared twice",
+    "not-asked": "not asked",
+    "too-few": "too few",
 }
 REASONS: Mapping[Cause | None, str] = {
     "privileged": "needs privilege",
@@ -51,11 +53,11 @@ class Line(NamedTuple):
     detail: str = ""
 
 
-def text(report: PreflightReport, width: int | None) -> Iterator[str]:
-    """Everything; what is longer than `width` columns is broken between words, None breaks nothing."""
+def text(report: PreflightReport) -> Iterator[str]:
+    """Everything, for pipes and logs."""
     blocks = [
         _table([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)]),
-        *map(_paragraph, _not_said_twice(report.findings)),
+        *map(_paragraph, not_said_twice(report.findings)),
         _unseen(report),
         [summary(report)],
     ]
@@ -64,11 +66,10 @@ def text(report: PreflightReport, width: int | None) -> Iterator[str]:
         if lines and before:
             yield ""
         before = before or bool(lines)
-        for line in lines:
-            yield from _broken(line, width)
+        yield from lines
 
 
-def _not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
+def not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Without those that their rival's paragraph explains already."""
     explained = set()
     for finding in findings:
@@ -88,8 +89,8 @@ def _table(lines: list[Line]) -> Iterator[str]:
 
 def _line(finding: Finding) -> Line:
     declaration = finding.declaration
-    detail = "; ".join(filter(None, (_detail(finding), origin(declaration))))
-    return Line(at(declaration), service(declaration), _port(declaration), status(finding), detail)
+    more = "; ".join(filter(None, (detail(finding), origin(declaration))))
+    return Line(at(declaration), service(declaration), port(declaration), status(finding), more)
 
 
 def origin(declaration: Declaration) -> str:
@@ -98,8 +99,14 @@ def origin(declaration: Declaration) -> str:
 
 
 def _line_of_disabled(declaration: Declaration) -> Line:
-    reason = f"profile {_listed(declaration.compose_profiles)} is off"
-    return Line(at(declaration), service(declaration), _port(declaration), "not checked", reason)
+    reason = reason_of_disabled(declaration)
+    return Line(at(declaration), service(declaration), port(declaration), "not checked", reason)
+
+
+def reason_of_disabled(declaration: Declaration) -> str:
+    """`profile debug is off`"""
+    off = f"profile {_listed(declaration.compose_profiles)} is off"
+    return off if declaration.containers else "its scale is 0"
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -116,7 +123,7 @@ def service(place: Declaration | Unresolved) -> str:
     return shortened(place.service, NAME_WIDTH) if place.service else "-"
 
 
-def _port(declaration: Declaration) -> str:
+def port(declaration: Declaration) -> str:
     """As the command line takes it: `8000`, `127.0.0.1:53/udp`, `8000-8005`."""
     return visible(declaration.target(_ports(declaration)))
 
@@ -134,13 +141,15 @@ def status(finding: Finding) -> str:
     return WORDS.get(finding.status, finding.status).format(instead=instead)
 
 
-def _detail(finding: Finding) -> str:
+def detail(finding: Finding) -> str:
     """Why, or who."""
     diagnosis, instead = finding.diagnosis, finding.instead
     if finding.status == "running":
         return f"on {instead.port}: {who(instead)}" if instead else who(diagnosis)
     if finding.status == "declared-twice":
         return f"also by {_rival(finding)}"
+    if finding.status == "too-few":
+        return f"{finding.declaration.containers} containers"
     if finding.status == "fallback":
         return f"{diagnosis.port} is {diagnosis.verdict}: {_why(diagnosis)}"
     return _why(diagnosis)
@@ -180,11 +189,28 @@ def sentences(finding: Finding) -> Iterator[str]:
     if finding.fine:
         return
     if finding.rival:
-        yield f"{_rival(finding)} declares port {_port(finding.rival)} too: whichever starts second fails."
+        yield f"{rivalry(finding)}."
+    if finding.status == "too-few":
+        yield f"{shortage(finding)}."
+        return
     if finding.diagnosis.verdict != "free" and finding.status != "declared-twice":
         yield visible(finding.diagnosis.message)
     if finding.declaration.fallback:
-        yield f"None of {_port(finding.declaration)} is free."
+        yield f"{none_is_free(finding)}."
+
+
+def rivalry(finding: Finding) -> str:
+    """Who else wants the port, without a full stop."""
+    return (
+        f"{_rival(finding)} declares port {port(finding.rival)} too: whichever starts second fails"
+        if finding.rival
+        else ""
+    )
+
+
+def none_is_free(finding: Finding) -> str:
+    """Of several that would do; without a full stop."""
+    return f"None of {port(finding.declaration)} is free"
 
 
 def remarks(finding: Finding) -> Iterator[str]:
@@ -216,27 +242,34 @@ def _unseen(report: PreflightReport) -> Iterator[str]:
     yield from unseen(spots)
 
 
+def shortage(finding: Finding) -> str:
+    """Of containers that take a port each, without a full stop."""
+    containers, ports = finding.declaration.containers, port(finding.declaration)
+    return f"{containers} containers take a port each, and of {ports} too few will do"
+
+
 def summary(report: PreflightReport) -> str:
     """`4 declared ports: 2 free, 1 already running, 1 in-use; 1 entry could not be resolved.`"""
+    unjudged = sum(spot.code == "not-judged" for spot in report.unresolved)
+    left = len(report.unresolved) - unjudged
+    left_open = (f"{entries(left)} could not be resolved",) if left else ()
+    aside = (f"{unjudged} not judged",) if unjudged else ()
+    return "; ".join([counted(report), *left_open, *aside]) + "."
+
+
+def counted(report: PreflightReport) -> str:
+    """`4 declared ports: 2 free, 1 already running, 1 in-use`"""
     counts: dict[str, int] = {}
     for finding in report.findings:
         word = "free" if finding.status == "fallback" else WORDS.get(finding.status, finding.status)
         counts[word] = counts.get(word, 0) + 1
-    number, left = len(report.findings), len(report.unresolved)
-    declared = f"{number} declared {'port' if number == 1 else 'ports'}: " + ", ".join(
-        f"{count} {word}" for word, count in counts.items()
-    )
-    left_open = (f"{left} {'entry' if left == 1 else 'entries'} could not be resolved",) if left else ()
-    return "; ".join([declared if number else "no port is declared for certain", *left_open]) + "."
+    number = len(report.findings)
+    if not number:
+        return "no port is declared for certain"
+    several = ", ".join(f"{count} {word}" for word, count in counts.items())
+    return f"{number} declared {'port' if number == 1 else 'ports'}: {several}"
 
 
-def _broken(line: str, width: int | None) -> Iterator[str]:
-    """In lines of at most `width` columns; commands, which are pasted, stay whole."""
-    indent = len(line) - len(line.lstrip())
-    if width is None or len(line) <= width or indent > 2:
-        yield line
-        return
-    from textwrap import wrap
-
-    further = " " * (indent + 2)
-    yield from wrap(line, width, subsequent_indent=further, break_long_words=False, break_on_hyphens=False)
+def entries(count: int) -> str:
+    """`1 entry`, `2 entries`"""
+    return f"{count} {'entry' if count == 1 else 'entries'}"

@@ -19,12 +19,23 @@ HANDED_OVER = "with --listen, fd 3 is already the listening socket: a server tha
 
 def taken(by: Diagnosis) -> str:
     """Why a command failed whose port somebody else has got."""
-    return f"port {by.port} was taken in the meantime: {by.message}"
+    return f"port {by.port} was taken in the meantime: {by.sentence.reason}"
 
 
-def not_ready(timeout: float, *, is_ended: bool) -> str:
-    """With --wait-ready, which ends the command then."""
-    return f"not ready within {timeout:g} s: the command has {'' if is_ended else 'not '}been ended"
+def patience(command: Sequence[str], port: int, timeout: float) -> str:
+    """With --wait-ready, for whoever has waited for a while already."""
+    return f"waiting until {command[0]} listens on port {port}, {timeout:g} s at most"
+
+
+def not_ready(timeout: float, elsewhere: tuple[str, str] | None, *, is_ended: bool) -> str:
+    """With --wait-ready, which ends the command then.
+
+    `not ready within 8 s (vite listens on 5174, not on 3000), so it was stopped. It ignores PORT; try: ...`
+    """
+    where, remedy = elsewhere or ("", "")
+    why = f" ({where})" if where else ""
+    try_this = f". {remedy}" if remedy else ""
+    return f"not ready within {timeout:g} s{why}, {'so it was' if is_ended else 'but it was not'} stopped{try_this}"
 
 
 def left_over(left: Sequence[Process], now: float) -> Iterator[str]:

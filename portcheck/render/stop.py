@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from portcheck.model import Diagnosis, Process
-    from portcheck.render.layout import Mark
     from portcheck.stop.outcome import Report
     from portcheck.stop.plan import Ending, Plan, Step
 
@@ -42,9 +41,14 @@ def _step(step: Step, *, force: bool) -> str:
     if step.command:
         with_it = [unit for root in step.roots for unit in root.process.required_by]
         return quoted(step.command) + (visible(f", which stops {' and '.join(with_it)} too") if with_it else "")
+    return visible(signals(step, force=force))
+
+
+def signals(step: Step, *, force: bool) -> str:
+    """`SIGTERM to nodemon (PID 70), which would start it again, then to node (PID 812)`; to be escaped."""
     then = [root.process for root in step.roots if root.process not in step.signalled]
     after = f", which would start it again, then {_signals(then).removeprefix('SIGTERM ')}" if then else ""
-    return visible(f"{_signals(step.signalled, ', if need be SIGKILL,' if force else '')}{after}")
+    return f"{_signals(step.signalled, ', if need be SIGKILL,' if force else '')}{after}"
 
 
 def _signals(processes: Sequence[Process], remark: str = "") -> str:
@@ -65,18 +69,19 @@ def _endings(step: Step) -> Iterator[str]:
             yield f"  {part}: {listed((_ending(each, user) for each in those), MOST_NAMED)}"
     for ending in step.endings:
         if ending.role == "signalled" and ending.also_serves:
-            yield f"  {by_pid(ending.process)} {_also(ending)}"
+            yield f"  {by_pid(ending.process)} {also_serves(ending)}"
 
 
 def _ending(ending: Ending, user: int | None) -> str:
     """`node s.js (PID 812, ann, also serves 8404 and 53/udp)`"""
     process = ending.process
     foreign = f", {process.user or f'uid {process.uid}'}" if process.uid not in (user, None) else ""
-    also = f", {_also(ending)}" if ending.also_serves else ""
+    also = f", {also_serves(ending)}" if ending.also_serves else ""
     return f"{by_pid(process)[:-1]}{foreign}{also})"
 
 
-def _also(ending: Ending) -> str:
+def also_serves(ending: Ending) -> str:
+    """`also serves 8404 and 53/udp`"""
     return f"also serves {listed(map(str, ending.also_serves), MOST_NAMED)}"
 
 
@@ -90,12 +95,3 @@ def conclusion(report: Report) -> Iterator[str]:
         if advice.command and advice.text in report.message:
             next(lines)  # it has just been said
         yield from lines
-
-
-def mark(report: Report) -> Mark | None:
-    """None where nothing was to be done."""
-    if report.outcome in ("planned", "declined"):
-        return None
-    if report.outcome in ("free", "already-free"):
-        return "good"
-    return "doubtful" if report.outcome == "unknown" else "bad"

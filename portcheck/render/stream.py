@@ -9,13 +9,13 @@ import sys
 import time
 from itertools import islice
 
-from portcheck.errors import PortcheckError
+from portcheck.errors import SPEAKER, PortcheckError
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import TextIO
 
     from portcheck.render.layout import Canvas, Mark
@@ -61,22 +61,52 @@ def _is_closed_pipe(error: OSError) -> bool:
     return isinstance(error, BrokenPipeError) or (HERE.closed_pipe_is_einval and error.errno == errno.EINVAL)
 
 
-def complain(cause: str, remedy: str | None = None) -> None:
-    """One line on stderr, and one with what to do about it; if even that fails, the exit code remains."""
-    lines = [f"portcheck: {visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
+def complain(cause: str, remedy: str | None = None, *, color: Color = "auto", mark: Mark | None = "bad") -> None:
+    """One line on stderr, and one with what to do about it."""
+    lines = complaint(cause, remedy)
+
+    def drawn(canvas: Canvas) -> Iterable[str]:
+        from portcheck.render.voice import voiced
+
+        return voiced(lines, canvas, mark)
+
+    complain_in(lines, color, drawn)
+
+
+def complaint(cause: str, remedy: str | None) -> list[str]:
+    """As scripts read it."""
+    return [f"{SPEAKER}{visible(cause)}", *([f"  → {visible(remedy)}"] if remedy else [])]
+
+
+def complain_in(lines: Iterable[str], color: Color, drawn: Callable[[Canvas], Iterable[str]]) -> None:
+    """The lines on stderr; if even that fails, the exit code remains."""
     try:
-        say(lines, sys.stderr)
+        say(lines, sys.stderr, color, drawn)
     except PortcheckError:
         return
 
 
-def say(lines: Iterable[str], stream: TextIO | None, color: Color = "auto", mark: Mark | None = None) -> None:
-    """Plain lines; at a terminal with whole words wrapped, and with the marks and colours of a check."""
-    if is_terminal(stream):
+def say(
+    lines: Iterable[str],
+    stream: TextIO | None,
+    color: Color = "auto",
+    drawn: Callable[[Canvas], Iterable[str]] | None = None,
+) -> None:
+    """Plain lines; for a person what is `drawn` instead, or the same lines with whole words wrapped."""
+    if is_drawn(stream, color):
         from portcheck.render.voice import voiced
 
-        lines = voiced(lines, canvas(stream, os.environ, color), mark)
+        where = canvas(stream, os.environ, color)
+        lines = drawn(where) if drawn else voiced(lines, where)
     write_to(stream, lines)
+
+
+def is_drawn(stream: TextIO | None, color: Color) -> bool:
+    """Whether the face for people is wanted there; --color=always wants it in a pipe too (`... | less -R`).
+
+    A variable does not: with FORCE_COLOR in its environment, a script reads the same lines as without.
+    """
+    return is_terminal(stream) or (color == "always" and stream is not None)
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -87,9 +117,9 @@ def is_terminal(stream: TextIO | None) -> bool:
         return False
 
 
-def takes_panels(stream: TextIO | None) -> bool:
-    """Whether rich can draw there: at a terminal, where it is installed."""
-    if not is_terminal(stream):
+def takes_rich(stream: TextIO | None, color: Color = "auto") -> bool:
+    """Whether rich can draw there: for people, where it is installed."""
+    if not is_drawn(stream, color):
         return False
     from importlib.util import find_spec
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 from portcheck.model import AS_ROOT
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
-from portcheck.render.layout import MARKS, Piece, cells, painted, table, wrapped
+from portcheck.render.headline import headline, holders_of, in_short, mark
+from portcheck.render.layout import INDENT, MARKS, Piece, cells, drawn, marked, paint, table, wrapped
+from portcheck.render.voice import helps, up_to_a_command
 from portcheck.render.words import noted, quoted, target, unseen
 
 if TYPE_CHECKING:
@@ -22,11 +24,10 @@ if TYPE_CHECKING:
     from portcheck.diagnosis.pipeline import Stretch
     from portcheck.model import Advice, BlindSpot, Diagnosis
     from portcheck.render.holder import Holder
-    from portcheck.render.layout import Canvas, Mark
+    from portcheck.render.layout import Canvas
 
     Lines = Iterator[list[Piece]]
 
-INDENT = "  "
 SHOWN_HOLDERS = 8
 WIDEST_PORT = 24  # columns, in an overview
 
@@ -41,91 +42,24 @@ def checks(stretches: Iterable[Stretch], canvas: Canvas, *, verbose: bool = Fals
 
 def check(diagnosis: Diagnosis, canvas: Canvas, *, last: int | None = None, verbose: bool = False) -> Iterator[str]:
     """The lines for one port, or for neighbours up to `last` that are alike."""
-    return _painted(_answer(diagnosis, canvas, last, verbose=verbose), canvas)
+    return paint(_answer(diagnosis, canvas, last, verbose=verbose), canvas)
 
 
 def _answer(diagnosis: Diagnosis, canvas: Canvas, last: int | None, *, verbose: bool) -> Lines:
-    mark = _mark(diagnosis, canvas)
-    indent = " " * (len(mark.text) + 1)
-    holding = _holders(diagnosis, canvas)
-    headline = [*_headline(diagnosis, last, holding, mark.style)]
-    yield from wrapped(headline, canvas.width, start=[mark, Piece(" ")], further=indent)
+    stands = mark(diagnosis)
+    indent = " " * (len(drawn(stands, canvas).text) + 1)
+    holding = holders_of(diagnosis, canvas)
+    yield from marked(headline(diagnosis, last, holding), canvas, stands)
     for sentence in _sentences(diagnosis, holding):
         yield from wrapped([Piece(sentence, "dim")], canvas.width, start=[Piece(indent)], further=indent)
     if verbose:
         yield from _in_detail(diagnosis, canvas, indent)
     elif len(holding) > 1:
         yield [Piece("")]
-        yield from _table_of_holders(holding[:SHOWN_HOLDERS], diagnosis, canvas.width, indent)
-        if len(holding) > SHOWN_HOLDERS:
-            more = f"{len(holding) - SHOWN_HOLDERS} more (-v shows all)"
-            yield [Piece(indent), Piece(more, "dim")]
+        yield from table_of_holders(holding, diagnosis, canvas.width, indent)
     for remark in _remarks(diagnosis, holding):
         yield from wrapped([Piece(remark, "dim")], canvas.width, start=[Piece(indent)], further=indent + INDENT)
     yield from _what_helps(diagnosis, holding, canvas.width, indent, verbose=verbose)
-
-
-def _mark(diagnosis: Diagnosis, canvas: Canvas) -> Piece:
-    sign = MARKS[_how_it_stands(diagnosis)]
-    return Piece(sign.sign if canvas.signs else sign.plain, sign.style)
-
-
-def _how_it_stands(diagnosis: Diagnosis) -> Mark:
-    if diagnosis.verdict == "free":
-        return "doubtful" if diagnosis.cause else "good"
-    return "bad" if diagnosis.verdict in ("in-use", "denied") else "doubtful"
-
-
-def _holders(diagnosis: Diagnosis, canvas: Canvas) -> list[Holder]:
-    """Nobody for what is no holder's doing: the sentence tells of that."""
-    if diagnosis.verdict != "in-use" or not diagnosis.owners:
-        return []
-    from portcheck.render.holder import holders
-
-    return holders(diagnosis, canvas.now)
-
-
-def _headline(diagnosis: Diagnosis, last: int | None, holding: Sequence[Holder], colour: str) -> Iterator[Piece]:
-    """Which port, what is so, and who or why."""
-    sentence = diagnosis.sentence
-    if diagnosis.verdict == "unknown":
-        claim, _, end = sentence.subject.removeprefix("whether ").rpartition(" is free")
-        yield from (Piece("whether "), Piece(visible(claim or end), "bold"), Piece(" is free " if claim else " "))
-        yield Piece(visible(f"{sentence.verb} {sentence.answer}"), colour)
-        yield Piece(f": {visible(sentence.because)}")
-        return
-    yield Piece(visible(sentence.subject) if sentence.proper else target(diagnosis, last), "bold")
-    if diagnosis.verdict == "denied" and diagnosis.cause == "privileged" and not sentence.proper:
-        several = last not in (None, diagnosis.port)
-        yield from (Piece(" "), Piece("need root" if several else "needs root", colour))
-        yield Piece(f": {visible(sentence.because)}", "dim")
-        return
-    verdict, _, where = visible(sentence.answer).partition(" on ")
-    if sentence.verb == "is":
-        yield Piece(" is " if last in (None, diagnosis.port) else " are ")
-    else:
-        verdict = f"{visible(sentence.verb)} {verdict}"
-        yield Piece(" ")
-    yield from (Piece(verdict, colour), Piece(f" on {where}" if where else "", "dim"))
-    if holding and not sentence.proper:
-        yield from _by(holding)
-    elif holding:
-        yield Piece(": it is in use")
-        yield from _by(holding)
-    elif sentence.reason:
-        yield Piece(f": {visible(sentence.reason)}")
-
-
-def _by(holding: Sequence[Holder]) -> Iterator[Piece]:
-    if len(holding) > 1:
-        yield Piece(f" by {len(holding)} programs that have nothing to do with each other")
-        return
-    (holder,) = holding
-    yield from (Piece(" by "), Piece(holder.name, "bold"))
-    yield Piece(f" ({', '.join(holder.details)})" if holder.details else "", "dim")
-    where = f" in {holder.place}" if holder.place else ""
-    since = (f"for {holder.age}",) if holder.age else ()
-    yield Piece(where + "".join(f", {each}" for each in (*since, *holder.remarks)), "dim")
 
 
 def _sentences(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[str]:
@@ -144,9 +78,12 @@ def _sentences(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[str]
         yield f"{told[:1].upper()}{told[1:]}."
 
 
-def _table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int, indent: str) -> Lines:
+def table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: int, indent: str) -> Lines:
+    """Which of them listens where, and whom a client reaches."""
+    from portcheck.render.table import scoped
+
     rows = []
-    for holder in holding:
+    for holder in holding[:SHOWN_HOLDERS]:
         sockets = [diagnosis.sockets[index] for index in holder.sockets]
         reached = [answer.address for answer in diagnosis.answers if not set(holder.sockets).isdisjoint(answer.sockets)]
         rows.append(
@@ -154,12 +91,15 @@ def _table_of_holders(holding: Sequence[Holder], diagnosis: Diagnosis, width: in
                 Piece("?" if holder.pid is None else str(holder.pid), "bold"),
                 Piece(holder.name, "bold"),
                 Piece(holder.user or "?", "dim"),
-                Piece(visible(", ".join(dict.fromkeys(socket.local_address for socket in sockets))), "dim"),
+                Piece(", ".join(dict.fromkeys(map(scoped, sockets))), "dim"),
                 Piece(visible(", ".join(reached)) or "nobody", "dim"),
             )
         )
     headings = ("PID", "PROGRAM", "USER", "LISTENS ON", "ANSWERS CLIENTS OF")
-    return (line for lines in table(headings, rows, width, indent=indent, wrap=True) for line in lines)
+    for lines in table(headings, rows, width, indent=indent, wrap=True):
+        yield from lines
+    if len(holding) > SHOWN_HOLDERS:
+        yield [Piece(indent), Piece(f"{len(holding) - SHOWN_HOLDERS} more (-v shows all)", "dim")]
 
 
 def _in_detail(diagnosis: Diagnosis, canvas: Canvas, indent: str) -> Lines:
@@ -203,24 +143,14 @@ def _is_told(spot: BlindSpot, diagnosis: Diagnosis, holding: Sequence[Holder]) -
 
 def _what_helps(diagnosis: Diagnosis, holding: Sequence[Holder], width: int, indent: str, *, verbose: bool) -> Lines:
     """Commands, each alone on its line; of a single holder the one that helps, the others with -v."""
-    shown = diagnosis.advice if verbose or len(holding) != 1 else _up_to_a_command(diagnosis.advice)
-    alone = len(shown) == 1
+    shown: Sequence[Advice] = diagnosis.advice
+    if not verbose:
+        shown = up_to_a_command(shown) if len(holding) == 1 else shown[:SHOWN_HOLDERS]
     if shown or _root_sees_more(diagnosis):
         yield [Piece("")]
-    for advice in shown:
-        own = alone and advice.command and "portcheck" in advice.command
-        if not own:
-            text = [Piece(visible(advice.text), "dim")]
-            yield from wrapped(text, width, start=[Piece(indent)], further=indent + INDENT)
-        if advice.command:
-            yield [Piece(indent if own else indent + INDENT), Piece(quoted(advice.command), "bold")]
+    yield from helps(shown, width, indent)
     if _root_sees_more(diagnosis):
         yield [Piece(indent), Piece(quoted(("sudo", "portcheck", target(diagnosis))), "bold")]
-
-
-def _up_to_a_command(advice: Sequence[Advice]) -> Sequence[Advice]:
-    first = next((number for number, each in enumerate(advice, 1) if each.command), len(advice))
-    return advice[:first]
 
 
 def _root_sees_more(diagnosis: Diagnosis) -> bool:
@@ -238,34 +168,55 @@ class _Line(NamedTuple):
     mark: Piece
     text: tuple[Piece, ...]
     remarks: tuple[str, ...]
+    as_root: bool  # whether root would see a holder that is hidden
 
 
-def overview(stretches: Iterable[Stretch], canvas: Canvas, targets: Iterable[str] = ()) -> Iterator[str]:
+def overview(
+    stretches: Iterable[Stretch], canvas: Canvas, targets: Iterable[str] = (), *, again: Sequence[str] = ()
+) -> Iterator[str]:
     """A line for each port; neighbours with equal lines share one.  What was not seen is told once, at the end.
 
-    The lines come as the answers do, so how long a port is at most is known from how the targets were typed.
+    The lines come as the answers do, so how long a port is at most is known from how the targets were typed.  `again`
+    is the command that asks the same, for where root would see more.
     """
     remarks: dict[str, None] = {}
-    room = min(max([cells(visible(text)) for text in targets], default=0), WIDEST_PORT)
+    as_root = False
+    room = min(max(map(_widest_label, targets), default=0), WIDEST_PORT)
     for line in _joined(_line(stretch, canvas) for stretch in stretches):
         remarks.update(dict.fromkeys(line.remarks))
-        yield from _painted(_drawn(line, canvas, room), canvas)
+        as_root = as_root or line.as_root
+        yield from paint(_drawn(line, canvas, room), canvas)
     for remark in remarks:
-        yield from _painted(wrapped([Piece(remark, "dim")], canvas.width, further=INDENT), canvas)
+        yield from paint(wrapped([Piece(remark, "dim")], canvas.width, further=INDENT), canvas)
+    if as_root and again:
+        yield ""
+        yield from paint(wrapped([Piece("to see what is hidden:", "dim")], canvas.width, further=INDENT), canvas)
+        yield from paint(iter([[Piece(INDENT), Piece(quoted(("sudo", *again)), "bold")]]), canvas)
+
+
+def _widest_label(typed: str) -> int:
+    """How many columns the ports of a target take at most: `1-65535` has neighbours such as 10000-65535."""
+    shown = visible(typed)
+    first, _, last = shown.rpartition("-")
+    digits = len(first) - len(first.rstrip("0123456789"))
+    return cells(shown) + (len(last) - digits if digits and last.isdecimal() else 0)
 
 
 def _line(stretch: Stretch, canvas: Canvas) -> _Line:
     diagnosis, last = stretch
-    holding = _holders(diagnosis, canvas)
-    remarks = [*map(noted, diagnosis.notes), *unseen(diagnosis.blind_spots)]
-    return _Line(diagnosis, last, _mark(diagnosis, canvas), tuple(_in_short(diagnosis, holding)), tuple(remarks))
+    holding = holders_of(diagnosis, canvas)
+    hidden = [spot for spot in diagnosis.blind_spots if _is_told(spot, diagnosis, holding)]
+    remarks = (*map(noted, diagnosis.notes), *unseen(spot for spot in diagnosis.blind_spots if spot not in hidden))
+    as_root = any(spot.remedy == AS_ROOT for spot in hidden)
+    return _Line(diagnosis, last, drawn(mark(diagnosis), canvas), tuple(in_short(diagnosis, holding)), remarks, as_root)
 
 
 def _joined(lines: Iterable[_Line]) -> Iterator[_Line]:
     before: _Line | None = None
     for line in lines:
         if before and before.last + 1 == line.first.port and _kind(before) == _kind(line):
-            before = before._replace(last=line.last, remarks=tuple(dict.fromkeys(before.remarks + line.remarks)))
+            remarks = tuple(dict.fromkeys(before.remarks + line.remarks))
+            before = before._replace(last=line.last, remarks=remarks, as_root=before.as_root or line.as_root)
             continue
         if before:
             yield before
@@ -287,18 +238,3 @@ def _drawn(line: _Line, canvas: Canvas, room: int) -> Lines:
     return wrapped(
         line.text, canvas.width, start=start, further=" " * beside if beside <= canvas.width // 2 else INDENT
     )
-
-
-def _in_short(diagnosis: Diagnosis, holding: Sequence[Holder]) -> Iterator[Piece]:
-    if holding:
-        for number, holder in enumerate(holding):
-            yield from (Piece("; " if number else "", "dim"), Piece(holder.name, "bold"))
-            yield Piece(f" ({', '.join(filter(None, (*holder.details, holder.place)))})", "dim")
-    elif diagnosis.verdict != "free":
-        yield Piece(visible(diagnosis.sentence.because), "dim")
-    elif diagnosis.cause:
-        yield Piece(visible(diagnosis.sentence.answer), "dim")
-
-
-def _painted(lines: Lines, canvas: Canvas) -> Iterator[str]:
-    return (painted(line, colour=canvas.colour) for line in lines)

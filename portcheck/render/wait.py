@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.render.escape import visible
-from portcheck.waiting.condition import place, so_far
+from portcheck.render.stream import complaint
+from portcheck.waiting.condition import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 def obstacles(missing: Sequence[Standing]) -> Iterator[str]:
     """A line for each target that a server could not be started on yet."""
     return (f"waiting: {visible(standing.message)}" for standing in missing)
-
-
-def announcement(missing: Sequence[Standing], timeout: float) -> str:
-    """What is waited for, told at once to whoever sits at a terminal."""
-    places = ", ".join(visible(place(standing.endpoint)) for standing in missing) or "it to last"
-    return f"waiting for {places}: {so_far(missing)} (for {timeout:g} s at most)"
 
 
 def clock(missing: Sequence[Standing]) -> str:
@@ -36,13 +31,20 @@ def successes(waited: Waited) -> Iterator[str]:
     return (f"{visible(standing.message)}." for standing in waited.standings if standing.met)
 
 
-def complaints(waited: Waited, plan: Plan) -> Iterator[tuple[str, str | None]]:
-    """Cause and remedy for each target that did not; a complaint is escaped as a whole."""
-    why = "waiting cannot help" if waited.outcome == "hopeless" else f"timed out after {plan.timeout:g} s"
+def reason(waited: Waited, plan: Plan) -> str:
+    """Why it is over."""
+    return "waiting cannot help" if waited.outcome == "hopeless" else f"timed out after {plan.timeout:g} s"
+
+
+def complaints(waited: Waited, plan: Plan) -> Iterator[str]:
+    """Cause and remedy for each target that did not."""
     for standing in waited.standings:
         if not standing.met:
-            advice = standing.diagnosis.advice if standing.diagnosis and plan.free else ()
-            yield f"{why}: {standing.message}", _in_one_line(advice[0]) if advice else None
+            found = standing.diagnosis if plan.free else None
+            short = f"port {found.port} {found.sentence.short}" if found and found.sentence.short else ""
+            advice = found.advice if found else ()
+            cause = f"{reason(waited, plan)}: {short or standing.message}"
+            yield from complaint(cause, _in_one_line(advice[0]) if advice else None)
 
 
 def _in_one_line(advice: Advice) -> str:

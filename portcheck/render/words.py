@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from portcheck.model import Bind, BlindSpot, Diagnosis, Note, Process, Socket
 
 NAME_WIDTH = 40
+MEANT_BY = {"tcp": "--tcp", "udp": "--udp", "all": "--all", "mine": "--mine"}  # in the place of a program's name
 # Characters that no shell needs quotes for.  Most advice consists of them alone, and importing shlex (with re) takes
 # two thirds of the time of `python3 -c pass`.
 UNQUOTED = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ@+:,./_-")
@@ -42,7 +43,9 @@ def user(of: Process | Socket) -> str | None:
 
 
 def age(seconds: float) -> str:
-    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running."""
+    """`45 s`, `12 min`, `5 h`, `3 d`: how long something has been running; nothing for what is no time."""
+    if not abs(seconds) < 1e12:  # as the clock of a broken host may have it; nor is NaN
+        return ""
     for unit, length, most in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 48)):
         if seconds < most * length:
             return f"{max(0, int(seconds // length))} {unit}"
@@ -105,7 +108,10 @@ def noted(note: Note | PortNote) -> str:
 def nothing_listed(words: Sequence[str], programs: Sequence[str]) -> str:
     """What `list` says where it lists nothing, though it was asked for these ports or programs."""
     if programs:
-        return f"no program called {visible(' or '.join(programs))} listens here"
+        meant = MEANT_BY.get(" ".join(programs))
+        return f"no program called {visible(' or '.join(programs))} listens here" + (
+            f"; did you mean: portcheck list {meant}" if meant else ""
+        )
     return f"nothing listens on {visible(', '.join(words))}" if words else "nothing that was asked for listens here"
 
 

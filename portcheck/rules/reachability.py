@@ -104,6 +104,14 @@ def _may_come_first(ranks: dict[int, Rank], sockets: Sequence[Socket], family: F
     }
 
 
+def takes(old: Socket, family: Family, platform: Platform) -> bool:
+    """Whether a socket gets clients of this family at all."""
+    held = unmapped(old.local_address)
+    if held == ANY6 and family == "ipv4":
+        return _fit(old, ANY4, family, platform) is not None
+    return (":" in held) == (family == "ipv6")
+
+
 def _fit(old: Socket, address: str, family: Family, platform: Platform) -> bool | None:
     """True for the exact address, False for a wildcard that includes it, None for neither."""
     if family == "ipv6":

@@ -100,10 +100,11 @@ def attempt(
             ending = Ending("ended", code, taken_by, failed and time.monotonic() - begun < AT_ONCE)
             lives_on = until_ready is None and not taken_by and not child.was_told_to_end
             return ending if lives_on else _end(child, ending, monitor, tell)
-        watched = watched and _look(monitor, tell)
+        watched = watched and not _look(monitor.look, tell)
         if until_ready is not None and monitor.ready and not child.was_told_to_end:
             return Ending("ready")
         if until_ready is not None and time.monotonic() - begun > until_ready:
+            _look(monitor.look_elsewhere, tell)
             return _end(child, Ending("timeout"), monitor, tell)
     raise AssertionError("pauses() never ends")
 
@@ -113,15 +114,15 @@ def _end(child: Child, ending: Ending, monitor: Monitor, tell: Callable[[str], N
     return ending._replace(left=left, still_held=None if ending.taken_by else _asked(monitor.still_held, tell))
 
 
-def _look(monitor: Monitor, tell: Callable[[str], None]) -> bool:
-    """Whether it is worth looking again.  Whatever goes wrong with looking, the command runs on."""
+def _look(look: Callable[[], bool | None], tell: Callable[[str], None]) -> bool:
+    """Whether there is no need to look again.  Whatever goes wrong with looking, the command runs on."""
     try:
-        return not monitor.look()
+        return bool(look())
     except PortcheckError as error:
         tell(f"whether the command listens cannot be seen: {error.cause}")
     except Exception as error:
         tell(f"internal error while looking at the port: {type(error).__name__}: {error}")
-    return False
+    return True
 
 
 def _asked(question: Callable[[], Diagnosis | None], tell: Callable[[str], None]) -> Diagnosis | None:

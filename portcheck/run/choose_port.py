@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from portcheck.addresses import Address
     from portcheck.leases.book import Book
-    from portcheck.model import Diagnosis
+    from portcheck.model import Diagnosis, Family
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
 
@@ -27,6 +27,7 @@ class Wish(NamedTuple):
     question: Question
     leases: Book
     listen: bool = False
+    family: Family | None = None  # the only one in which it has to be free, and the command to listen
 
 
 class Place(NamedTuple):
@@ -45,7 +46,8 @@ def take(candidates: Sequence[Endpoint], wish: Wish) -> Place:
         held, not_free = first_held(candidates, lambda free: _listener(free, wish), wish.question, wish.leases)
         return Place(held.getsockname()[1], wish.host, str(wish.address), held, tuple(not_free))
     *not_free, free = choose(candidates, question=wish.question, leases=wish.leases).diagnoses
-    return Place(free.port, wish.host, str(wish.address) if wish.hosts[0].text else None, None, tuple(not_free))
+    address = str(wish.address) if wish.hosts[0].text or wish.family else None
+    return Place(free.port, wish.host, address, None, tuple(not_free))
 
 
 def _listener(free: Diagnosis, wish: Wish) -> socket.socket:

@@ -1,53 +1,18 @@
-"""How development servers take their port, where they do not heed PORT: which words to add to the command.  Pure.
-
-Each was read in the help of the program itself; the names and flags have stayed the same over their versions.
-"""
+"""Which words to add to a command whose development server does not heed PORT.  Pure."""
 
 from __future__ import annotations
 
-from portcheck.identify.names import base, names
-from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
+from portcheck.identify.dev_servers import program_name, programs_in, server_of
+from portcheck.identify.names import names
+from portcheck.namedtuple import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
+    from portcheck.identify.dev_servers import DevServer
     from portcheck.model import Process
 
 
-class DevServer(NamedTuple):
-    """A server by the names of its programs, and the words that give it a port."""
-
-    programs: tuple[str, ...]
-    words: tuple[str, ...]
-
-
-DEV_SERVERS = (
-    DevServer(("vite", "svelte-kit", "vinxi"), ("--port", "{port}")),
-    DevServer(("next", "next-server"), ("-p", "{port}")),
-    DevServer(("astro",), ("--port", "{port}")),
-    DevServer(("ng",), ("--port", "{port}")),
-    DevServer(("nuxt", "nuxi"), ("--port", "{port}")),
-    DevServer(("webpack", "webpack-dev-server"), ("--port", "{port}")),
-    DevServer(("vue-cli-service",), ("--port", "{port}")),
-    DevServer(("gatsby",), ("-p", "{port}")),
-    DevServer(("parcel",), ("-p", "{port}")),
-    DevServer(("storybook", "start-storybook"), ("-p", "{port}")),
-    DevServer(("http-server",), ("-p", "{port}")),
-    DevServer(("manage.py", "manage"), ("{port}",)),
-    DevServer(("flask",), ("--port", "{port}")),
-    DevServer(("uvicorn",), ("--port", "{port}")),
-    DevServer(("hypercorn",), ("--bind", "{host}:{port}")),
-    DevServer(("gunicorn",), ("--bind", "{host}:{port}")),
-    DevServer(("streamlit",), ("--server.port", "{port}")),
-    DevServer(("mkdocs",), ("--dev-addr", "{host}:{port}")),
-    DevServer(("rails", "puma"), ("-p", "{port}")),
-    DevServer(("jekyll",), ("--port", "{port}")),
-    DevServer(("artisan",), ("--port", "{port}")),  # Laravel's, before the php that runs it
-    DevServer(("php",), ("-S", "{host}:{port}")),
-    DevServer(("hugo",), ("--port", "{port}")),
-    DevServer(("serve",), ("-l", "{port}")),  # last: others have it as a subcommand
-)
-# react-scripts is not among them: it heeds PORT, and has no flag.
 SPRING = {
     "mvn": "-Dspring-boot.run.arguments=--server.port={port}",
     "mvnw": "-Dspring-boot.run.arguments=--server.port={port}",
@@ -56,8 +21,6 @@ SPRING = {
     "java": "--server.port={port}",
 }
 RUNNERS = ("npm", "pnpm", "yarn", "bun")
-LOOKED_AT = 6  # words of a command line: `node --inspect node_modules/.bin/vite dev`
-ENDINGS = (".js", ".mjs", ".cjs", ".cmd", ".bat", ".rb")
 
 
 def remedy(command: Sequence[str], listening: Process, port: int) -> tuple[str, ...] | None:
@@ -70,7 +33,7 @@ def remedy(command: Sequence[str], listening: Process, port: int) -> tuple[str, 
     written = tuple(_with_placeholder(word, str(port)) for word in command)
     if written != tuple(command):
         return written
-    tool = _name(command[0])
+    tool = program_name(command[0])
     if tool in SPRING and _is_spring(command, listening):
         return (*command, SPRING[tool])
     server = _server(command, listening)
@@ -90,19 +53,7 @@ def _with_placeholder(word: str, port: str) -> str:
 
 
 def _server(command: Sequence[str], listening: Process) -> DevServer | None:
-    programs = {*_programs(command), *_programs(listening.command or ()), *names(listening)}
-    return next((server for server in DEV_SERVERS if not programs.isdisjoint(server.programs)), None)
-
-
-def _programs(words: Iterable[str]) -> Iterator[str]:
-    """`vite` of `node_modules/.bin/vite` and of `node_modules/vite/bin/vite.js`, `next-server` of a title."""
-    for word in list(words)[:LOOKED_AT]:
-        yield _name(word.partition(" ")[0])
-
-
-def _name(word: str) -> str:
-    name = base(word)
-    return next((name[: -len(ending)] for ending in ENDINGS if name.endswith(ending)), name)
+    return server_of({*programs_in(command), *programs_in(listening.command or ()), *names(listening)})
 
 
 def _is_spring(command: Sequence[str], listening: Process) -> bool:

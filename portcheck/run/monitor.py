@@ -7,9 +7,9 @@ import time
 
 from portcheck.diagnosis import v6only
 from portcheck.diagnosis.pipeline import checks
-from portcheck.identify.describe import spread
+from portcheck.identify.describe import program
 from portcheck.listing import Filter, list_sockets
-from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.snapshot import fingerprint, listening_or_bound
 from portcheck.observe.system import descends
 from portcheck.profiles import TABLES_ALONE
@@ -25,21 +25,38 @@ if TYPE_CHECKING:
     from portcheck.model import Diagnosis, Process, Socket
     from portcheck.run.choose_port import Place
 
+WORD_AFTER = 1.0  # seconds until it is said that portcheck waits
 PATIENCE = 2.0  # seconds until it is worth looking for another port that the command listens on; doubled each time
+
+
+class Elsewhere(NamedTuple):
+    """The command listens, on another port than it was given."""
+
+    where: str  # "vite listens on 5174, not on 3000"
+    remedy: str  # a sentence, where the server is one that we know
+
+
+class Voice(NamedTuple):
+    """What says a line to the user."""
+
+    cheer: Callable[[str], None]  # good news
+    tell: Callable[[str], None]
+    ask_for_patience: Callable[[], None] | None = None  # where somebody waits for the command to be ready
 
 
 class Monitor:
     """What is known of one attempt: whether the command has ever listened, and whether it is ready."""
 
-    def __init__(self, place: Place, command: Sequence[str], tell: Callable[[str], None]) -> None:
+    def __init__(self, place: Place, command: Sequence[str], voice: Voice) -> None:
         """`command` as the user wrote it, with `{port}` where the port is to be."""
         self.ready = False
+        self.elsewhere: Elsewhere | None = None
         self.has_listened = False
         self._place = place
         self._command = command
         self._handed = place.listener is not None
         self._endpoint = Endpoint(str(place.port), "tcp", place.port)
-        self._tell = tell
+        self._cheer, self._tell, self._ask_for_patience = voice
         self._told: set[str] = set()
         self._fingerprint: frozenset[object] = frozenset()
         self._start = time.monotonic()
@@ -49,14 +66,19 @@ class Monitor:
         """One look, which costs next to nothing where nothing has changed; True once the command is proven ready."""
         sockets = listening_or_bound([self._endpoint])
         listeners = fingerprint(socket for socket in sockets if socket.state == "LISTEN")
-        late = time.monotonic() - self._start >= self._patience
+        seconds = time.monotonic() - self._start
+        late = seconds >= self._patience
         if late:
             self._patience *= 2
         if listeners != self._fingerprint or (late and listeners):
             self._fingerprint = listeners
             self._judge(patient=not late)
+        if not self.ready and self._ask_for_patience and seconds >= WORD_AFTER:
+            self._ask_for_patience()
+            self._ask_for_patience = None
         if late and not self.ready:
-            self._look_elsewhere()
+            self.look_elsewhere()
+            self._say_elsewhere()
         return self.ready
 
     def taken_by(self) -> Diagnosis | None:
@@ -86,7 +108,8 @@ class Monitor:
             return
         self.ready = True
         handed = ", which was handed the listening socket as fd 3" if self._handed else ""
-        self._say(f"ready: {self._url(proof.address)}, {_named(proof.server.process)}{handed}")
+        named = f"{proof.server.process.name or 'a process'} PID {proof.server.process.pid}"
+        self._say(f"ready: {self._url(proof.address)}, {named}{handed}", self._cheer)
         for stranger in proof.strangers:
             self._say(f"but {stranger}, and is not this command's")
 
@@ -111,31 +134,34 @@ class Monitor:
                 " whether it is this command cannot be proven"
             )
 
-    def _look_elsewhere(self) -> None:
+    def look_elsewhere(self) -> None:
+        """Which other port the command listens on, if it listens."""
         listing = list_sockets(Filter(("tcp",)))
         mine = _of_the_command(listing.processes)
-        for name, sockets in _by_name(listing, mine).items():
-            ports = ", ".join(sorted({str(socket.local_port) for socket in sockets}))
-            if self._place.port not in {socket.local_port for socket in sockets}:
-                self._say(f"{name} listens on port {ports} ({spread(sockets)}), not on {self._place.port}")
-                self._say_how(listing, sockets)
+        for process, sockets in _by_process(listing, mine):
+            ports = sorted({socket.local_port for socket in sockets})
+            if self._place.port not in ports:
+                where = f"{program(process)} listens on {', '.join(map(str, ports))}, not on {self._place.port}"
+                self.elsewhere = Elsewhere(where, self._remedy(process, ports))
+                return
 
-    def _say_how(self, listing: Listing, sockets: Iterable[Socket]) -> None:
+    def _remedy(self, process: Process, ports: Iterable[int]) -> str:
         """What gives the port to a server that does not heed PORT."""
         import shlex
 
-        for socket in sockets:
-            for process in filter(None, map(listing.processes.get, socket.pids or ())):
-                words = remedy(self._command, process, socket.local_port)
-                if words:
-                    shown = shlex.join(words).replace("'{port}'", "{port}")  # which no Unix shell expands
-                    self._say(f"it does not heed PORT here; try: ... -- {shown}")
-                    return
+        for words in filter(None, (remedy(self._command, process, port) for port in ports)):
+            shown = shlex.join(words).replace("'{port}'", "{port}")  # which no Unix shell expands
+            return f"It ignores PORT; try: ... -- {shown}"
+        return ""
 
-    def _say(self, text: str) -> None:
+    def _say_elsewhere(self) -> None:
+        if self.elsewhere:
+            self._say(". ".join(filter(None, self.elsewhere)))
+
+    def _say(self, text: str, by: Callable[[str], None] | None = None) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._tell(text)
+            (by or self._tell)(text)
 
 
 def _of_the_command(pids: Iterable[int | None]) -> set[int]:
@@ -143,15 +169,11 @@ def _of_the_command(pids: Iterable[int | None]) -> set[int]:
     return {pid for pid in pids if pid and descends(pid, os.getpid())}
 
 
-def _named(process: Process) -> str:
-    return f"{process.name or 'a process'} PID {process.pid}"
-
-
-def _by_name(listing: Listing, pids: set[int]) -> dict[str, list[Socket]]:
-    """The sockets that these processes listen on, by names such as `node PID 812`."""
-    sockets: dict[str, list[Socket]] = {}
+def _by_process(listing: Listing, pids: set[int]) -> list[tuple[Process, list[Socket]]]:
+    """The sockets that these processes listen on."""
+    sockets: dict[int, list[Socket]] = {}
     for socket in listing:
         pid = next((pid for pid in socket.pids or () if pid in pids), None)
         if pid is not None:
-            sockets.setdefault(_named(listing.processes[pid]), []).append(socket)
-    return sockets
+            sockets.setdefault(pid, []).append(socket)
+    return [(listing.processes[pid], held) for pid, held in sockets.items()]

@@ -6,7 +6,8 @@ from portcheck.addresses import is_wildcard
 from portcheck.identify.describe import port_named, spread, who
 from portcheck.identify.holders import leader
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.rules.reachability import answering
+from portcheck.rules.reachability import answering, takes
+from portcheck.target import FAMILIES
 from portcheck.waiting.loop import Standing
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def listening(
     endpoint: Endpoint, sockets: Sequence[Socket], addresses: Sequence[LocalAddress], platform: Platform
 ) -> Standing:
     """Whether every named host has a listener: on any of its addresses, as a client would find it."""
-    serving = [socket for socket in sockets if _is_for(socket, endpoint)]
+    family = endpoint.family
+    serving = [
+        socket
+        for socket in sockets
+        if _is_for(socket, endpoint) and (family is None or takes(socket, family, platform))
+    ]
     reached = [_reached(host, endpoint, serving, addresses, platform) for host in endpoint.hosts]
     if not all(reached):
         return Standing(endpoint, met=False, message=f"nothing listens on {place(endpoint)}")
@@ -72,7 +78,11 @@ def _reached(
         return [socket for socket in serving if is_wildcard(socket.local_address)]
     wanted = [(address.text, address.family, address.zone) for address in host.addresses]
     if host.kind == "interface":
-        wanted = [(own.address, own.family, own.interface) for own in addresses if own.interface == host.text]
+        wanted = [
+            (own.address, own.family, own.interface)
+            for own in addresses
+            if own.interface == host.text and endpoint.family in (own.family, None)
+        ]
     return [
         serving[index]
         for address, family, interface in wanted
@@ -130,10 +140,11 @@ def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> 
 
 
 def place(endpoint: Endpoint) -> str:
-    """`port 80`, `UDP port 53`, `127.0.0.1:80`, `[::1]:80`, `http://localhost/`"""
+    """`port 80`, `IPv6 UDP port 53`, `127.0.0.1:80`, `[::1]:80`, `http://localhost/`"""
     if endpoint.url:
         return endpoint.target
-    port = port_named(endpoint.protocol, endpoint.port)
+    family = f"{FAMILIES[endpoint.family]} " if endpoint.family else ""
+    port = family + port_named(endpoint.protocol, endpoint.port)
     if endpoint.host is None:
         return port
     if endpoint.host == "*":

@@ -24,15 +24,17 @@ from portcheck.waiting.loop import wait_until
 from portcheck.waiting.readiness import USUAL as USUAL_READINESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from portcheck.model import LocalAddress, Socket
+    from portcheck.addresses import Address
+    from portcheck.model import Family, LocalAddress, Socket
     from portcheck.profiles import Question
     from portcheck.target import Endpoint, Host
     from portcheck.waiting.loop import Plan, Standing, Waited
     from portcheck.waiting.readiness import Readiness
 
 CONNECT_TIMEOUT = 2.0  # seconds for one address: two of TCP's attempts
+LOOPBACK: Mapping[Family, str] = {"ipv4": "127.0.0.1", "ipv6": "::1"}
 # Causes that show in the short table: as long as it stays the same, so does the answer.
 SEEN_IN_TABLE = ("listener", "bound", "udp-socket", "kernel")
 
@@ -146,7 +148,11 @@ class ListeningWatch:
             from portcheck.waiting.web import standing_of
 
             (host,) = endpoint.hosts
-            return standing_of(endpoint, endpoint.url, lambda seconds: _addresses(host, seconds), self._readiness, left)
+
+            def find(seconds: float) -> list[str]:
+                return _addresses(host, endpoint.family, seconds)
+
+            return standing_of(endpoint, endpoint.url, find, self._readiness, left)
         return _connect(endpoint, min(left, self._readiness.per_try or CONNECT_TIMEOUT))
 
     def conclude(self, standings: Iterable[Standing]) -> tuple[Standing, ...]:
@@ -163,7 +169,8 @@ def _listening(endpoint: Endpoint, table: Sequence[Socket], own: Sequence[LocalA
     """How a target stands by the table; by a bind, too, where only that tells whether IPv4 clients reach a listener."""
     standing = listening(endpoint, table, own, PLATFORM)
     on_port = (socket for socket in table if socket.local_port == endpoint.port)
-    if not standing.met or endpoint.host is None or not v6only.hidden(on_port, PLATFORM):
+    any_will_do = endpoint.host is None and endpoint.family != "ipv4"
+    if not standing.met or any_will_do or not v6only.hidden(on_port, PLATFORM):
         return standing
     return listening(endpoint, next(checks([endpoint])).sockets, own, PLATFORM)
 
@@ -174,32 +181,35 @@ def is_remote(endpoint: Endpoint) -> bool:
 
 
 def _connect(endpoint: Endpoint, timeout: float) -> Standing:
-    refusals = [_refusal(host, endpoint.port, timeout) for host in endpoint.hosts]
+    refusals = [_refusal(host, endpoint, timeout) for host in endpoint.hosts]
     return connected(endpoint, next((error for error in refusals if error), None))
 
 
-def _refusal(host: Host, port: int, timeout: float) -> str | None:
+def _refusal(host: Host, endpoint: Endpoint, timeout: float) -> str | None:
     """None where one of the host's addresses accepts a connection, else why the first of them does not."""
-    refusals = [refusal(name, port, timeout) for name in _names(host)]
+    refusals = [refusal(name, endpoint.port, timeout) for name in _names(host, endpoint.family)]
     return None if None in refusals else next(iter(refusals), "it has no address")
 
 
-def _names(host: Host) -> list[str]:
+def _names(host: Host, family: Family | None) -> list[str]:
     """What to connect to; `localhost` where no host in particular is meant."""
-    if host.kind == "addresses" and host.text:
+    if host.kind == "addresses" and host.text and family is None:
         return [host.text]
-    return _of_interface(host) if host.kind == "interface" else ["localhost"]
+    if host.kind in ("addresses", "interface"):
+        return _addresses(host, family, CONNECT_TIMEOUT)
+    return ["localhost"] if family is None else [LOOPBACK[family]]
 
 
-def _addresses(host: Host, seconds: float) -> list[str]:
-    """The addresses of a URL's host; of one whose name there was not at first, they are looked up so long."""
+def _addresses(host: Host, family: Family | None, seconds: float) -> list[str]:
+    """Those of one family or of both; of a host whose name there was not at first, they are looked up so long."""
     if host.kind == "interface":
-        return _of_interface(host)
+        own = (each for each in addresses_told() if each.interface == host.text)
+        return [str(each) for each in own if family in (each.family, None)]
+    return [str(each) for each in host.addresses or _resolved(host, seconds) if family in (each.family, None)]
+
+
+def _resolved(host: Host, seconds: float) -> tuple[Address, ...]:
     try:
-        return [str(address) for address in host.addresses or resolve(host.text or "", seconds)]
+        return resolve(host.text or "", seconds)
     except UnresolvedError:
-        return []
-
-
-def _of_interface(host: Host) -> list[str]:
-    return [str(own) for own in addresses_told() if own.interface == host.text]
+        return ()

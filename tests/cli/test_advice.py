@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.namespaces import Host
+from support.person import Person
 from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import CLIENT, LEAVES_TIME_WAIT, SERVES_ONE
@@ -31,13 +32,13 @@ def left_by(host: Host, program: str, *arguments: str, client: bool = False) -> 
     server.wait()
 
 
-def test_a_privileged_port(host: Host, for_everyone: list[str]) -> None:
-    asked = [*for_everyone, "80", "--json"]
+def test_a_privileged_port(host: Host, person: Person) -> None:
+    asked = [person.portcheck, "80", "--json"]
     (result,) = json.loads(host.run(asked, uid=NOBODY, check=False).stdout)["results"]
     assert (result["cause"], texts(result)[0]) == ("privileged", "use port 1024 or higher")
-    (command,) = commands(result)
-    assert command == ["sudo", "sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=80"]
-    host.run(command[1:])  # as sudo would
+    assert commands(result) == [["sudo", "sysctl", "-w", "net.ipv4.ip_unprivileged_port_start=80"]]
+    (words,) = person.asks("80")
+    assert person.pastes(words) == 0
     assert host.run(asked, uid=NOBODY, check=False).returncode == 0
 
 
@@ -51,7 +52,7 @@ sys.stdin.read()
 """
 
 
-def test_a_connection_that_took_it_by_chance(host: Host) -> None:
+def test_a_connection_that_took_it_by_chance(host: Host, person: Person) -> None:
     host.hold("127.0.0.1", 7000)
     host.run(["sysctl", "-q", "-w", f"{EPHEMERAL}=7500 8999", "net.ipv4.ip_local_reserved_ports=7500-7510"])
     host.start([SYSTEM_PYTHON, "-c", CONNECTS_FROM_8000], ready=b"ready")
@@ -61,7 +62,9 @@ def test_a_connection_that_took_it_by_chance(host: Host) -> None:
         "no outgoing connection takes a port below 7500, where the ephemeral range begins",
         "or keep outgoing connections away from this one",
     ]
-    host.run(commands(result)[0])
+    assert commands(result) == [["sysctl", "-w", "net.ipv4.ip_local_reserved_ports=7500-7510,8000"]]
+    (words,) = person.asks("8000")
+    assert person.pastes(words) == 0
     reserved = host.run(["sysctl", "-n", "net.ipv4.ip_local_reserved_ports"]).stdout
     assert reserved == "7500-7510,8000\n"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from support.namespaces import Host
 from support.needs import need
+from support.person import Person
 from support.portcheck_command import PORTCHECK
-from support.processes import NOBODY
+from support.processes import NOBODY, SYSTEM_PYTHON
+from support.terminal import Terminal
 
 BARE = "/usr/sbin:/usr/bin:/sbin:/bin"  # where no portcheck is
 COLOUR = re.compile("\x1b\\[[0-9;]*m")
@@ -78,6 +80,31 @@ def test_a_holder_that_only_root_sees_is_asked_for_with_sudo(host: Host, for_eve
     assert host.run([*words, "--dry-run"] if "stop" in words else words, check=False).returncode in (0, 1)
 
 
+def test_hidden_holders_of_several_ports_are_asked_for_once(host: Host, person: Person) -> None:
+    """And what is printed for that shows them."""
+    held = [host.hold("127.0.0.1", port) for port in (3000, 3002)]
+    lines = person.shows(f"stty cols 80; {person.portcheck} 3000-3002 --color=never").splitlines()
+    assert (len(lines), lines[0]) == (6, "✗ 3000       a process of root (hidden from here)")
+    shown = person.shows(lines[-1].strip())
+    assert all(f"PID {each.pid}" in shown for each in held)
+
+
+LINK_LOCAL = """
+import socket, sys
+made = socket.socket(socket.AF_INET6)
+made.bind((sys.argv[1], 3000, 0, socket.if_nametoindex("eth0")))
+made.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_link_local_address_has_its_interface(host: Host) -> None:
+    (address,) = re.findall(r"fe80::\S+(?=/)", host.run(["ip", "-6", "address", "show", "dev", "eth0"]).stdout)
+    host.start([SYSTEM_PYTHON, "-c", LINK_LOCAL, address], ready=b"ready")
+    assert f"listens on {address}%eth0; " in " ".join(seen(host, "3000 --color=never", 200))
+
+
 @pytest.mark.parametrize(
     ("options", "env", "coloured"),
     [
@@ -120,12 +147,13 @@ def test_list_tells_how_a_holder_came_to_run(host: Host) -> None:
 
 
 def test_wait_says_at_once_what_it_waits_for(host: Host) -> None:
-    first, *_ = seen(host, "wait 8000 --timeout 0.2")
-    assert COLOUR.sub("", first) == "waiting for port 8000: nothing listens there yet (for 0.2 s at most)"
+    with Terminal(host, ["env", "TERM=xterm", "COLUMNS=80", "NO_COLOR=1", str(PORTCHECK), "wait", "8000"]) as terminal:
+        said = terminal.shows("at most)")
+        assert said == "waiting for port 8000: nothing listens there yet (for 30 s at most)\r\n"
 
 
 def test_a_complaint_is_wrapped_at_words(host: Host) -> None:
-    lines = seen(host, "no-such-service-at-all", 40)
+    lines = seen(host, "no-such-service-at-all --color=never", 40)
     assert max(map(len, lines)) <= 40
     assert "did you mean: portcheck list no-such-service-at-all" in " ".join(" ".join(lines).split())
 

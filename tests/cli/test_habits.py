@@ -63,6 +63,39 @@ def test_one_family_alone(host: Host, line: str, code: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("wait 8000 -4 --timeout 0", 0, "listens on 127.0.0.1, port 8000"),
+        ("wait 8000 -6 --timeout 0", 124, "nothing listens on IPv6 port 8000"),
+        ("wait 8000 -6 --connect --timeout 0", 124, "IPv6 port 8000 does not accept connections"),
+        ("wait localhost:8000 -4 --connect --timeout 0", 0, "accepts connections"),
+        ("wait 8000 -6 --free --timeout 0", 0, "is free"),
+        ("wait 8001 -4 --timeout 0", 0, "port 8001"),  # a dual-stack ::
+        ("wait 8001 -6 --timeout 0", 0, "port 8001"),
+        ("wait lo:8000 -6 --timeout 0", 124, "nothing listens on lo:8000"),
+        ("pick 8000 8002 -4", 0, "8002"),
+        ("pick 8000 8002 -6", 0, "8000"),
+        ("pick --any -6", 0, ""),
+        ("pick 8000 --host 127.0.0.1 -6", 2, "'127.0.0.1' has no IPv6 address"),
+        ("run 8000-8002 -4 -- echo {host}:{port}", 0, "127.0.0.1:8002"),
+        ("run 8000-8002 -6 -- echo {host}:{port}", 0, "::1:8000"),
+        ("run 8000-8002 -6 --listen -- echo {host}:{port}", 0, "::1:8000"),
+    ],
+)
+def test_one_family_alone_wherever_a_host_can_be_named(host: Host, line: str, code: int, said: str) -> None:
+    host.hold("127.0.0.1", 8000)
+    host.hold("::", 8001)
+    done = host.portcheck(*line.split())
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done
+
+
+def test_port_0_is_what_pick_is_for(host: Host) -> None:
+    for line in ("0", "wait 0", "run 0 -- true"):
+        assert host.portcheck(*line.split()).stderr.splitlines()[0].endswith("(for any free one: portcheck pick --any)")
+    assert "pick" not in host.portcheck("70000").stderr
+
+
+@pytest.mark.parametrize(
     ("line", "ports"),
     [
         ("list 8000", {8000}),

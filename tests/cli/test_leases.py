@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.namespaces import Host
 from support.patience import PATIENCE
-from support.portcheck_command import PORTCHECK, package_for_everyone
+from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY, SYSTEM_PYTHON
 
 import portcheck
@@ -35,15 +35,6 @@ def place(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(places, "HOSTS_OWN", str(tmp_path / "portcheck"))
     with host.entered():
         yield tmp_path / "portcheck"
-
-
-@pytest.fixture(scope="module")
-def everyone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    place = tmp_path_factory.mktemp("everyone")
-    for folder in (place, place.parent):
-        folder.chmod(0o755)
-    with package_for_everyone(place) as made:
-        yield made
 
 
 def at_once(host: Host, lines: Sequence[Sequence[str]]) -> list[str]:
@@ -108,10 +99,10 @@ def test_a_stable_port_stays_with_its_name(host: Host, tmp_path: Path) -> None:
     assert elsewhere.stdout != by_name.stdout
 
 
-def test_users_do_not_share_a_port(host: Host, everyone: list[str]) -> None:
+def test_users_do_not_share_a_port(host: Host, for_everyone: list[str]) -> None:
     assert host.portcheck("pick", "8000-8001").stdout == "8000\n"
-    assert host.run([*everyone, "pick", "8000-8001"], uid=NOBODY).stdout == "8001\n"
-    assert host.run([*everyone, "pick", "8000-8002"], uid=NOBODY).stdout == "8002\n"
+    assert host.run([*for_everyone, "pick", "8000-8001"], uid=NOBODY).stdout == "8001\n"
+    assert host.run([*for_everyone, "pick", "8000-8002"], uid=NOBODY).stdout == "8002\n"
 
 
 def test_a_run_keeps_its_port_until_its_command_has_ended(host: Host) -> None:

@@ -193,8 +193,76 @@ def test_nothing_is_certain(host: Host, tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stdout.startswith("not seen: compose.yaml:1 web: network_mode: host")
     host.hold("0.0.0.0", 3000)
-    write(tmp_path, ".env", "PORT=3000")
+    write(tmp_path, "Procfile", "web: web --port 3000")
     assert preflight(host, tmp_path).returncode == 1
+
+
+def test_a_number_of_which_nobody_says_whose_it_is_is_told(host: Host, tmp_path: Path) -> None:
+    host.hold("0.0.0.0", 3000)
+    write(tmp_path, ".env", "PORT=3000\nSMTP_PORT=25\n")
+    write(tmp_path, "portcheck.toml", "ports.api = 8000")
+    done = preflight(host, tmp_path, "--strict")
+    assert done.returncode == 0
+    assert "not seen: .env:1: PORT names a port, and no command or Compose file here publishes it: not judged" in (
+        done.stdout
+    )
+    assert done.stdout.endswith("1 declared port: 1 free; 2 not judged.\n")
+    write(tmp_path, "Procfile", "web: gunicorn app\n")  # which heeds the PORT that it is given
+    assert preflight(host, tmp_path).returncode == 1
+
+
+def test_a_process_of_the_project_is_in_the_way_of_its_container(host: Host, shop: Path) -> None:
+    hold_in(host, shop, "0.0.0.0", 8000)
+    done = preflight(host, shop)
+    assert done.returncode == 1
+    assert "  note: a process of the project has the port, not the service's container, which could not" in done.stdout
+
+
+def test_a_port_for_each_container(host: Host, shop: Path) -> None:
+    scaled = COMPOSE.replace("    image: nginx\n", "    image: nginx\n    deploy: {replicas: 2}\n")
+    write(shop, "compose.yaml", scaled.replace("postgres\n", "postgres\n    scale: 0\n"))
+    done = preflight(host, shop)
+    assert done.returncode == 1
+    assert re.search(r"web +8000 +too few +2 containers\n", done.stdout)
+    assert "2 containers take a port each, and of 8000 too few will do." in done.stdout
+    assert re.search(r"db +127.0.0.1:5432 +not checked +its scale is 0\n", done.stdout)
+    write(shop, "compose.yaml", scaled.replace("8000:80", "8000-8001:80"))
+    assert preflight(host, shop).returncode == 0
+    held = host.hold("0.0.0.0", 8001)
+    assert preflight(host, shop).returncode == 1
+    assert held.poll() is None
+
+
+def test_the_servers_of_scripts_and_of_every_procfile(host: Host, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "package.json",
+        """\
+        {
+          "scripts": {
+            "dev": "vite",
+            "start": "next start -p 3100",
+            "build": "vite build"
+          }
+        }
+        """,
+    )
+    write(tmp_path, "vite.config.ts", "export default {\n  server: { port: 3200 },\n}\n")
+    write(tmp_path, "Procfile.dev", "web: bin/rails server -p 3300\ndb: ssh -N -L 5433:db:5432 bastion\n")
+    write(tmp_path, ".devcontainer/api/devcontainer.json", '{"runArgs": ["-p", "3400:80"]}')
+    found = results(host, tmp_path)
+    assert {name: (each["kind"], each["target"], each["file"]) for name, each in found.items()} == {
+        "dev": ("package", "3200", "vite.config.ts"),
+        "start": ("package", "3100", "package.json"),
+        "web": ("procfile", "3300", "Procfile.dev"),
+        "db": ("procfile", "localhost:5433", "Procfile.dev"),
+        None: ("devcontainer", "3400", ".devcontainer/api/devcontainer.json"),
+    }
+    host.hold("0.0.0.0", 3100)
+    assert preflight(host, tmp_path).returncode == 1
+    # vite takes another port
+    host.hold("0.0.0.0", 3200)
+    assert results(host, tmp_path)["dev"]["status"] == "fallback"
 
 
 def test_a_host_name_that_leads_nowhere_is_unknown(host: Host, tmp_path: Path) -> None:
@@ -242,10 +310,18 @@ def test_nothing_to_check_is_2(host: Host, tmp_path: Path) -> None:
 
     assert complaint().startswith(f"portcheck: nothing to check: no file in {tmp_path} declares ports\n")
     write(tmp_path, ".env", "DB_PORT=5432\n")
+    assert complaint().startswith("portcheck: nothing to check: .env:1: DB_PORT names a port, and no command")
+    write(tmp_path, ".env", "DB_HOST=db\n")
     assert complaint().startswith("portcheck: nothing to check: no port is declared in .env\n")
     write(tmp_path, "compose.yaml", 'services: {web: {profiles: [debug], ports: ["80:80"]}}')
     assert "services of Compose profiles that are off" in complaint()
-    assert "COMPOSE_PROFILES=debug" in complaint()
+    words = complaint().partition("switch them on: ")[2].strip()
+    assert words == "COMPOSE_PROFILES=debug portcheck preflight"
+    pasted = host.run(["env", f"PATH={PORTCHECK.parent}:/usr/bin:/bin", "sh", "-c", words], cwd=tmp_path)
+    assert "80" in pasted.stdout
+    write(tmp_path, "compose.yaml", 'services: {web: {profiles: ["x;touch hacked"], ports: ["80:80"]}}')
+    assert "touch hacked" not in complaint() or "COMPOSE_PROFILES='x;touch hacked' " in complaint()
+    write(tmp_path, "compose.yaml", 'services: {web: {profiles: [debug], ports: ["80:80"]}}')
     assert complaint("none.yaml") == "portcheck: 'none.yaml': no such file\n"
     assert complaint("-C", "none") == "portcheck: none: no such directory\n"
     assert "unknown format 'xml'; accepted: text, json, github, junit" in complaint("--format", "xml")
@@ -358,7 +434,7 @@ def in_ci(script: str, folder: Path, argv: list[str], **env: str) -> subprocess.
 
 def evaluated(value: str, known: dict[str, str]) -> str:
     """`${{ inputs.directory }}` as the runner fills it in; a KeyError is an expression that nobody has defined."""
-    return re.sub(r"\$\{\{ *([\w.]+) *\}\}", lambda found: known[found[1]], value)
+    return re.sub(r"\$\{\{ *([\w.-]+) *\}\}", lambda found: known[found[1]], value)
 
 
 def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
@@ -372,7 +448,15 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
         env = {name: evaluated(value, known) for name, value in step["env"].items()}
         assert step["shell"] == "bash"
         shell = [*prefix, "bash", "--noprofile", "--norc", "-eo", "pipefail"]
-        return in_ci(step["run"], tmp_path, shell, RUNNER_TEMP=str(tmp_path / "temp"), **env)
+        (tmp_path / "outputs").write_text("")
+        places = {"RUNNER_TEMP": str(tmp_path / "temp"), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+        return in_ci(step["run"], tmp_path, shell, **places, **env)
+
+    def outputs() -> dict[str, str]:
+        """Those of the action: each comes from the step that it names."""
+        lines = (tmp_path / "outputs").read_text().splitlines()
+        known = {f"steps.{check['id']}.outputs.{line.partition('=')[0]}": line.partition("=")[2] for line in lines}
+        return {name: evaluated(each["value"], known) for name, each in action["outputs"].items()}
 
     install, check = steps
     for module in ("venv", "pip", "ensurepip", "portcheck"):  # the checkout is the current directory
@@ -382,28 +466,20 @@ def test_the_github_action(host: Host, shop: Path, tmp_path: Path) -> None:
     inside = f"--net={host.path}"
     free = run(check, "nsenter", inside)
     assert (free.returncode, free.stdout) == (0, "2 declared ports: 2 free.\n"), free.stderr
+    assert (outputs()["verdict"], outputs()["exit-code"]) == ("startable", "0")
     host.hold("0.0.0.0", 8000)
     taken = run(check, "nsenter", inside)
     assert taken.returncode == 1
     assert taken.stdout.startswith(
         "::error file=shop/compose.yaml,line=5,title=portcheck%3A 8000 in-use::Port 8000 is in use"
     )
-    known["inputs.args"] = "--no-docker --$(touch x)"
+    assert (outputs()["verdict"], outputs()["exit-code"]) == ("taken", "1")
+    statuses = [each["status"] for each in json.loads(Path(outputs()["report"]).read_text())["results"]]
+    assert statuses == ["in-use", "free"]
+    known["inputs.fail"] = "false"
+    assert run(check, "nsenter", inside).returncode == 0
+    assert outputs()["verdict"] == "taken"
+    known |= {"inputs.fail": "true", "inputs.args": "--no-docker --$(touch x)"}
     assert run(check, "nsenter", inside).returncode == 2
+    assert outputs() == {"verdict": "nothing-declared", "exit-code": "2", "report": ""}
     assert not (tmp_path / "x").exists()
-
-
-def test_the_gitlab_snippet(host: Host, shop: Path, tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-    snippets = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    (job,) = (snippet["ports"] for snippet in snippets if "ports" in snippet)
-    host.hold("127.0.0.1", 5432)
-    env = {"TMPDIR": str(tmp_path), "PORTCHECK": f"{ROOT}[preflight]"}
-    assert set(job["variables"]) == {"PORTCHECK"}
-    make, install, check = job["script"]
-    assert in_ci(make, shop, ["sh", "-e"], **env).returncode == 0
-    assert in_ci(install, shop, ["sh", "-e"], **env).returncode == 0
-    assert in_ci(check, shop, ["nsenter", f"--net={host.path}", "sh", "-e"], **env).returncode == 1
-    report = JUnitXml.fromfile(str(shop / job["artifacts"]["reports"]["junit"]))
-    assert (report.tests, report.failures, report.errors) == (2, 1, 0)
-    assert job["artifacts"]["when"] == "always"

@@ -1,124 +1,155 @@
-"""Every example of the README, run."""
+"""Every block of the README, run from its first to its last on a made-up host, and compared word for word.
+
+pytest tests/cli/test_readme.py --write    writes into the README what its commands print now
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from support.namespaces import Host
-from support.needs import need
+from support.anns_computer import Computer, at_work
+from support.from_pypi import installed
+from support.rigs.sandbox import skip_if_unavailable
+
+from portcheck.cli.parse import parse
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SERVER = """
-const [port, host] = [process.argv[2] || 3000, process.argv[3] || '127.0.0.1'];
-require('http').createServer().listen(+port, host, () => console.log('ready'));
-"""
+README = ROOT / "README.md"
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+INSTALL = "## Install\n"
+PROMPT = "$ "
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+class Block(NamedTuple):
+    """What stands between two fences."""
+
+    language: str
+    text: str
+    section: str  # its heading
 
 
-def examples() -> list[tuple[str, list[str]]]:
-    """(command, the lines that it is said to print) in order."""
-    found: list[tuple[str, list[str]]] = []
-    for block in blocks("console"):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append((line[2:], []))
-            else:
-                found[-1][1].append(line)
+def blocks(readme: str) -> list[Block]:
+    found = []
+    for match in BLOCK.finditer(readme):
+        headings = re.findall(r"^#+ .*\n", readme[: match.start()], re.MULTILINE)
+        found.append(Block(match["language"], match["text"], headings[-1]))
     return found
 
 
-@pytest.fixture
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Path]]:
-    """The host of the README: node on 127.0.0.1:3000, Service.exe and node on two addresses of port 20000."""
-    need("node")
-    shop = tmp_path_factory.mktemp("home") / "shop"
-    shop.mkdir()
-    (shop / "server.js").write_text(SERVER)
-    (shop / "package.json").write_text('{"name": "shop"}')
-    (shop / ".env").write_text("PORT=8000\n")
-    with Host(link_local=False) as made:
-        made.start(["node", "server.js"], ready=b"ready", cwd=shop)
-        made.hold("127.0.0.1", 20000, "name", "Service.exe")
-        made.start(["node", "server.js", "20000", "::1"], ready=b"ready", cwd=shop)
-        yield made, shop
+# What a block should hold, found out by running it.
 
 
-def normal(text: str, home: Path) -> str:
-    """Without what differs from run to run: PIDs, times, users, places, and who started it."""
-    text = text.replace(str(home), "~").replace("node server.js 20000 ::1", "node server.js")
-    text = re.sub(r"PID \d+", "PID N", text)
-    text = re.sub(r"^\d{2,}$", lambda found: found[0] if found[0] == "20001" else "N", text)
-    text = re.sub(r"\(PID N, \w+[^()]*?, since [\d-]*[ ]?[\d:]+", "(PID N, USER, since T", text)
-    text = re.sub(r"(LISTEN +)\d+( +\S+ +)\S+", r"\1N\2USER", text)
-    text = re.sub(r"\[(project shop )?in ~/shop[^\]]*\]", "[PLACE]", text)
-    return re.sub(r" +", " ", text).rstrip()
+def console(host: Computer, block: Block) -> str:
+    """Its commands, each with everything that ann's terminal shows after it."""
+    commands = [line for line in block.text.splitlines() if line.startswith(PROMPT)]
+    return "".join(f"{command}\n{host.types(command.removeprefix(PROMPT))}" for command in commands)
 
 
-@pytest.mark.parametrize(("command", "said"), examples(), ids=[command for command, _ in examples()])
-def test_console_example(host: tuple[Host, Path], command: str, said: list[str]) -> None:
-    made, shop = host
-    argv = shlex.split(command)
-    assert argv.pop(0) == "portcheck"
-    done = made.portcheck(*argv, cwd=shop)
-    printed = [normal(line, shop.parent) for line in (done.stdout + done.stderr).splitlines()]
-    expected = [normal(line, shop.parent) for line in said]
-    assert matches(printed, expected), "\n".join(["printed:", *printed, "expected:", *expected])
+def toml(host: Computer, block: Block) -> str:
+    """A file of the project, whose name is in its first line."""
+    (host.home / "shop" / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text)
+    return block.text
 
 
-def matches(printed: list[str], expected: list[str]) -> bool:
-    """Line by line; `...` at the end of a line stands for its rest, and alone for any lines."""
-    if not expected:
-        return not printed
-    if expected[0] == "...":
-        return any(matches(printed[start:], expected[1:]) for start in range(len(printed) + 1))
-    if not printed:
-        return False
-    same = printed[0].startswith(expected[0][:-3]) if expected[0].endswith("...") else printed[0] == expected[0]
-    return same and matches(printed[1:], expected[1:])
+def sh(host: Computer, block: Block) -> str:
+    """A script, which ends well."""
+    (host.home / "shop" / "script.sh").write_text(block.text)
+    shown = host.types("sh -eu script.sh && echo ended well")
+    assert shown.endswith("ended well\n"), shown
+    return block.text
 
 
-def test_python_example(host: tuple[Host, Path]) -> None:
-    made, _ = host
-    made.hold("127.0.0.1", 3001)
-    (code,) = blocks("python")
-    done = made.run([sys.executable, "-c", code.replace("127.0.0.1:3000", "127.0.0.1:3001")])
-    assert done.stdout.startswith("in-use listener ['python3")
+def python(host: Computer, block: Block) -> str:
+    """A program; what it prints is the next block."""
+    (host.home / "shop" / "program.py").write_text(block.text)
+    return block.text
 
 
-def test_the_first_command_sets_up_what_it_needs(tmp_path: Path) -> None:
-    """As a newcomer runs it: a fresh copy, no environment, nothing installed."""
-    (command,) = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("scripts/")]
-    copy = tmp_path / "portcheck"
+def text(host: Computer, _: Block) -> str:
+    return host.types(f"{sys.executable} program.py")
+
+
+RUN: dict[str, Callable[[Computer, Block], str]] = {
+    "console": console, "toml": toml, "sh": sh, "python": python, "text": text,
+}  # fmt: skip
+
+
+def retold(readme: str) -> str:
+    """The README with what every block should hold."""
+    with at_work() as host:
+        held = [
+            block.text if block.section == INSTALL else RUN[block.language](host, block) for block in blocks(readme)
+        ]
+    texts = iter(held)
+    return BLOCK.sub(lambda match: f"```{match['language']}\n{next(texts)}```", readme)
+
+
+def test_every_block_is_true(pytestconfig: pytest.Config) -> None:
+    readme = README.read_text(encoding="utf-8")
+    with skip_if_unavailable("sandbox"):
+        current = retold(readme)
+    if pytestconfig.getoption("--write"):
+        README.write_text(current, encoding="utf-8")
+    else:
+        assert readme.splitlines() == current.splitlines(), "pytest tests/cli/test_readme.py --write"
+
+
+@pytest.fixture(scope="module")
+def tools() -> Iterator[Path]:
+    with installed("pipx", "uv") as environment:
+        yield environment / "bin"
+
+
+def ways_to_install() -> list[str]:
+    (block,) = [block for block in blocks(README.read_text(encoding="utf-8")) if block.section == INSTALL]
+    return [line.partition("#")[0].strip() for line in block.text.splitlines()]
+
+
+@pytest.mark.parametrize("line", ways_to_install())
+def test_every_way_to_install(line: str, tools: Path, tmp_path: Path) -> None:
+    """As a newcomer runs it: a fresh copy, an empty home, no environment."""
+    copy, home = tmp_path / "portcheck", tmp_path / "home"
     ignore = shutil.ignore_patterns(".git", ".venv", ".cache", ".*_cache", ".hypothesis", "__pycache__")
     shutil.copytree(ROOT, copy, ignore=ignore)
-    done = subprocess.run(
-        command.split(),
-        cwd=copy,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={"PATH": "/usr/bin:/bin"},
-    )
-    assert done.returncode in (0, 1), done.stderr
-    assert done.stdout.startswith("Port 80 is ")
-    again = subprocess.run(command.split(), cwd=copy, capture_output=True, text=True, timeout=60, check=False)
+    home.mkdir()
+    path = f"{home}/.local/bin:{tmp_path}/bin:/usr/bin:/bin"
+    (tmp_path / "bin").mkdir()
+    for tool in ("pipx", "uv") if not line.startswith("scripts/") else ():
+        (tmp_path / "bin" / tool).symlink_to(tools / tool)
+    index = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_"))}
+
+    def types(words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words.split(), cwd=copy, env={"HOME": str(home), "PATH": path, **index},
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    first = types(line)
+    assert first.returncode in (0, 1), first.stdout + first.stderr
+    again = types(line if line.startswith("scripts/") else "portcheck 3000")
+    assert again.stdout.startswith("Port 3000 is "), again.stdout + again.stderr
     assert again.stderr == ""
-    assert again.stdout.startswith("Port 80 is ")
 
 
-def test_every_link_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
+def test_every_command_in_the_prose_is_understood() -> None:
+    prose = BLOCK.sub("", README.read_text(encoding="utf-8"))
+    lines = [" ".join(line.split()) for line in re.findall(r"`portcheck ([^`]+)`", prose)]
+    assert len(lines) > 10
+    for line in lines:
+        parse(shlex.split(line))  # a UsageError says what is wrong with it
+
+
+def test_a_page_of_eighty_columns_is_enough() -> None:
+    """For its prose: tables, pictures and links cannot be broken."""
+    readme = README.read_text(encoding="utf-8")
+    lines = BLOCK.sub("", readme).splitlines()
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("|", "  <", "["))] == []

@@ -119,7 +119,7 @@ def test_a_command_that_ignores_port_is_told_where_it_listens(host: Host) -> Non
     deaf = SERVER.replace('int(os.environ["PORT"])', "3000")
     run = Running(host, CANDIDATES, "--", *python(deaf, "127.0.0.1"), ready=b"serving")
     said = run.hears("listens on")
-    assert said == f"portcheck: python3 PID {child_of(run.program.pid)} listens on port 3000 (127.0.0.1), not on 8000"
+    assert said == "portcheck: python3 listens on 3000, not on 8000"
     assert run.ends() == 0
 
 
@@ -150,7 +150,7 @@ def test_who_took_the_port_meanwhile(host: Host, tmp_path: Path) -> None:
     gate.wait()
     stranger = host.hold("127.0.0.1", PORT)
     gate.open()
-    assert f"PID {stranger.pid}," in run.hears("port 8000 was taken in the meantime: Port 8000 is in use: python3")
+    assert f"PID {stranger.pid}," in run.hears("port 8000 was taken in the meantime: python3")
     assert run.ends() == 1  # as the command: it was started once
 
 

@@ -73,7 +73,7 @@ def test_wait_ready_ends_what_does_not_get_ready(host: Host, tmp_path: Path) -> 
     command = ["sh", "-c", f'echo $$ >{pid}; trap "echo ended; exit" TERM; while :; do sleep 0.05; done']
     code, out, err = done(host, CANDIDATES, "--wait-ready", "--timeout", "500ms", "--", *command)
     assert (code, out) == (124, "ended\n")
-    assert err == "portcheck: not ready within 0.5 s: the command has been ended\n"
+    assert err == "portcheck: not ready within 0.5 s, so it was stopped\n"
     assert is_gone(int(pid.read_text()))
 
 

@@ -23,7 +23,8 @@ import pytest
 from support.documents import steps, stop_results, told
 from support.namespaces import Host
 from support.needs import need
-from support.patience import PATIENCE
+from support.patience import PATIENCE, wait_for
+from support.person import advised
 from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY, SYSTEM_PYTHON
 from support.servers_to_stop import (
@@ -335,28 +336,28 @@ def test_supervisord_is_asked_to_stop_its_program(host: Host, tmp_path: Path) ->
     )
     supervisord = host.start(["supervisord", "-c", str(tmp_path / "supervisord.conf")])
     command = ["supervisorctl", f"--serverurl=unix://{tmp_path}/socket", "stop", "shop:web"]
-    is_stopped_by(host, command)
+    is_stopped_by(host, command, then=[*command[:-2], "start", "shop:web"])
     assert lives(supervisord)
 
 
 def test_runit_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
     need("runsv", "sv")
     runsv = host.start(["runsv", str(service_directory(tmp_path))])
-    is_stopped_by(host, ["sv", "down", str(tmp_path / "web")])
+    is_stopped_by(host, ["sv", "down", str(tmp_path / "web")], then=["sv", "up", str(tmp_path / "web")])
     assert lives(runsv)
 
 
 def test_s6_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
     need("s6-supervise", "s6-svc")
     supervise = host.start(["s6-supervise", str(service_directory(tmp_path))])
-    is_stopped_by(host, ["s6-svc", "-d", str(tmp_path / "web")])
+    is_stopped_by(host, ["s6-svc", "-d", str(tmp_path / "web")], then=["s6-svc", "-u", str(tmp_path / "web")])
     assert lives(supervise)
 
 
 def test_daemontools_is_asked_to_take_its_service_down(host: Host, tmp_path: Path) -> None:
     need("supervise", "svc")
     supervise = host.start(["supervise", str(service_directory(tmp_path))])
-    is_stopped_by(host, ["svc", "-d", str(tmp_path / "web")])
+    is_stopped_by(host, ["svc", "-d", str(tmp_path / "web")], then=["svc", "-u", str(tmp_path / "web")])
     assert lives(supervise)
 
 
@@ -390,7 +391,7 @@ def test_inetd_is_named_with_the_file_that_makes_it_listen(host: Host, tmp_path:
     (_, reload) = found["advice"]
     assert str(file) in reload["text"]
     file.write_text(f"{lines[1]}\n")
-    host.run(reload["command"])
+    host.run(["sh", "-c", advised(host.portcheck(PORT).stdout)[-1]])
     assert host.portcheck("wait", PORT, "--free", "--timeout", str(PATIENCE)).returncode == 0
     assert lives(inetd)
 
@@ -405,10 +406,16 @@ def service_directory(parent: Path) -> Path:
     return run.parent
 
 
-def is_stopped_by(host: Host, command: list[str]) -> None:
-    """What is advised frees the port, and so does `stop`, by the same command."""
+def is_stopped_by(host: Host, command: list[str], *, then: list[str] | None = None) -> None:
+    """`stop` frees the port by this command; so do the words that are advised, and `then` starts it again."""
     assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
     assert [advice["command"] for advice in host.result(PORT)["advice"]] == [command]
+    if then:
+        (words,) = advised(host.portcheck(PORT).stdout)
+        host.run(["sh", "-c", words])
+        wait_for(lambda: is_free(host), "the port is free")
+        host.run(then)
+        assert host.portcheck("wait", PORT, "--timeout", str(PATIENCE)).returncode == 0
     found = stopped(host, PORT, "--yes", code=0)
     assert (found["outcome"], steps(found)) == ("free", [{"command": command, "signalled": []}])
     assert is_free(host)
@@ -424,7 +431,7 @@ class Terminal:
         self._screen, keyboard = pty.openpty()
         self.shown = b""
         self.process = subprocess.Popen(
-            host.argv([str(PORTCHECK), *args]),
+            host.argv([str(PORTCHECK), *args, "--color=never"]),
             close_fds=True,
             preexec_fn=lambda: os.login_tty(keyboard),  # noqa: PLW1509 - no threads here
         )
@@ -467,7 +474,7 @@ def test_a_person_who_agrees(host: Host, keys: bytes) -> None:
     with terminal(host, "stop", PORT, "--settle", "0") as person:
         assert person.types(keys) == 0
     assert held.wait(PATIENCE) == -signal.SIGTERM
-    assert b"plan: SIGTERM to python3" in person.shown
+    assert b"plan: send it SIGTERM" in person.shown
     assert b"is free now" in person.shown
 
 
@@ -481,7 +488,7 @@ def test_a_person_who_does_not(host: Host, keys: bytes, code: int) -> None:
     assert b"Traceback" not in person.shown
     # at Ctrl-C the terminal itself throws away what is on its way to the screen
     assert person.shown.endswith(b"\n") or code == 130
-    assert (b"Nothing was done." in person.shown) == (code == 1)
+    assert (b"Nothing was done" in person.shown) == (code == 1)
 
 
 # Takes the port as soon as the server before it has let go.

@@ -1,4 +1,4 @@
-"""Without typer, rich and psutil every command still works on Linux; help says what it needs."""
+"""Without typer, rich and psutil every command still works on Linux, mistakes and help included."""
 
 from __future__ import annotations
 
@@ -9,36 +9,25 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.every_command import LINES, WITH_JSON, declare
 from support.namespaces import Host
 from support.needs import need
+from support.portcheck_command import PORTCHECK
 
 import portcheck
 from portcheck.cli.options import COMMANDS
 from portcheck.observe.linux import rare_holders
-from portcheck.observe.ourselves import DISTRIBUTION
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from portcheck.__main__ import main; main()"
 WITHOUT = [sys.executable, "-I", "-S", "-c", PROGRAM]  # no site-packages: nothing is installed
-# A line of each command, on a host where 8000 is held → its exit code, and words of its text.
-LINES = {
-    "check 8000": (1, "Port 8000 is in use: python3"),
-    "check 8001": (0, "Port 8001 is free"),
-    "list": (0, "LISTEN"),
-    "pick 8000-8010": (0, "8001"),
-    "stop 8000 --dry-run": (0, "plan: SIGTERM to python3"),
-    "wait 8000": (0, "listens on 127.0.0.1, port 8000"),
-    "wait 8000 --free --timeout 0": (124, "Port 8000 is in use: python3"),
-    "run 8000-8010 -- sh -c 'echo got $PORT'": (0, "got 8001"),
-    "preflight": (1, "web"),
-}
 
 
 @pytest.fixture
 def busy(host: Host, tmp_path: Path) -> tuple[Host, Path]:
     """A host on which 8000 is held, and a project that declares it."""
     host.hold("127.0.0.1", 8000)
-    (tmp_path / "portcheck.toml").write_text("[ports]\nweb = 8000\n")
+    declare(tmp_path)
     return host, tmp_path
 
 
@@ -66,6 +55,8 @@ AT_A_TERMINAL = {
     "check 8000": "8000 is in use by python3",
     "check 8001": "8001 is free",
     "list": "PORT ADDRESS PROGRAM PID USER AGE",
+    "stop 8000 --dry-run": "plan: send it SIGTERM",
+    "wait 8000 --free --timeout 0": "timed out after 0 s: 8000 is in use by python3",
 }
 
 
@@ -82,21 +73,23 @@ def test_a_terminal_gets_its_face_all_the_same(busy: tuple[Host, Path], line: st
     assert (done.returncode, words in " ".join(done.stdout.split())) == (code, True), done
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("run ")])
+@pytest.mark.parametrize("line", WITH_JSON)
 def test_json(busy: tuple[Host, Path], line: str) -> None:
     host, project = busy
     done = host.run([*WITHOUT, *shlex.split(line), "--json"], check=False, cwd=project)
     assert (done.returncode, json.loads(done.stdout)["schema_version"]) == (LINES[line][0], 1), done
 
 
-@pytest.mark.parametrize("line", ["", "--help", "-h", "check --help", "run --help", "help stop"])
-def test_help_says_what_it_needs(line: str) -> None:
-    done = subprocess.run([*WITHOUT, *shlex.split(line)], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    cause, remedy = done.stderr.splitlines()
-    assert cause == "portcheck: help needs typer"
-    assert remedy.startswith("  → ")
-    assert remedy.endswith(f" {DISTRIBUTION}")
+@pytest.mark.parametrize("line", ["", "--help", "-h", "check --help", "run --help", "help stop", "kill --help"])
+def test_help_is_what_typer_prints(line: str) -> None:
+    ways = (WITHOUT, [str(PORTCHECK)])
+    without, by_typer = (
+        subprocess.run([*way, *shlex.split(line)], capture_output=True, text=True, timeout=60, check=False)
+        for way in ways
+    )
+    assert without.stdout.startswith("Usage: portcheck")
+    assert (without.returncode, without.stdout) == (by_typer.returncode, by_typer.stdout)
+    assert without.stderr == ""
 
 
 @pytest.mark.parametrize(

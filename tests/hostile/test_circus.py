@@ -16,6 +16,7 @@ from support.from_pypi import installed
 from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
+from support.person import advised
 from support.processes import NOBODY, SYSTEM_PYTHON
 
 SERVER = """\
@@ -79,11 +80,20 @@ def test_of_two_with_a_program_of_one_name_the_right_one_is_told(host: Host, cir
     command = [str(circus / "circusctl"), "--endpoint=tcp://127.0.0.1:7103", "stop", "web"]
     assert [step["command"] for step in found["plan"]] == [command]
     assert listens(host, 7010)
-    # a socket of circus' own outlives the programs that it is for
+    # the words of the other one; and a socket of circus' own outlives the programs that it is for
     shown = host.portcheck("7011").stdout
     assert f"{circus}/circusctl --endpoint=tcp://127.0.0.1:7003 reloadconfig" in shown
     assert host.portcheck("stop", "7011", "--yes").returncode == 1
     assert listens(host, 7011)
+    file = place / "7000.ini"
+    file.write_text(file.read_text().partition("[watcher:shop]")[0])
+    host.run([str(circus / "circusctl"), "--endpoint=tcp://127.0.0.1:7003", "stop", "shop"])
+    assert listens(host, 7011)
+    host.run(["sh", "-c", *advised(shown)])
+    wait_for(lambda: not listens(host, 7011), "it has read its configuration again")
+    (words,) = advised(host.portcheck("7010").stdout)
+    host.run(["sh", "-c", words])
+    wait_for(lambda: not listens(host, 7010), "the other one's has stopped too")
 
 
 def test_a_strangers_parent_of_that_name_commands_nothing(host: Host, circus: Path, place: Path) -> None:

@@ -19,6 +19,7 @@ from support.documents import commands, steps, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
+from support.person import Person, advised
 from support.processes import NOBODY, SYSTEM_PYTHON, is_gone
 from support.rigs.debian_root import cache
 
@@ -155,7 +156,9 @@ def test_a_strangers_supervisord_that_is_none(host: Host, place: Path) -> None:
     assert listens(host, 8000)
 
 
-def test_roots_supervisord_with_roots_program_and_anothers(host: Host, place: Path, for_everyone: list[str]) -> None:
+def test_roots_supervisord_with_roots_program_and_anothers(
+    host: Host, place: Path, for_everyone: list[str], person: Person
+) -> None:
     """The manager is root's, so that it takes root, whosever the program is."""
     folder = below(place)
     programs = {"web": by(f"{SYSTEM_PYTHON} {place}/server.py 8000"),
@@ -168,6 +171,10 @@ def test_roots_supervisord_with_roots_program_and_anothers(host: Host, place: Pa
     assert refused["refusal"] == (
         "supervisorctl answers root and root alone: ask as root whether it is supervisord's annweb"
     )
+    (words,) = person.asks("8001")
+    assert (person.pastes(words), listens(host, 8001)) == (0, False)
+    host.run(["supervisorctl", f"--configuration={folder}/supervisord.conf", "start", "annweb"])
+    wait_for(lambda: listens(host, 8001), "it listens again")
     for port, name in ((8001, "annweb"), (8000, "web")):
         command = stopped(host, port)["plan"][0]["command"]
         assert command[:2] == ["supervisorctl", f"--configuration={folder}/supervisord.conf"]
@@ -188,6 +195,11 @@ def test_a_users_own_supervisord(host: Host, place: Path, for_everyone: list[str
     assert found["plan"][0]["command"] == ["supervisorctl", *options, "stop", "web"]
     host.run(["supervisorctl", *options, "start", "web"], uid=NOBODY)
     wait_for(lambda: listens(host, 8000), "it listens again")
+    (words,) = advised(host.portcheck("8000").stdout)
+    host.run(["sh", "-c", words])
+    assert not listens(host, 8000)
+    host.run(["supervisorctl", *options, "start", "web"], uid=NOBODY)
+    wait_for(lambda: listens(host, 8000), "it listens once more")
     assert stopped(host, 8000)["plan"][0]["command"] == command
     assert not listens(host, 8000)
 

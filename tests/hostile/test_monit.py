@@ -15,6 +15,7 @@ from support.documents import commands, steps, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import PATIENCE, wait_for
+from support.person import advised
 from support.portcheck_command import PORTCHECK
 from support.processes import HOLDER, NOBODY, SYSTEM_PYTHON
 
@@ -63,6 +64,9 @@ class Monitored:
     def listens(self, port: int) -> bool:
         return self._host.run(["ss", "-Hltn", f"sport = :{port}"]).stdout != ""
 
+    def runs(self, *argv: str) -> None:
+        self._host.run(self.inside(*argv))
+
     def portcheck(self, *args: str) -> subprocess.CompletedProcess[str]:
         return self._host.run(self.inside(str(PORTCHECK), *args), check=False)
 
@@ -95,16 +99,21 @@ def comes_back(monitored: Monitored) -> bool:
 def test_what_it_keeps_running_is_stopped_there(monitored: Monitored) -> None:
     command = ["monit", f"-c{monitored.file}", "stop", "web"]
 
-    def advised() -> bool:
+    def is_known() -> bool:
         """From its next round on, in which it reads the PID."""
         (found,) = json.loads(monitored.portcheck("7000", "--json").stdout)["results"]
-        (owner,) = found["owners"]
-        return owner["supervisor"] == "monit" and commands(found) == [command]
+        keepers = {owner["supervisor"] for owner in found["owners"]}
+        return keepers == {"monit"} and commands(found) == [command]
 
-    wait_for(advised, "monit knows its program")
+    wait_for(is_known, "monit knows its program")
     found = told(monitored.portcheck("stop", "7000", "--yes", "--json"), 0)
     assert (found["outcome"], steps(found)) == ("free", [{"command": command, "signalled": []}])
     assert not comes_back(monitored)
+    monitored.runs("monit", f"-c{monitored.file}", "start", "web")
+    wait_for(is_known, "monit knows its program again")
+    (words,) = advised(monitored.portcheck("7000").stdout)
+    monitored.runs("sh", "-c", words)
+    wait_for(lambda: not monitored.listens(7000), "the words that are printed stop it too")
 
 
 def test_a_stranger_that_calls_itself_monitored_commands_nothing(host: Host, monitored: Monitored) -> None:

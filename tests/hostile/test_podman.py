@@ -18,6 +18,7 @@ from support.documents import commands, steps, told
 from support.namespaces import Host
 from support.needs import need
 from support.patience import wait_for
+from support.person import advised
 from support.portcheck_command import PORTCHECK
 
 ANN = 4002
@@ -115,6 +116,11 @@ def test_her_container_is_named_and_stopped_as_her(podman: Podman, asker: int, h
     assert (stopped["outcome"], steps(stopped)) == ("free", [{"command": command, "signalled": []}])
     assert not podman.listens()
     assert podman.run("podman", "ps", "--all", "--format={{.Names}} {{.State}}").stdout.startswith("web Exited ")
+    podman.run("podman", "start", "web")
+    wait_for(podman.listens, "her container is published again")
+    (words,) = advised(podman.run(str(PORTCHECK), PORT, uid=asker).stdout)
+    assert podman.run("sh", "-c", words, uid=asker).returncode == 0
+    assert not podman.listens()
 
 
 def test_who_only_has_the_name_of_its_proxy_commands_nothing(podman: Podman, host: Host) -> None:

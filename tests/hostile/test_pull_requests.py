@@ -51,14 +51,16 @@ class Runner(NamedTuple):
     def link(self, name: str, target: str | Path) -> None:
         (self.repository / name).symlink_to(target)
 
-    def run(self, *args: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *args: str, path: str = "/usr/bin:/bin", command: str = "preflight"
+    ) -> subprocess.CompletedProcess[str]:
         """In a network of its own, which has no port in use."""
         environment = {
             "PATH": path, "HOME": str(self.outside), "SECRET": MARK, "PORT_OF_CI": "8123", "PIN": "54321",
             "LANG": "C.UTF-8",
         }  # fmt: skip
         return subprocess.run(
-            ["/usr/bin/unshare", "--net", str(PORTCHECK), "preflight", *args],
+            ["/usr/bin/unshare", "--net", str(PORTCHECK), command, *args],
             cwd=self.repository, env=environment, capture_output=True, text=True, timeout=PATIENCE * 3, check=False,
         )  # fmt: skip
 
@@ -363,3 +365,23 @@ def test_any_text_is_read_or_refused_in_time_and_memory(name: str, pieces: list[
         assert time.process_time() - before < 10
         assert most < 200 << 20
         assert not [text for text in told if MARK in text]
+
+
+@pytest.mark.parametrize("command", ["preflight", "verify"])
+def test_scripts_and_configurations_lead_nowhere_and_run_nothing(runner: Runner, command: str) -> None:
+    scripts = {
+        "dev": "vite", "evil": f"touch {runner.touched}; $(touch {runner.touched}) next dev -p $SECRET",
+        "named": "web --port $PIN --host $SECRET",
+    }  # fmt: skip
+    runner.write("package.json", json.dumps({"scripts": scripts}))
+    runner.link("vite.config.js", runner.outside / "secret.env")
+    runner.link("Procfile.dev", runner.outside / "secret.env")
+    runner.link("Procfile.test", "/proc/self/environ")
+    (runner.repository / ".devcontainer").symlink_to(runner.outside)
+    for shape in FORMATS:
+        done = runner.run("--format", shape, command=command)
+        assert done.returncode in (0, 1, 3), done.stderr
+        assert not [spelling for spelling in SPELLINGS if spelling in done.stdout + done.stderr]
+    assert not runner.touched.exists()
+    done = runner.run("--format", "json", command=command)
+    assert {spot["code"] for spot in json.loads(done.stdout)["blind_spots"]} >= {"outside", "process"}

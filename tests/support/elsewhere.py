@@ -10,10 +10,11 @@ import json
 import re
 import shutil
 import subprocess
-import zipapp
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import artefacts
 
 from support.portcheck_command import PACKAGE
 from support.processes import SYSTEM_PYTHON
@@ -39,7 +40,6 @@ COLUMNS = {
     "a free port": NOBODY,
     "port 80, free": PRIVILEGED,
 }
-MAIN = "import sys\nfrom portcheck.__main__ import main\nsys.exit(main())\n"
 KILLED = "no answer: the kernel kills it"
 PLATFORMS = Path(__file__).parents[2] / "docs" / "platforms.md"
 
@@ -56,19 +56,11 @@ class Asked(NamedTuple):
 
 
 def one_file(directory: Path) -> Path:
-    """The package as one zip file that every Python can run; beside it, in `source`, the package.
-
-    Both with byte code for Debian's Python: without it every run would compile everything anew.
-    """
+    """As scripts/build makes it; beside it, in `source`, the package, with byte code for Debian's Python."""
     source = directory / "source"
     shutil.copytree(PACKAGE, source / "portcheck", ignore=shutil.ignore_patterns("__pycache__"))
-    (source / "__main__.py").write_text(MAIN, encoding="utf-8")
-    target = directory / "portcheck.pyz"
-    compiled = [SYSTEM_PYTHON, "-m", "compileall", "-q"]
-    subprocess.run([*compiled, "-b", source], check=True)  # where zipimport looks for it
-    zipapp.create_archive(source, target)
-    subprocess.run([*compiled, source], check=True)
-    return target
+    subprocess.run([SYSTEM_PYTHON, "-m", "compileall", "-q", source], check=True)
+    return artefacts.one_file(directory)
 
 
 def read(done: subprocess.CompletedProcess[str]) -> Asked:

@@ -8,7 +8,7 @@ import pty
 import select
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from support.namespaces import Host
@@ -19,11 +19,12 @@ from support.processes import end
 class Terminal:
     """A terminal of its own, with a session whose leader is the program."""
 
-    def __init__(self, host: Host, argv: Sequence[str]) -> None:
+    def __init__(self, host: Host, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self._keyboard, inside = pty.openpty()
         self.program = subprocess.Popen(
-            host.argv(["setsid", "--ctty", *argv]), stdin=inside, stdout=inside, stderr=inside
-        )
+            host.argv(["setsid", "--ctty", *argv]), stdin=inside, stdout=inside, stderr=inside,
+            env=None if env is None else {**os.environ, **env},
+        )  # fmt: skip
         os.close(inside)
         self.shown = ""
         self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a character may come in two pieces
@@ -46,3 +47,22 @@ class Terminal:
             assert readable, f"{words!r} is not in {self.shown!r}"
             self.shown += self._decode(os.read(self._keyboard, 4096))
         return self.shown
+
+    def ends(self, answers: Mapping[str, bytes] | None = None) -> int:
+        """The exit code, once each of these questions has had its answer as often as it was asked."""
+        open_questions = dict.fromkeys(answers or {}, 0)
+        while self._reads():
+            for question, answered in open_questions.items():
+                for _ in range(self.shown.count(question) - answered):
+                    self.types((answers or {})[question])
+                open_questions[question] = self.shown.count(question)
+        return self.program.wait(PATIENCE)
+
+    def _reads(self) -> bool:
+        """Whether there was more to read; at the end nobody has the terminal open any more (EIO)."""
+        assert select.select([self._keyboard], [], [], PATIENCE)[0], f"nothing after {self.shown!r}"
+        try:
+            self.shown += self._decode(os.read(self._keyboard, 4096))
+        except OSError:
+            return False
+        return True

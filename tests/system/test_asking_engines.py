@@ -1,4 +1,4 @@
-"""Engines whose tools cannot be run for real here: what they print was recorded, the tool that prints it is none."""
+"""Engines that say something odd, or whose tools cannot be run here: what they print was recorded, the tool is none."""
 
 from __future__ import annotations
 

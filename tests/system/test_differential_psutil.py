@@ -167,13 +167,14 @@ def test_a_process_that_may_not_be_asked_is_a_blind_spot(monkeypatch: pytest.Mon
     def refuse(*_: object) -> NoReturn:
         raise psutil.AccessDenied
 
-    real = psutil.Process.net_connections
+    name = "net_connections" if hasattr(psutil.Process, "net_connections") else "connections"  # before psutil 6
+    real = getattr(psutil.Process, name)
 
-    def connections(process: psutil.Process, kind: str) -> list[Any]:
+    def connections(process: psutil.Process, kind: str) -> Any:
         return real(process, kind) if process.pid == os.getpid() else refuse()
 
     monkeypatch.setattr(psutil, "net_connections", refuse)
-    monkeypatch.setattr(psutil.Process, "net_connections", connections)
+    monkeypatch.setattr(psutil.Process, name, connections)
     found = portable_sockets.table(
         "tcp", [PortRange(real_sockets.port(server), real_sockets.port(server))], "listeners", LINUX
     )

@@ -33,6 +33,7 @@ from support.socket_states import (
     make,
     olds,
     open_helpers,
+    some_of_each_state,
     ways,
 )
 
@@ -150,6 +151,41 @@ def as_seen(held: Socket) -> Socket:
     """What sock_diag tells of it: no reuse flags, and v6only of unconnected sockets alone."""
     shown = held.state in ("LISTEN", "BOUND") or (held.protocol == "udp" and held.remote_address is None)
     return held._replace(reuseaddr=None, reuseport=None, v6only=held.v6only if shown else None)
+
+
+def test_a_wildcards_bind_meets_whatever_one_of_an_address_meets(report: Callable[[str], None]) -> None:
+    """So of the ports of a range that are alike only the wildcards are asked (`bind_table.telling`)."""
+    outcomes = Counter(in_namespace(ask_wildcards_first))
+    report(f"wildcards first: {outcomes['free', 'free']:,} free, {outcomes['in-use', 'in-use']:,} refused as they were")
+    assert outcomes["free", "free"]
+    assert outcomes["in-use", "in-use"]
+    assert not outcomes["free", "in-use"]
+
+
+def ask_wildcards_first() -> list[tuple[str, str]]:
+    """What a probe of the wildcard is told beside a socket, and one of each address and device of its family."""
+    open_helpers()
+    outcomes = []
+    for port, old in enumerate(some_of_each_state("tcp"), 2000):
+        specimen = make(old, port)
+        for wildcard in (Way("tcp", "0.0.0.0", reuseaddr=True), Way("tcp", "::", reuseaddr=True)):
+            wide = probed(wildcard, port)
+            outcomes += [
+                (wide, probed(narrow, port))
+                for narrow in ways("tcp")
+                if narrow.family == wildcard.family and narrow.reuseaddr and not narrow.reuseport
+            ]
+        specimen.close()
+    return outcomes
+
+
+def probed(way: Way, port: int) -> str:
+    """As `observe/probe.py` asks: without listening."""
+    try:
+        way.bind(port).close()
+    except OSError:
+        return "in-use"
+    return "free"
 
 
 def test_a_link_local_address_belongs_to_its_device(report: Callable[[str], None]) -> None:

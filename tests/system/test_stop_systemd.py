@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.documents import commands, steps, told
 from support.patience import wait_for
+from support.person import advised
 from support.rigs.debian_root import USER
 from support.rigs.sandbox import skip_if_unavailable
 from support.rigs.systemd_host import SystemdHost, boot
@@ -100,7 +101,7 @@ def test_to_an_ordinary_user_the_service_is_named_although_its_processes_are_hid
     assert (refused["outcome"], refused["refusal"]) == ("refused", "only root can stop nginx.service")
     assert commands(refused) == [["sudo", "systemctl", "stop", "nginx.service"]]
     assert is_active(host, "nginx.service")
-    host.run(commands(refused)[0][1:])  # as sudo would
+    host.run(["sh", "-c", advised(host.portcheck("80", user=USER).stdout)[0]], USER)
     assert not listens(host, 80)
 
 
@@ -144,14 +145,51 @@ def test_the_resolver_is_not_stopped_but_lets_go_of_the_port(host: SystemdHost) 
     refused = stopped(host, 53, "--yes", code=1)
     said = "this host's own programs look up names there: have the resolver leave the port alone, it goes on otherwise"
     assert refused["refusal"] == said
-    write, link, stop = commands(refused)
+    _, link, stop = commands(refused)
     assert stop == ["systemctl", "stop", resolver]
-    host.run(write)
+    assert advised(host.portcheck("53").stdout)[0].startswith("sh -c '")
+    host.run(["sh", "-c", advised(host.portcheck("53").stdout)[0]])
     wait_for(lambda: is_active(host, resolver), "it runs again")
     assert not listens(host, 53)
     host.run(link)
     assert "127.0.0.53" not in host.run(["cat", "/etc/resolv.conf"]).stdout
     host.run(stop)
+
+
+def test_the_unit_of_a_super_server_is_stopped_or_reads_its_file_again(host: SystemdHost) -> None:
+    both = "127.0.0.1:7015 stream tcp nowait root /bin/cat cat\n127.0.0.1:7016 dgram udp wait root /bin/cat cat\n"
+    host.write("/etc/inetd.conf", both)
+    host.run(["systemctl", "restart", "inetd.service"])
+    stop, reload = commands(checked(host, 7015))
+    assert (stop, reload[:2]) == (["systemctl", "stop", "inetd.service"], ["kill", "-HUP"])
+    host.write("/etc/inetd.conf", both.partition("\n")[2])
+    host.run(["sh", "-c", advised(host.portcheck("7015").stdout)[1]])
+    wait_for(lambda: not listens(host, 7015), "it has read its file again")
+    assert is_active(host, "inetd.service")
+    host.write("/etc/inetd.conf", both)
+    host.run(reload)
+    wait_for(lambda: listens(host, 7015), "it listens again")
+    host.run(["sh", "-c", advised(host.portcheck("7015").stdout)[0]])
+    assert not listens(host, 7015)
+
+
+# What systemd-nspawn sends an init to power off (systemd-nspawn(1)).
+AN_INIT = "import signal, sys\nsignal.signal(signal.SIGRTMIN + 4, lambda *_: sys.exit())\n"
+
+
+@pytest.mark.parametrize(("port", "program", "helps"), [(7017, "init", "poweroff"), (7018, "echo", "terminate")])
+def test_a_container_of_nspawn(host: SystemdHost, port: int, program: str, helps: str) -> None:
+    """One in that host, with that host's network: with an init, and with a server as its first process."""
+    host.write("/srv/init.py", AN_INIT + ECHO)
+    options = ["--quiet", f"--machine=box{port}", "--directory=/", "--volatile=yes", "--bind-ro=/srv"]
+    box = host.start(["systemd-nspawn", *options, "/usr/bin/python3", f"/srv/{program}.py", str(port)])
+    found = checked(host, port)
+    assert found["owners"][0]["container"]["name"] == f"box{port}"
+    shown = advised(host.portcheck(str(port)).stdout)
+    assert shown == [f"machinectl {verb} box{port}" for verb in ("poweroff", "terminate")]
+    host.run(["sh", "-c", shown[("poweroff", "terminate").index(helps)]])
+    wait_for(lambda: not listens(host, port), "it has ended")
+    box.wait(60)
 
 
 # What systemd starts again

@@ -12,6 +12,7 @@ import pytest
 from support.namespaces import Host
 from support.needs import need
 from support.portcheck_command import PORTCHECK
+from support.processes import NOBODY, SYSTEM_PYTHON
 
 from portcheck.observe.linux import descriptors, netlink
 from portcheck.target import parse_targets
@@ -228,3 +229,28 @@ def test_nothing_is_left_behind(host: Host) -> None:
         host.portcheck("8000", "53/udp")
     assert counted() == before
     assert os.environ.get("PORTCHECK_TRACEBACK") is None
+
+
+def test_a_range_takes_two_binds_for_each_further_port(host: Host, tmp_path: Path) -> None:
+    """The wildcard of each family, however many addresses the host has: none could be refused where these are not."""
+    need("strace")
+    host.ip(*(f"address add 192.0.2.{last}/24 dev eth0" for last in range(10, 30)))
+    trace = tmp_path / "trace"
+    host.run(["strace", "-f", "-qq", "-e", "trace=bind", "-o", str(trace), str(PORTCHECK), "8000-8100"])
+    asked = re.findall(r"sin6?_port=htons\((\d+)\)", trace.read_text(errors="replace"))
+    assert (asked.count("8000") > 20, {asked.count(str(port)) for port in range(8001, 8101)}) == (True, {2})
+
+
+def test_all_ports_are_never_in_memory_together(host: Host, for_everyone: list[str]) -> None:
+    """As JSON 7,000 more are 12 MB more."""
+    measured = (
+        "import resource, subprocess, sys\nsubprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+
+    def kibibytes(*asked: str) -> int:
+        argv = [SYSTEM_PYTHON, "-c", measured, *for_everyone, *asked, "--no-probe"]
+        return int(host.run(argv, uid=NOBODY).stdout)
+
+    assert kibibytes("1-65535") <= 60 * 1024
+    assert kibibytes("1-8192", "--json") - kibibytes("1-1024", "--json") <= 5 * 1024

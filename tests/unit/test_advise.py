@@ -159,7 +159,7 @@ CASES = (
     Case("container", published(compose_project="shop", compose_service="web")._replace(absent=("docker compose",)),
          "stop the container web", ("docker stop web",)),
     Case("nspawn", hidden(container=Container("systemd-nspawn", name="deb12")),
-         "stop the container deb12", ("sudo machinectl poweroff deb12",)),
+         "stop the container deb12", ("sudo machinectl poweroff deb12", "sudo machinectl terminate deb12")),
     Case("pod", node(container=Container("containerd", WEB, pod="0f1e2d3c-aaaa-bbbb-cccc-1234567890ab")),
          "it runs in the Kubernetes pod 0f1e2d3c-aaaa-bbbb-cccc-1234567890ab: scale its workload down, or it is started"
          " again"),
@@ -218,8 +218,9 @@ CASES = (
          "circus starts it again when it ends: stop it there",
          ("/srv/bin/circusctl --endpoint=tcp://127.0.0.1:5555 stop web",)),
     Case("circus-socket", Process(70, "circusd", BO, "bo", supervises="circus", supervisor_url="tcp://127.0.0.1:5555"),
-         "circusd holds it for itself, or as a socket of its programs, which stays when these stop: take it out of its "
-         "configuration, and have that read again", ("circusctl --endpoint=tcp://127.0.0.1:5555 reloadconfig",)),
+         "circusd holds it for itself, or as a socket of its programs, which stays when these stop: stop them, take it "
+         "out of its configuration, and have that read again",
+         ("circusctl --endpoint=tcp://127.0.0.1:5555 reloadconfig",)),
     Case("dinit", node(supervisor="dinit", supervisor_pid=70, supervised="web", keeper=Hands(BO)),
          "dinit starts it again when it ends: stop it there", ("dinitctl stop web",)),
     Case("OpenRC", node(supervisor="OpenRC", supervisor_pid=70, supervised="web", keeper=Hands(ROOT), confirmed=True),

@@ -19,6 +19,9 @@ GUIDES = (
     ROOT / "SECURITY.md",
     ROOT / "docs" / "security.md",
     ROOT / "docs" / "ci.md",
+    ROOT / "docs" / "rivals.md",
+    ROOT / "docs" / "install.md",
+    ROOT / "docs" / "releasing.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )
@@ -52,7 +55,9 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
     assert [path for path in sorted(named(document.read_text(encoding="utf-8"))) if not exists(path, document)] == []
 
 
-@pytest.mark.parametrize("document", [*GUIDES, ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=name)
+@pytest.mark.parametrize(
+    "document", [*GUIDES, ROOT / "docs" / "verify.md", ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=name
+)
 def test_every_link_leads_somewhere(document: Path) -> None:
     links = [link for link in LINK.findall(document.read_text(encoding="utf-8")) if not link.startswith("http")]
     assert [link for link in links if not (document.parent / link).exists()] == []

@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("diagnosis", "leases"),
     ("chooser", "listing", "waiting", "stop"),
     ("reservation", "preflight"),
+    ("verification",),
     ("run", "render", "api"),
     ("commands",),
     ("__init__",),
@@ -56,6 +57,7 @@ PURE = (
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
     "diagnosis.redirections",
     "waiting.loop", "waiting.condition", "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
+    "verification.by_whom", "verification.places", "verification.judge", "verification.undeclared",
 )  # fmt: skip
 SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}
 # Which system this is, is asked where its back end is chosen, where its rules are, and for the record of its traits.

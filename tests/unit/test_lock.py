@@ -11,9 +11,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from portcheck.observe.ourselves import IN_THE_FULL_FILE
+
 ROOT = Path(__file__).parents[2]
 BUILDS = ("hatchling", "editables", "pip")  # what an editable install takes
-PYTHONS = {"run": range(9, 15), "test": range(11, 15)}
+PYTHONS = {"run": range(9, 15), "test": range(11, 15), "docs": range(11, 15), "release": range(11, 15)}
 
 
 def locked(name: str) -> list[Requirement]:
@@ -23,10 +25,16 @@ def locked(name: str) -> list[Requirement]:
 
 
 def wanted(name: str) -> Iterator[Requirement]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = document["project"]
     extras = project["optional-dependencies"]
-    test = [*extras["test"], *extras["preflight"]] if name == "test" else []
-    return (Requirement(line) for line in (*project["dependencies"], *test, *BUILDS) if "portcheck" not in line)
+    more = {
+        "test": [*extras["test"], *extras["preflight"]],
+        "docs": extras["docs"],
+        "release": document["dependency-groups"]["release"],
+    }
+    lines = (*project["dependencies"], *more.get(name, ()), *BUILDS)
+    return (Requirement(line) for line in lines if not line.startswith(f"{project['name']}["))
 
 
 @pytest.mark.parametrize("name", PYTHONS)
@@ -45,7 +53,13 @@ def test_one_version_of_all_that_is_wanted_for_each_python(name: str) -> None:
                 assert requirement.specifier.contains(version), f"scripts/lock: {requirement} is locked to {version}"
 
 
-@pytest.mark.parametrize("name", PYTHONS)
+def test_the_full_file_has_one_version_for_every_python() -> None:
+    pins = locked("one-file")
+    assert {canonicalize_name(pin.name) for pin in pins} == {*map(canonicalize_name, IN_THE_FULL_FILE)}
+    assert [str(pin) for pin in pins if pin.marker] == []
+
+
+@pytest.mark.parametrize("name", [*PYTHONS, "one-file"])
 def test_every_version_has_its_hashes_and_nothing_else(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
     assert "://" not in text

@@ -50,6 +50,20 @@ def test_a_script_that_starts_it_says_how_it_was_called(called: pytest.MonkeyPat
     assert ourselves.as_called(("sudo", *STOP))[1] == str(tmp_path / "scripts" / "portcheck")
 
 
+@pytest.mark.parametrize("file", ["whyport", "whyport.exe"])
+def test_by_the_other_name(called: pytest.MonkeyPatch, tmp_path: Path, file: str) -> None:
+    path = program(tmp_path / "bin" / file)
+    called.setattr(sys, "argv", [path])
+    assert ourselves.as_called(STOP) == (file, "stop", "3000")
+    assert ourselves.as_called(("sudo", *STOP)) == ("sudo", path, "stop", "3000")
+    assert ourselves.in_our_name("portcheck 80 is portcheck check 80") == "whyport 80 is whyport check 80"
+
+
+def test_a_name_that_is_not_ours_is_not_shown(called: pytest.MonkeyPatch) -> None:
+    called.setattr(sys, "argv", ["/x/server.py"])
+    assert ourselves.in_our_name("portcheck 80, portcheck.toml") == "portcheck 80, portcheck.toml"
+
+
 def test_as_a_module(called: pytest.MonkeyPatch) -> None:
     called.setattr(sys, "argv", ["/x/portcheck/__main__.py"])
     assert ourselves.as_called(("sudo", *STOP)) == ("sudo", sys.executable, "-m", *STOP)
@@ -83,11 +97,24 @@ def test_a_hint_is_for_the_environment_that_runs(
 ) -> None:
     (tmp_path / file).write_text(text)
     called.setattr(sys, "prefix", str(tmp_path))
-    assert ourselves.install_hint("preflight") == hint
-    assert ourselves.install_hint().endswith(" whyport")
+    assert ourselves.install_hint("PyYAML", "preflight") == hint
+    assert ourselves.install_hint("psutil").endswith(" whyport")
 
 
 def test_a_python_of_the_system_takes_no_pip(called: pytest.MonkeyPatch) -> None:
     called.setattr(sys, "prefix", sys.base_prefix)
     called.setattr(ourselves, "_is_managed_by_the_system", lambda: True)
-    assert ourselves.install_hint("preflight") == 'pipx install "whyport[preflight]"'
+    assert ourselves.install_hint("PyYAML", "preflight") == 'pipx install "whyport[preflight]"'
+
+
+def test_the_one_file_points_to_the_full_one(called: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    called.setattr(ourselves, "__file__", str(tmp_path / "portcheck.pyz" / "portcheck" / "observe" / "ourselves.py"))
+    assert ourselves.install_hint("PyYAML", "preflight") == "portcheck-full.pyz has it"
+    assert ourselves.install_hint("pyjson5", "preflight").endswith('install "whyport[preflight]"')
+
+
+def test_debians_package_takes_debians_packages(called: pytest.MonkeyPatch) -> None:
+    place = Path(f"{ourselves.DEBIAN}portcheck/observe/ourselves.py")
+    called.setattr(ourselves, "__file__", str(place))
+    called.setattr(os.path, "exists", lambda path: path == str(place))
+    assert ourselves.install_hint("PyYAML", "preflight") == "sudo apt install python3-yaml"

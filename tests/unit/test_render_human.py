@@ -30,9 +30,11 @@ from support.examples import (
 from support.generated import diagnoses
 
 from portcheck.diagnosis.pipeline import Stretch
-from portcheck.model import Advice, Diagnosis, Note, Owner, Process, Sentence
+from portcheck.model import Advice, BlindSpot, Diagnosis, Note, Owner, Process, Sentence
 from portcheck.render import terminal
+from portcheck.render.holder import end_of, name_here
 from portcheck.render.layout import Canvas, cells
+from portcheck.render.words import quoted
 
 TESTS = Path(__file__).parents[1]
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")  # the only codes that may come out: colours
@@ -65,7 +67,10 @@ def node() -> Diagnosis:
 def denied(port: int) -> Diagnosis:
     rows = tuple(free(bind)._replace(outcome="denied", error="EACCES") for bind in EVERY_BIND)
     because = "ports below 1024 need privilege (EACCES)"
-    sentence = Sentence(f"port {port}", "cannot", "be bound", because, consequences=("no socket is in the way",))
+    short = "needs root (ports below 1024 do); nothing is using it"
+    sentence = Sentence(
+        f"port {port}", "cannot", "be bound", because, consequences=("no socket is in the way",), short=short
+    )
     return diagnosis(port, verdict="denied", cause="privileged", binds=rows)._replace(sentence=sentence)
 
 
@@ -133,12 +138,7 @@ def test_time_wait_is_free_with_a_condition() -> None:
 
 
 def test_a_privileged_port() -> None:
-    assert (
-        told(denied(80))
-        == """\
-✗ 80 needs root: ports below 1024 need privilege (EACCES); no socket is in the
-  way"""
-    )
+    assert told(denied(80)) == "✗ 80 needs root (ports below 1024 do); nothing is using it"
 
 
 def test_what_cannot_be_told() -> None:
@@ -163,7 +163,7 @@ def test_several_targets_have_a_line_each() -> None:
     assert overview(node(), Stretch(diagnosis(8000), 8001), denied(80), time_wait()) == [
         "✗ 3000  node server.js (PID 812, bo, ~/shop)",
         "✓ 8000-8001",
-        "✗ 80    ports below 1024 need privilege (EACCES); no socket is in the way",
+        "✗ 80    needs root (ports below 1024 do); nothing is using it",
         "! 5000  free on every IPv4 and IPv6 address for a server that sets SO_REUSEADDR;",
         "        without it TIME_WAIT entries for another 55 s would refuse the bind",
     ]
@@ -173,16 +173,47 @@ def test_equal_neighbours_share_a_line_whatever_their_verdict() -> None:
     held = [node()._replace(port=port) for port in (3000, 3001, 3002)]
     assert overview(*held, denied(20), denied(21), denied(23)) == [
         "✗ 3000-3002  node server.js (PID 812, bo, ~/shop)",
-        "✗ 20-21  ports below 1024 need privilege (EACCES); no socket is in the way",
-        "✗ 23    ports below 1024 need privilege (EACCES); no socket is in the way",
+        "✗ 20-21  needs root (ports below 1024 do); nothing is using it",
+        "✗ 23    needs root (ports below 1024 do); nothing is using it",
     ]
 
 
 def test_what_was_not_seen_is_told_once_for_all() -> None:
-    shown = overview(unknown_owner(), unknown_owner()._replace(port=444))
-    assert [line for line in shown if line.startswith("not seen: ")] == [
-        "not seen: the process of root that holds 0.0.0.0:443 cannot be seen from here →"
+    """Each line says that its holder is hidden; how to see who that is, the last one says for all of them."""
+    answers = [Stretch(found, found.port) for found in (unknown_owner(), unknown_owner()._replace(port=445))]
+    shown = list(terminal.overview(answers, Canvas(80), ["443", "445"], again=("portcheck", "443", "445")))
+    assert shown == [
+        "✗ 127.0.0.1:443  nginx.service (root, hidden from here)",
+        "✗ 127.0.0.1:445  nginx.service (root, hidden from here)",
+        "",
+        "to see what is hidden:",
+        f"  {quoted(('sudo', 'portcheck', '443', '445'))}",
     ]
+    other = unknown_owner()._replace(blind_spots=(BlindSpot("engine-no-answer", "docker was silent"),) * 2)
+    assert overview(other, other._replace(port=445))[2:] == ["not seen: docker was silent"]
+
+
+def test_the_ports_of_a_range_stand_below_each_other() -> None:
+    answers = [Stretch(diagnosis(1), 9999), Stretch(denied(10000), 10000), Stretch(diagnosis(10001), 65535)]
+    lines = list(terminal.overview(answers, Canvas(120), ["1-65535"]))
+    assert lines[0] == "✓ 1-9999"
+    assert lines[1].startswith("✗ 10000        ")
+    assert lines[2] == "✓ 10001-65535"
+
+
+def test_a_long_folder_keeps_its_end_and_a_script_in_it_is_told_by_its_name() -> None:
+    folder = "/srv/a very long name/of a project/in many/deep folders of it/shop"
+    process = Process(5, name="node", script=f"{folder}/server.js", cwd=folder, command=("node", f"{folder}/server.js"))
+    assert (end_of(folder, 30), end_of("/srv", 30)) == ("…/deep folders of it/shop", "/srv")
+    assert name_here(process) == "node server.js"
+    assert name_here(process._replace(cwd="/srv")) == f"node {folder.removeprefix('/srv/')}/server.js"
+    assert name_here(process._replace(cwd="/home")) == f"node {folder}/server.js"
+
+
+def test_of_many_holders_no_more_is_advised_than_is_shown() -> None:
+    several = two_owners()
+    many = several._replace(advice=tuple(Advice(f"stop {pid}", ("kill", str(pid))) for pid in range(20)))
+    assert (told(many).count("kill "), told(many, verbose=True).count("kill ")) == (8, 20)
 
 
 def test_verbose_tells_every_row() -> None:

@@ -54,6 +54,18 @@ def test_what_differs_has_a_column() -> None:
     assert "[::1]:7" in shown(connected, width=120)[1]
 
 
+def test_a_row_that_has_more_to_tell_takes_no_columns_from_the_others() -> None:
+    many = [listener(f"127.0.0.{last}", 4000, 813) for last in range(1, 30)]
+    long = NODE._replace(pid=813, name="a-long-name-of-a-program", script=None, project_dir="/srv/x", task=None)
+    lines = list(listing(entries([*SOCKETS, *many], {**PROCESSES, 813: long}), Canvas(80, now=STARTED + 720)))
+    assert lines[0].split() == ["PORT", "ADDRESS", "PROGRAM", "PID", "USER", "AGE", "WHERE"]
+    assert lines[4].split()[:4] == ["4000", "127.0.0.1", "+28", "a-long-name-of-a-program"]
+    narrow = list(listing(entries([*SOCKETS, *many], {**PROCESSES, 813: long}), Canvas(76, now=STARTED + 720)))
+    assert narrow[4].split()[3] == "a-long-name-of-…"
+    wide = list(listing(entries(many, {813: long}), Canvas(120, now=STARTED + 720)))[1]
+    assert "127.0.0.1 127.0.0.2 +27  a-long-name-of-a-program" in wide
+
+
 def test_who_cannot_be_seen_is_no_empty_cell() -> None:
     assert shown(UNSEEN)[1].split() == ["53", "udp", "127.0.0.53", "?", "?", "systemd-resolve"]
     assert shown(UNSEEN._replace(pids=()))[1].split()[3:5] == ["-", "-"]

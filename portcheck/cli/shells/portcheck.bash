@@ -46,4 +46,4 @@ _portcheck() {
     fi
 }
 
-complete -F _portcheck portcheck
+complete -F _portcheck portcheck whyport

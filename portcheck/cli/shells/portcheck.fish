@@ -20,4 +20,4 @@ function __portcheck_complete
     end
 end
 
-complete --command portcheck --no-files --keep-order --arguments '(__portcheck_complete)'
+complete --command portcheck --command whyport --no-files --keep-order --arguments '(__portcheck_complete)'

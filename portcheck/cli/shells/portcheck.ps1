@@ -1,6 +1,6 @@
 # Completion of portcheck for PowerShell.  portcheck itself says what could come next; nothing that it says is evaluated.
 
-Register-ArgumentCompleter -Native -CommandName portcheck -ScriptBlock {
+Register-ArgumentCompleter -Native -CommandName portcheck, whyport -ScriptBlock {
     param($wordToComplete, $commandAst, $cursorPosition)
     $before = @($commandAst.CommandElements |
         Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |

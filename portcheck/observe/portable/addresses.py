@@ -17,7 +17,7 @@ def addresses() -> tuple[LocalAddress, ...]:
 
         raise PortcheckError(
             "the addresses of this host's interfaces are not told here, and psutil is not installed",
-            f"{install_hint()}, or run portcheck outside of the sandbox or container",
+            f"{install_hint('psutil')}, or run portcheck outside of the sandbox or container",
         ) from None
 
     return tuple(

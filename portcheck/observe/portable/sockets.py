@@ -105,7 +105,7 @@ def _connections(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]:
         from portcheck.observe.ourselves import install_hint
 
         missing = "the socket list cannot be read: psutil is not installed"
-        return [], [BlindSpot("sockets-not-visible", missing, install_hint())]
+        return [], [BlindSpot("sockets-not-visible", missing, install_hint("psutil"))]
     try:
         return psutil.net_connections(protocol), []
     except psutil.AccessDenied:  # macOS asks each process, and stops at the first that it may not ask
@@ -121,7 +121,8 @@ def _process_by_process(protocol: Protocol) -> tuple[list[Any], list[BlindSpot]]
     hidden = 0
     for process in psutil.process_iter():
         try:
-            connections += (_WithPid(process.pid, *entry) for entry in process.net_connections(protocol))
+            list_them = getattr(process, "net_connections", None) or process.connections  # its name before psutil 6
+            connections += (_WithPid(process.pid, *entry) for entry in list_them(protocol))
         except psutil.AccessDenied:
             hidden += 1
         except psutil.Error:

@@ -145,7 +145,7 @@ def _as_resolved(answer: Mapping[str, object], ours: list[Service], file: str) -
 
 def _declared(service: Service, wanted: set[str]) -> Reading:
     """A service's declarations; a service that is switched off leaves nothing open."""
-    enabled = not service.profiles or bool(wanted & {"*", *service.profiles})
+    enabled = service.containers > 0 and (not service.profiles or bool(wanted & {"*", *service.profiles}))
     remarks = list(service.remarks)
     if service.host_network:
         message = "network_mode: host, so it listens on this host's ports directly, and no file says on which"
@@ -156,7 +156,14 @@ def _declared(service: Service, wanted: set[str]) -> Reading:
         port = declared(entry.published, "compose", entry.file, entry.line, service.name)
         if isinstance(port, Declaration):
             profiles = tuple(service.profiles.values())
-            declarations.append(port._replace(compose_profiles=profiles, enabled=enabled, variables=entry.variables))
+            declarations.append(
+                port._replace(
+                    compose_profiles=profiles,
+                    enabled=enabled,
+                    variables=entry.variables,
+                    containers=service.containers,
+                )
+            )
         else:
             remarks.append(port)
     return Reading((), tuple(declarations), tuple(remarks) if enabled else ())

@@ -7,7 +7,8 @@ from portcheck.preflight.compose.ports import PortSyntaxError, Published, mappin
 from portcheck.preflight.declarations import PreflightError, Unresolved, shown
 from portcheck.preflight.files import Allowance
 from portcheck.preflight.interpolate import Filled, blamed
-from portcheck.preflight.yaml_nodes import fields, items, line_of
+from portcheck.preflight.yaml_nodes import fields, is_null, items, line_of
+from portcheck.text import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ class Service(NamedTuple):
     host_network: bool
     entries: tuple[Entry, ...]
     remarks: tuple[Unresolved, ...] = ()
+    containers: int = 1  # how many there are to be of it
 
 
 def from_parts(name: str, parts: tuple[Part, ...], allowance: Allowance) -> Service:
@@ -60,7 +62,11 @@ def from_parts(name: str, parts: tuple[Part, ...], allowance: Allowance) -> Serv
     last = parts[-1]
     profiles = dict(_profiles(parts))
     host_network = _network_mode(parts) == "host"
-    return Service(name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks))
+    containers, doubts = _containers(parts)
+    remarks += [Unresolved("variable", doubt, last.file, last.line, name) for doubt in doubts]
+    return Service(
+        name, last.file, last.line, profiles, host_network, tuple(entries.values()), tuple(remarks), containers
+    )
 
 
 def _weight(ports: list[Published]) -> int:
@@ -112,6 +118,23 @@ def _profiles(parts: tuple[Part, ...]) -> Iterator[tuple[str, str]]:
                 yield part.filled(node).text, part.written(node)
 
 
+def _containers(parts: tuple[Part, ...]) -> tuple[int, tuple[str, ...]]:
+    """`scale`, or `deploy.replicas`, which Compose takes for the same; and the variables that leave it open."""
+    said: Filled | None = None
+    for part in parts:
+        nodes = [part.fields["scale"].node] if "scale" in part.fields else []
+        if "deploy" in part.fields:
+            deploy = fields(part.file, part.fields["deploy"].node)
+            nodes += [deploy["replicas"].node] if "replicas" in deploy else []
+        for node in nodes:
+            if not is_null(node):
+                said = part.filled(node)
+    if said is None:
+        return 1, ()
+    count = number(said.text)
+    return (1 if count is None else count), said.problems
+
+
 def _network_mode(parts: tuple[Part, ...]) -> str | None:
     nodes = [(part, part.fields["network_mode"].node) for part in parts if "network_mode" in part.fields]
     return nodes[-1][0].filled(nodes[-1][1]).text if nodes else None
@@ -132,4 +155,12 @@ def from_compose(name: str, resolved: Any, ours: Service, allowance: Allowance) 
         entries += [lines.get(each, Entry(each, ours.file, ours.line)) for each in ports]
     profiles = {each: ours.profiles.get(each, UNSAID) for each in resolved.get("profiles") or ()}
     host_network = resolved.get("network_mode") == "host"
-    return Service(name, ours.file, ours.line, profiles, host_network, tuple(entries), ours.remarks)
+    return Service(
+        name, ours.file, ours.line, profiles, host_network, tuple(entries), ours.remarks, _resolved_containers(resolved)
+    )
+
+
+def _resolved_containers(resolved: Any) -> int:
+    deploy = resolved.get("deploy")
+    counts = (deploy.get("replicas") if isinstance(deploy, dict) else None, resolved.get("scale"))
+    return next((count for count in counts if isinstance(count, int)), 1)

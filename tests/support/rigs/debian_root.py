@@ -6,11 +6,14 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from .sandbox import PATH, RigUnavailableError, run
 
 SUITE = "bookworm"
+MIRROR, UNSTABLE = "http://deb.debian.org/debian", "/usr/share/debootstrap/scripts/sid"
 PACKAGES = (
     "apache2",
     "dbus",
@@ -18,8 +21,11 @@ PACKAGES = (
     "iproute2",
     "libpam-systemd",
     "nginx-light",
+    "openbsd-inetd",
     "python3",
+    "sudo",
     "systemd",
+    "systemd-container",
     "systemd-resolved",
     "systemd-sysv",
 )
@@ -29,9 +35,10 @@ PACKAGE, LIBRARIES = "/opt/portcheck/source/portcheck", "/opt/portcheck/site-pac
 # Runs in the new root. Servers wait to be started by a test; portcheck is the checkout's, mounted at boot.
 CUSTOMISE = f"""
 set -e
-systemctl disable apache2.service nginx.service systemd-resolved.service
+systemctl disable apache2.service inetd.service nginx.service systemd-resolved.service
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 useradd --create-home --shell /bin/bash --uid {UID} {USER}
+echo "{USER} ALL=(ALL:ALL) NOPASSWD: ALL" >/etc/sudoers.d/{USER}
 echo "ServerName localhost" >/etc/apache2/conf-enabled/name.conf
 mkdir -p {PACKAGE} {LIBRARIES}
 printf '%s\\n' {Path(PACKAGE).parent} {LIBRARIES} >/usr/local/lib/python3.11/dist-packages/portcheck.pth
@@ -51,20 +58,32 @@ def cache() -> Path:
     return Path(os.environ.get("PORTCHECK_TEST_CACHE") or Path.home() / ".cache" / "portcheck-tests")
 
 
+class Recipe(NamedTuple):
+    """What a root is made of, and named after."""
+
+    suite: str
+    packages: Sequence[str]
+    customise: str  # runs in the new root
+
+
 def cached_root() -> Path:
-    """The root file system, from the cache or built now (about a minute); named after its recipe."""
-    recipe = hashlib.sha256(repr((SUITE, PACKAGES, CUSTOMISE)).encode()).hexdigest()[:16]
-    root = cache() / f"systemd-{recipe}"
+    """The file system of a host that boots, from the cache or built now (about a minute)."""
+    return cached("systemd", Recipe(SUITE, PACKAGES, CUSTOMISE))
+
+
+def cached(name: str, recipe: Recipe) -> Path:
+    """A root file system, from the cache or built now; it is named after its recipe, too."""
+    root = cache() / f"{name}-{hashlib.sha256(repr(tuple(recipe)).encode()).hexdigest()[:16]}"
     if not root.is_dir():
         cache().mkdir(parents=True, exist_ok=True)
-        with (cache() / "lock").open("w") as lock:
+        with (cache() / ("lock" if name == "systemd" else f"{name}.lock")).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it however we end
             if not root.is_dir():
-                build(root)
+                build(root, recipe)
     return root
 
 
-def build(root: Path) -> None:
+def build(root: Path, recipe: Recipe) -> None:
     """Make `root` by debootstrap; it appears complete or not at all. Raises RigUnavailableError."""
     part = root.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
@@ -73,8 +92,11 @@ def build(root: Path) -> None:
         policy = part / "usr/sbin/policy-rc.d"  # packages must not start their servers on this machine
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
-        build_step("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(part))
-        build_step("chroot", str(part), "sh", "-c", CUSTOMISE)
+        packages = f"--include={','.join(recipe.packages)}"
+        # debootstrap knows the suites of its time; all of them are made as unstable is
+        unknown = [] if Path(f"/usr/share/debootstrap/scripts/{recipe.suite}").exists() else [MIRROR, UNSTABLE]
+        build_step("debootstrap", "--variant=minbase", packages, recipe.suite, str(part), *unknown)
+        build_step("chroot", str(part), "sh", "-c", recipe.customise)
         part.rename(root)
     finally:
         shutil.rmtree(part, ignore_errors=True)

@@ -73,6 +73,9 @@ def test_an_interpreter_is_told_by_its_program_file_too() -> None:
     disguised = process("shop-server app.py", executable="/usr/bin/python3.12")
     assert interpreter(disguised) == "python"
     assert script(disguised) == "app.py"
+    for name in ("node", "sh", "ruby"):  # which it has given itself: node's -c takes a file
+        renamed = process(("/usr/bin/python3", "-c", "import shop; shop.run()"), executable="/usr/bin/python3.11")
+        assert script(renamed._replace(name=name)) == "-c"
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase
+from junitparser import Error, Failure, Skipped
 from support.declared import composed, declared, found, held, own, report
-from support.examples import HOSTILE
+from support.formats import NASTY, Command, commands, read_back
 from support.scenes import scene
 
 from portcheck.preflight.declarations import PreflightError
@@ -22,8 +21,6 @@ from portcheck.render import github, junit
 from portcheck.render.json_documents import dumps, preflight_document
 from portcheck.render.preflight import text
 
-# names that would be read as something else where they are not escaped
-NASTY = (HOSTILE, "::error file=x,line=1::gotcha\r\n%0A##[add-mask]x", "a,b:c%3A<&>\"']]>", "\x00\x0b\ufffe\ud800é漢")
 names = st.sampled_from(NASTY) | st.text(min_size=1, max_size=12).filter(lambda name: name != "web")
 
 
@@ -31,7 +28,7 @@ names = st.sampled_from(NASTY) | st.text(min_size=1, max_size=12).filter(lambda 
 
 
 def test_text_has_a_line_for_each_port_then_what_to_do_then_the_sum() -> None:
-    lines = list(text(report(), None))
+    lines = list(text(report()))
     assert lines[:8] == [
         "compose.yaml:4    web    8000             declared twice   also by api (line 9)",
         "compose.yaml:9    api    8000             declared twice   also by web (line 4)",
@@ -66,35 +63,28 @@ def test_a_range_reads_as_one() -> None:
 
 def columns(*declarations: Any) -> list[str]:
     findings = found(scene(), *declarations)
-    return re.split(r"  +", next(iter(text(PreflightReport(("a",), findings), None))))
-
-
-@pytest.mark.parametrize("width", [40, 80, 120])
-def test_on_a_terminal_sentences_are_broken_between_words(width: int) -> None:
-    whole, broken = list(text(report(), None)), list(text(report(), width))
-    assert " ".join(" ".join(broken).split()) == " ".join(" ".join(whole).split())
-    assert all(len(line) <= width for line in broken if line.count(" ") > 8)
+    return re.split(r"  +", next(iter(text(PreflightReport(("a",), findings)))))
 
 
 def test_what_is_left_open_alone_still_reads_well() -> None:
     unresolved = report().unresolved[1:]
-    assert list(text(PreflightReport(("db",), (), (), unresolved), None)) == [
+    assert list(text(PreflightReport(("db",), (), (), unresolved))) == [
         "not seen: db:1: db",
         "",
         "no port is declared for certain; 1 entry could not be resolved.",
     ]
 
 
-def test_a_running_process_in_the_place_of_a_container_is_noted() -> None:
+def test_a_process_in_the_place_of_a_container_is_noted() -> None:
     findings = found(held(8000, own()), composed(8000))
-    assert "compose.yaml:1 web: note: a process of the project has the port" in "\n".join(
-        text(PreflightReport(("compose.yaml",), findings), None)
+    assert "\n  note: a process of the project has the port" in "\n".join(
+        text(PreflightReport(("compose.yaml",), findings))
     )
 
 
 @given(names)
 def test_text_is_harmless_on_a_screen(name: str) -> None:
-    assert all(line.isprintable() for line in text(report(name), None))
+    assert all(line.isprintable() for line in text(report(name)))
 
 
 # JSON
@@ -140,31 +130,6 @@ def test_json_says_where_and_what() -> None:
 # GitHub: the runner's grammar of workflow commands, written from its documentation and the toolkit's unescaping
 
 
-class Command(NamedTuple):
-    name: str
-    properties: dict[str, str]
-    data: str
-
-
-def commands(lines: list[str]) -> list[Command]:
-    """What a runner would obey in a log; `##[...]` is its older form, obeyed anywhere in a line."""
-    found = []
-    for line in "\n".join(lines).split("\n"):
-        if matched := re.match(r"\s*::([\w-]+)(?: ([^\r\n]*?))?::(.*)$", line):
-            pairs = (pair.split("=", 1) for pair in (matched[2] or "").split(",") if pair)
-            properties = {key: unescaped(value, {"%3A": ":", "%2C": ","}) for key, value in pairs}
-            found.append(Command(matched[1], properties, unescaped(matched[3], {})))
-        else:
-            assert "##[" not in line
-    return found
-
-
-def unescaped(value: str, more: dict[str, str]) -> str:
-    for escape, character in {"%0D": "\r", "%0A": "\n", **more, "%25": "%"}.items():
-        value = value.replace(escape, character)
-    return value
-
-
 def test_github_annotates_the_line_of_each_problem() -> None:
     found = commands(list(github.commands(report())))
     assert [(each.name, each.properties["file"], each.properties["line"]) for each in found] == [
@@ -180,12 +145,12 @@ def test_github_annotates_the_line_of_each_problem() -> None:
     assert found[4].data == "db: db is not set"
 
 
-def test_github_warns_of_what_could_not_be_told_and_notes_what_runs_oddly() -> None:
+def test_github_warns_of_what_could_not_be_told_and_of_what_is_in_the_way() -> None:
     (finding,) = found(scene(), declared(80))
     unknown = finding._replace(status="unknown", diagnosis=finding.diagnosis._replace(verdict="unknown"))
     running = found(held(8000, own()), composed(8000))
     levels = [each.name for each in commands(list(github.commands(PreflightReport((), (unknown, *running)))))]
-    assert levels == ["warning", "notice"]
+    assert levels == ["warning", "error"]
 
 
 @given(names)
@@ -210,17 +175,6 @@ def test_github_escapes_can_be_undone(value: str) -> None:
 
 
 # JUnit, by PyPI's junitparser
-
-
-def read_back(lines: list[str]) -> list[TestCase]:
-    found = JUnitXml.fromstring("\n".join(lines).encode())
-    cases = [case for suite in found for case in suite]
-    results = [type(result) for case in cases for result in case.result]
-    counted = (found.tests, found.failures, found.errors, found.skipped)
-    assert counted == (len(cases), *map(results.count, (Failure, Error, Skipped)))
-    for suite in found:
-        assert suite.tests == len(list(suite))
-    return cases
 
 
 def test_junit_has_a_case_for_each_declared_port() -> None:

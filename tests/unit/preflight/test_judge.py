@@ -108,7 +108,41 @@ def test_a_containers_own_directories_say_nothing() -> None:
 
 def test_a_process_in_the_place_of_a_container_is_said() -> None:
     (finding,) = found(held(8000, own()), composed(8000))
-    assert (finding.status, [note.code for note in finding.notes]) == ("running", ["not-its-container"])
+    assert (finding.status, [note.code for note in finding.notes]) == ("in-use", ["not-its-container"])
+    (finding,) = found(held(8000, process(7, cwd="/srv")), composed(8000))
+    assert (finding.status, finding.notes) == ("in-use", ())
+
+
+@pytest.mark.parametrize(
+    ("containers", "fallback", "taken", "status"),
+    [
+        (1, (), (), "free"),
+        (2, (), (), "too-few"),  # one host port for two containers
+        (2, (8001,), (), "free"),
+        (3, (8001,), (), "too-few"),
+        (2, (8001, 8002), (8001,), "free"),
+        (2, (8001, 8002), (8000,), "fallback"),
+        (3, (8001, 8002), (8000,), "too-few"),
+        (2, (8001,), (8000, 8001), "in-use"),
+    ],
+)
+def test_each_container_takes_a_port(
+    containers: int, fallback: tuple[int, ...], taken: tuple[int, ...], status: str
+) -> None:
+    stranger = process(7, cwd="/srv")
+    sockets = (listener(port=port, pids=(7,), inode=port) for port in taken)
+    (finding,) = found(scene(*sockets, processes=(stranger,)), composed(8000, fallback=fallback, containers=containers))
+    assert finding.status == status
+
+
+def test_scripts_and_procfiles_are_run_in_place_of_each_other() -> None:
+    dev, start = (declared(3000, name, kind="package", file="package.json") for name in ("dev", "start"))
+    assert statuses(scene(), dev, start, composed(3000)) == ["free"] * 3
+    one, other = (
+        declared(5000, name, kind="procfile", file=f"Procfile{end}") for name, end in (("a", ""), ("b", ".dev"))
+    )
+    assert statuses(scene(), one, other) == ["free"] * 2
+    assert statuses(scene(), one, other._replace(file="Procfile")) == ["declared-twice"] * 2
 
 
 def test_a_stranger_beside_the_project_is_a_conflict() -> None:

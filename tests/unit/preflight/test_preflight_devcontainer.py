@@ -78,7 +78,7 @@ def test_what_is_elsewhere_stays_open(tmp_path: Path) -> None:
             true, "x", 70000, [1, 2]],
           "appPort": "53:53/sctp",
           "runArgs": ["-e", "A=1",
-            "-p", "8000:80", "--publish=1:2", "--network=host"],
+            "-p", "${localEnv:PORT}:80", "--publish=1-2:3-5", "--network=host", "--net", "host", "-p"],
           "dockerComposeFile": ["../compose.yaml",
             "x.yaml"]
         }
@@ -91,6 +91,8 @@ def test_what_is_elsewhere_stays_open(tmp_path: Path) -> None:
         ("protocol", 4),
         ("syntax", 6),
         ("syntax", 6),
+        ("host-network", 6),
+        ("host-network", 6),
         ("syntax", 6),
         ("include", 7),
         ("include", 8),
@@ -156,3 +158,25 @@ def test_every_value_has_its_own_line(values: list[int], gaps: list[str], tmp_pa
     assert [(each.port, each.line) for each in read_devcontainer(path).declarations] == list(
         zip(values, lines, strict=True)
     )
+
+
+def test_run_arguments_publish_as_docker_run_does(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        """\
+        {
+          "runArgs": ["--init", "-p", "8000:80",
+            "-p8001:81", "--publish=127.0.0.1:8002:82/udp",
+            "-p=8003-8004:83-84", "--publish", "85", "-P", "--name", "box"],
+          "portsAttributes": {"80": {"label": "web"}}
+        }
+        """,
+    )
+    assert found.unresolved == ()
+    assert [(each.host, each.port, each.protocol, each.line, each.service) for each in found.declarations] == [
+        (None, 8000, "tcp", 2, "web"),
+        (None, 8001, "tcp", 3, None),
+        ("127.0.0.1", 8002, "udp", 3, None),
+        (None, 8003, "tcp", 4, None),
+        (None, 8004, "tcp", 4, None),
+    ]

@@ -36,13 +36,15 @@ DECLARED = {
 def test_port_is_declared_with_its_line(text: str, tmp_path: Path) -> None:
     line, port = DECLARED[text]
     found = read(tmp_path, text)
-    (declared,) = found.declarations
-    assert declared._replace(variables=()) == Declaration(port, "tcp", None, str(tmp_path / ".env"), line, "env")
+    (declared,) = (each for each in found.declarations if each.service == "PORT")
+    assert declared._replace(variables=()) == Declaration(
+        port, "tcp", None, str(tmp_path / ".env"), line, "env", "PORT"
+    )
     assert declared.variables == (("BASE",) if "BASE" in text else ())
     assert found.unresolved == ()
 
 
-@pytest.mark.parametrize("text", ["", "DB_PORT=5432\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"])
+@pytest.mark.parametrize("text", ["", "DB_PORT=x\n", "PORT\n", "PORT=\n", "#PORT=3000\n", "XPORT=1\nport=2\n"])
 def test_others_ports_are_not_declared(text: str, tmp_path: Path) -> None:
     assert read(tmp_path, text) == Reading((str(tmp_path / ".env"),))
 
@@ -95,7 +97,7 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "dotenv.parser", None)
     with pytest.raises(PreflightError, match=r"\.env: reading it needs python-dotenv") as caught:
         read(tmp_path, "PORT=1\n")
-    assert caught.value.remedy == install_hint("preflight")
+    assert caught.value.remedy == install_hint("python-dotenv", "preflight")
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "+1", "1.0", " 1", "1\n", "", "٣", "1" * 5_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from portcheck.observe.ourselves import install_hint
 from portcheck.preflight import PreflightError, Reading
-from portcheck.preflight.declarations import LeftUnreadError
+from portcheck.preflight.declarations import Expected, LeftUnreadError
 from portcheck.preflight.portcheck_toml import read_own
 from portcheck.preflight.toml_lines import lines_of
 
@@ -119,7 +120,7 @@ REFUSED = {
     "unfinished": ("[ports]\nweb = [\n", 3, "broken TOML: "),
     "twice": ("[ports]\nweb = 1\nweb = 2\n", 3, "broken TOML: "),
     "huge number": ("ports.web = " + "9" * 5_000, None, "broken TOML: "),
-    "unknown key": ("port = 8000\n", 1, "unknown key 'port'; accepted: host, protocol, profile, ports"),
+    "unknown key": ("port = 8000\n", 1, "unknown key 'port'; accepted: host, protocol, profile, allow, ports"),
     "unknown key of a port": (
         "[ports]\nweb = {prt = 1}\n", 2, "web: unknown key 'prt'; accepted: port, fallback, host",
     ),
@@ -166,7 +167,7 @@ def test_a_python_without_a_toml_parser_says_what_to_install(
     with pytest.raises(PreflightError) as caught:
         read(tmp_path, "[ports]\nweb = 8000\n", name)
     assert caught.value.cause == f"{tmp_path / name}: reading it needs tomli"
-    assert caught.value.remedy == install_hint("preflight")
+    assert caught.value.remedy == install_hint("tomli", "preflight")
 
 
 def test_a_tool_table_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -265,3 +266,45 @@ def test_statements_are_found_at_their_lines(chunks: list[str]) -> None:
                 expected.setdefault((*table, *path)[:end], line)
         text += chunk + "\n"
     assert lines_of(text, ()) == expected
+
+
+def test_by_whom_and_on_several_hosts(tmp_path: Path) -> None:
+    (tmp_path / "portcheck.toml").write_text(
+        """\
+host = ["127.0.0.1", "::1"]
+allow = [22, "53/udp", {port = "6000-6001", user = "ann"}]
+[ports]
+web = 80
+ssh = {port = 22, host = "0.0.0.0", process = "/usr/sbin/sshd", user = "0", service = "ssh", optional = true}
+db = {port = 5432, container = "db", host = ["*"]}
+"""
+    )
+    found = read_own(tmp_path / "portcheck.toml")
+    assert [(each.service, each.port, each.host, each.expected) for each in found.declarations] == [
+        ("web", 80, "127.0.0.1", Expected()),
+        ("web", 80, "::1", Expected()),
+        ("ssh", 22, "0.0.0.0", Expected("/usr/sbin/sshd", "0", "ssh", None, optional=True)),
+        ("db", 5432, "*", Expected(container="db")),
+    ]
+    assert [(each.port, each.protocol, each.host, each.expected.user, each.line) for each in found.allowed] == [
+        (22, "tcp", None, None, 2), (53, "udp", None, None, 2), (6000, "tcp", None, "ann", 2),
+        (6001, "tcp", None, "ann", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "cause"),
+    [
+        ("{port = 1, host = []}", "host is a list of 1 to 64, not of 0"),
+        ("{port = 1, host = [1]}", "host is a text, not '1'"),
+        ("{port = 1, process = 1}", "process is a text of 1 to 4096 characters, not '1'"),
+        ("{port = 1, user = ''}", "user is a text of 1 to 4096 characters, not ''"),
+        ("{port = 1, service = ['a']}", "service is a text"),
+        ("{port = 1, optional = 'yes'}", "optional is true or false, not 'yes'"),
+    ],
+)
+def test_refuses_what_says_nobody(entry: str, cause: str, tmp_path: Path) -> None:
+    for text, name in ((f"allow = [{entry}]", "allow"), (f"[ports]\nweb = {entry}", "web")):
+        (tmp_path / "portcheck.toml").write_text(text)
+        with pytest.raises(PreflightError, match=re.escape(f"{name}: {cause}")):
+            read_own(tmp_path / "portcheck.toml")

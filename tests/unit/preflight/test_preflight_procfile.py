@@ -38,6 +38,43 @@ CERTAIN: dict[str, list[tuple[str | None, int]]] = {
     "mkdir -p 8000": [],
     "node -p 1": [],
     "worker -p src -b": [],
+    # servers that are known by name
+    "python manage.py runserver 0.0.0.0:8000": [("0.0.0.0", 8000)],
+    "./manage.py runserver 8001 --noreload": [(None, 8001)],
+    "python manage.py runserver $PORT": [(None, 5100)],
+    "python manage.py migrate": [],
+    "python3 -m http.server 9000 --bind 127.0.0.1": [("127.0.0.1", 9000)],
+    "php -S localhost:8080 -t public": [("localhost", 8080)],
+    "php -S 0.0.0.0:$PORT": [("0.0.0.0", 5100)],
+    "php bin/console messenger:consume": [],
+    "npx serve -l 3000 dist": [(None, 3000)],
+    "serve --listen tcp://0.0.0.0:3001 dist": [("0.0.0.0", 3001)],
+    "serve -l=3002": [(None, 3002)],
+    "bundle exec rails s -p 3000 -b 0.0.0.0": [("0.0.0.0", 3000)],
+    "flask run -p 5001 --host 0.0.0.0": [("0.0.0.0", 5001)],
+    "flask run --port=$PORT": [(None, 5100)],
+    "mkdocs serve -a 127.0.0.1:8002": [("127.0.0.1", 8002)],
+    "streamlit run app.py --server.port 8501": [(None, 8501)],
+    "vite build": [],
+    "next build -p 1": [(None, 1)],  # whatever it is, it says so
+    "gunicorn app": [(None, 5100)],  # which heeds PORT
+    "bin/rails server": [(None, 5100)],
+    "next start": [(None, 5100)],
+    # tunnels
+    "ssh -N -L 5433:db:5432 host": [("localhost", 5433)],
+    "ssh -L5433:db:5432 -L 127.0.0.2:5434:db:5432 host -p 22": [("localhost", 5433), ("127.0.0.2", 5434)],
+    "ssh -L *:5435:[fd00::1]:5432 host": [("*", 5435)],
+    "ssh -L [::1]:5436:db:5432 -D 1080 host": [("::1", 5436), ("localhost", 1080)],
+    "autossh -M 0 -N -L $PORT:db:5432 host": [("localhost", 5100)],
+    "ssh -L /run/db.sock:/run/remote.sock -R 80:localhost:80 host": [],
+    # commands in commands
+    "concurrently 'next dev -p 3000' \"api --port 3001\" -k": [(None, 3000), (None, 3001)],
+    "npx concurrently 'web -p 3000'": [(None, 3000)],
+    "nodemon --exec 'python app.py --port 3000'": [(None, 3000)],
+    "nodemon server.js -p 3000": [(None, 3000)],
+    "cross-env PORT=3000 NODE_ENV=x web": [(None, 3000)],
+    "kill-port --port 3000 && web -p 3001": [(None, 3001)],
+    "wait-on -p 3000": [],
     "": [],
 }
 
@@ -62,6 +99,43 @@ UNCERTAIN = {
 @pytest.mark.parametrize("command", UNCERTAIN)
 def test_what_is_not_certain_is_said(command: str) -> None:
     assert listens(command, {"PORT": "5100"}) == Listening((), (UNCERTAIN[command],))
+
+
+@pytest.mark.parametrize(
+    ("command", "program", "subcommand", "host", "port"),
+    [
+        ("vite", "vite", "", None, 5173),
+        ("npx vite preview --host 0.0.0.0", "vite", "preview", "0.0.0.0", 4173),
+        ("node_modules/.bin/vite dev", "vite", "dev", None, 5173),
+        ("dotenv -e .env.local -- next dev --turbo", "next", "dev", None, 3000),
+        ("astro dev", "astro", "dev", None, 4321),
+        ("ng serve --open", "ng", "serve", None, 4200),
+        ("webpack serve --mode development", "webpack", "serve", None, 8080),
+        ("react-scripts start", "react-scripts", "start", None, 3000),
+        ("php artisan serve", "artisan", "serve", None, 8000),
+        ("concurrently -k -n web vite", "vite", "", None, 5173),
+        ("uv run flask run", "flask", "run", None, 5000),
+        ("pnpm exec nuxi dev", "nuxt", "dev", None, 3000),
+        ("storybook dev", "storybook", "dev", None, 6006),
+    ],
+)
+def test_a_known_server_that_is_told_no_port(
+    command: str, program: str, subcommand: str, host: str | None, port: int
+) -> None:
+    ((server, its_command, its_host),) = listens(command, {}).unsaid
+    assert (server.programs[0], its_command, its_host, server.usual(its_command)) == (program, subcommand, host, port)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "vite build", "next lint", "ng test", "astro check", "flask db upgrade", "rails db:migrate", "ollama serve",
+        "pocketbase serve", "npm run dev", "npm start", "webpack --mode production", "hugo", "php -r 1",
+        "gatsby build", "echo next", "parcel build",
+    ],
+)  # fmt: skip
+def test_what_starts_no_server(command: str) -> None:
+    assert listens(command, {}).unsaid == ()
 
 
 SECRETS = {

@@ -13,7 +13,7 @@ pytest.importorskip("dotenv", reason="python-dotenv is not installed (portcheck[
 pytest.importorskip("pyjson5", reason="pyjson5 is not installed (portcheck[preflight])")
 
 from portcheck.errors import UsageError
-from portcheck.preflight import PreflightError, read
+from portcheck.preflight import PreflightError, Reading, read
 from portcheck.preflight.discover import COMPOSE, OVERRIDES, Source, find, named
 
 
@@ -38,16 +38,22 @@ def test_every_kind_of_file_is_found(tmp_path: Path) -> None:
         "pyproject.toml",
         "portcheck.toml",
         "sub/compose.yaml",
+        "Procfile.dev",
+        "Procfile.bak",
     )
     touch(tmp_path, ".devcontainer/devcontainer.json", ".devcontainer.json", "other.yaml", "package.json")
+    touch(tmp_path, ".devcontainer/api/devcontainer.json", ".devcontainer/none/other.json")
     assert shown(find(tmp_path, {}), tmp_path) == [
         ("compose", ["compose.yaml", "compose.override.yml"]),
         ("env", [".env"]),
         ("procfile", ["Procfile"]),
+        ("package", ["package.json"]),
         ("devcontainer", [".devcontainer/devcontainer.json"]),
         ("devcontainer", [".devcontainer.json"]),
         ("portcheck", ["pyproject.toml"]),
         ("portcheck", ["portcheck.toml"]),
+        ("procfile", ["Procfile.dev"]),
+        ("devcontainer", [".devcontainer/api/devcontainer.json"]),
     ]
 
 
@@ -77,6 +83,9 @@ def test_named_files_are_told_by_their_names(tmp_path: Path) -> None:
         "dev.env": "env",
         "Procfile": "procfile",
         "Procfile.dev": "procfile",
+        "package.json": "package",
+        "db.portcheck.toml": "portcheck",
+        "portcheck-web.toml": "portcheck",
         "devcontainer.json": "devcontainer",
         ".devcontainer.json": "devcontainer",
         "pyproject.toml": "portcheck",
@@ -145,16 +154,21 @@ def test_paths_are_named_as_they_were_given(tmp_path: Path, monkeypatch: pytest.
     assert {each.file for each in read(["./pyproject.toml"]).declarations} == {"pyproject.toml"}
 
 
-def test_the_env_file_counts_where_no_service_has_its_port(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("PORT=3000\n")
-    for text, kinds in (
-        ("services: {web: {image: x, ports: ['3001:80']}}", ["compose", "env"]),
-        ("services: {web: {image: x, ports: ['3000:80/udp']}}", ["compose", "env"]),
-        ("services: {web: {image: x, ports: ['3000:80'], profiles: [off]}}", ["compose", "env"]),
-        ("services: {web: {image: x, ports: ['3000:80']}}", ["compose"]),
+def test_the_env_file_counts_where_something_publishes_its_port(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=3000\nSMTP_PORT=25\nSECRET_PORT=hunter2\n")
+    for text, left in (
+        ("services: {web: {image: x, ports: ['3001:80']}}", ["PORT", "SMTP_PORT"]),
+        ("services: {web: {image: x, ports: ['3000:80/udp']}}", ["PORT", "SMTP_PORT"]),
+        ("services: {web: {image: x, ports: ['3000:80'], profiles: [off]}}", ["PORT", "SMTP_PORT"]),
+        ("services: {web: {image: x, ports: ['3000:80']}}", ["SMTP_PORT"]),
+        ("services: {web: {image: x, ports: ['3000:80', '25:25']}}", []),
     ):
         (tmp_path / "compose.yaml").write_text(text)
-        assert [each.kind for each in read([tmp_path], environment={}, docker=False).declarations] == kinds
+        found = read([tmp_path], environment={}, docker=False)
+        assert {each.kind for each in found.declarations} == {"compose"}
+        assert [(each.code, each.message.partition(" names a port, ")[0]) for each in found.unresolved] == [
+            ("not-judged", name) for name in left
+        ]
 
 
 def test_names_that_no_file_can_have(tmp_path: Path) -> None:
@@ -168,7 +182,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
 
 
 def test_an_empty_directory_declares_nothing(tmp_path: Path) -> None:
-    assert read(directory=tmp_path, environment={}) == ((), (), ())
+    assert read(directory=tmp_path, environment={}) == Reading()
 
 
 def test_the_environment_is_the_processs_own_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

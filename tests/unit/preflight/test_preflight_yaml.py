@@ -173,7 +173,7 @@ def test_a_missing_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(PreflightError) as caught:
         documents(path)
     assert caught.value.cause == f"{path}: reading it needs PyYAML"
-    assert caught.value.remedy == install_hint("preflight")
+    assert caught.value.remedy == install_hint("PyYAML", "preflight")
 
 
 def test_nodes_keep_their_lines_and_their_text(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What files declare, held against what runs: who listens where, and nobody else."""
