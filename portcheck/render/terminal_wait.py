@@ -60,7 +60,7 @@ def successes(waited: Waited, canvas: Canvas) -> Iterator[str]:
 
 def _success(standing: Standing, canvas: Canvas) -> Iterator[Piece]:
     """`3000 is free on ...`, `node server.js (PID 812, ann) in ~/shop listens on 127.0.0.1, port 3000`"""
-    found = standing.diagnosis
+    found = None if standing.status else standing.diagnosis  # what a URL answers is in the message alone
     if found and found.verdict == "free":
         yield from headline(found, None, ())
         return
