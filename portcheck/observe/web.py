@@ -12,6 +12,7 @@ import time
 from portcheck.lean_functools import cache
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.observe.connect import opened, reason
+from portcheck.target import SCHEME_PORTS
 
 if TYPE_CHECKING:
     import socket
@@ -114,12 +115,11 @@ def _head(wire: socket.socket, url: Url, deadline: _Deadline) -> Head:
 
 
 def _client(url: Url) -> HTTPConnection:
-    from http.client import HTTPConnection, HTTPSConnection
+    from http.client import HTTPConnection
 
-    # The port is in the Host header unless it is the usual one, which differs.
-    if url.web == "https":
-        return HTTPSConnection(_name(url), url.port, context=_tls(insecure=True))
-    return HTTPConnection(_name(url), url.port)
+    client = HTTPConnection(_name(url), url.port)
+    client.default_port = SCHEME_PORTS[url.scheme]  # the one that the Host header leaves out
+    return client
 
 
 def _name(url: Url) -> str:

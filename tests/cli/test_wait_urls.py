@@ -81,9 +81,12 @@ def test_what_is_asked_for_is_what_the_user_wrote(web: Web, monkeypatch: pytest.
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert "answers 200" in look("http://127.0.0.1:3000/a b/%20ü?q=1&r=ä#part")
     assert "answers 200" in look("http://[::1]:3000")
+    web.serve(80)
+    assert "answers 200" in look("http-get://127.0.0.1")
     assert web.asked == [
         Asked("/a%20b/%20%C3%BC?q=1&r=%C3%A4", "127.0.0.1:3000", None),
         Asked("/", "[::1]:3000", None),
+        Asked("/", "127.0.0.1", None),
     ]
 
 
@@ -146,7 +149,10 @@ def test_a_certificate_is_told_from_everything_else(web: Web, tmp_path: Path) ->
     assert "does not answer (its certificate does not count: " in told
     assert "self" in told
     assert "--insecure takes any" in told
+    web.serve(443, tls=tls(certificate(tmp_path)))
     assert look("https://localhost:3000/missing", insecure=True).endswith("/missing answers 404")
+    assert look("https://localhost", insecure=True).endswith("https://localhost answers 200")
+    assert [asked.host for asked in web.asked] == ["localhost:3000", "localhost"]
     assert look("https://localhost:3001/").endswith("does not answer (no TLS: WRONG_VERSION_NUMBER)")
     assert look("https://localhost:3009/").endswith("does not answer (ECONNREFUSED)")
 
