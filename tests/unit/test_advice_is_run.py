@@ -124,7 +124,13 @@ RUN: dict[str, dict[str, str]] = {
 SAID: dict[str, str] = {
     "AS_ROOT": PASTED + "test_what_only_root_sees_is_stopped_with_sudo",
     "OUTSIDE": "no command",
+    "LEASED if search.someone_elses else None": "no command",
+    "LEASED if any((one.verdict == 'free' for one in not_free)) else None": "no command",
     "SEARCHED": "no command",
+    "NEVER_UNASKED": "no command",
+    "elsewhere or ('', '')": (
+        "cli/test_voice.py::test_a_command_that_is_not_ready_is_told_where_it_listens_and_what_to_add"
+    ),
     "None if own_uid() == 0 else AS_ROOT": PASTED + "test_what_only_root_sees_is_stopped_with_sudo",
     "AS_ROOT if helps else None if _has_possible_holders(scene) else OUTSIDE": (
         PASTED + "test_what_only_root_sees_is_stopped_with_sudo"
@@ -136,12 +142,12 @@ SAID: dict[str, str] = {
     "(f'{LIST} cannot be read here: {error}', None)": "no command",
     "f\"see whether '{LISTS[engine]}' answers\"": "system/test_stop_rarer_managers.py::test_a_container_of_lxc",
     "\"see whether 'systemctl list-sockets' answers\"": (SYSTEMD + "test_the_service_manager_itself_is_never_stopped"),
-    "install_hint()": "not run: from the index; its words are in unit/test_ourselves.py",
-    "install_hint('preflight')": "not run: from the index; its words are in unit/test_ourselves.py",
-    "f'{install_hint()}, or run portcheck outside of the sandbox or container'": (
+    "install_hint('psutil')": "not run: from the index; its words are in unit/test_ourselves.py",
+    "install_hint(package, 'preflight')": "not run: from the index; its words are in unit/test_ourselves.py",
+    "f\"{install_hint('psutil')}, or run portcheck outside of the sandbox or container\"": (
         "not run: from the index; its words are in unit/test_ourselves.py"
     ),
-    "f\"switch them on: COMPOSE_PROFILES={quote(profiles)} {' '.join(called())} preflight\"": (
+    "f\"switch them on: COMPOSE_PROFILES={quote(profiles)} {' '.join(called())} {command}\"": (
         "cli/test_preflight.py::test_nothing_to_check_is_2"
     ),
     "'netsh http show servicestate view=requestq'": WINDOWS,
