@@ -177,12 +177,12 @@ def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host
 
 
 def _is_a_path(text: str) -> bool:
-    """`/run/x.sock`, `unix:/run/x.sock`, and with HTTP over it `http://unix:/run/x.sock:/health`."""
+    """`/run/x.sock`, `unix:/run/x.sock`, and with HTTP over it `http://unix:/run/x.sock:/health`; `/80` is a slip."""
     scheme, slashes, rest = text.partition("://")
     if slashes and scheme != "unix":
         return rest.startswith("unix:/")
     kind, _, path = text.partition(":")
-    return (path if kind in ("unix", "socket") else text)[:1] in ("/", ".", "@")
+    return not _is_number(text[1:]) and (path if kind in ("unix", "socket") else text)[:1] in ("/", ".", "@")
 
 
 def parse_url(text: str) -> Url:
