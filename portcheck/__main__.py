@@ -70,6 +70,7 @@ def _execute(argv: list[str]) -> int:
         StopRequest,
         VersionRequest,
         WaitRequest,
+        WatchRequest,
     )
 
     if os.environ.get(COMPLETION):
@@ -85,7 +86,7 @@ def _execute(argv: list[str]) -> int:
         return code if argv else exit_codes.USAGE
     if isinstance(request, VersionRequest):
         return _version()
-    if isinstance(request, (McpRequest, RunRequest, StopRequest, WaitRequest)):
+    if isinstance(request, (McpRequest, RunRequest, StopRequest, WaitRequest, WatchRequest)):
         gc.set_threshold(ALLOCATIONS)
         gc.enable()  # they live long
     from portcheck.commands import execute

@@ -17,6 +17,7 @@ from portcheck.requests import (
     StopRequest,
     VerifyRequest,
     WaitRequest,
+    WatchRequest,
 )
 from portcheck.target import ACCEPTED
 
@@ -51,6 +52,7 @@ WHOM = "Whom to stop"
 UNTIL = "Until when"
 START = "How it is started"
 READY = "When it is ready"
+ANSWER = "When a URL is ready"
 FILES = "What is read"
 OUTPUT = "What is printed"
 
@@ -220,6 +222,62 @@ LIST = Command(
     excludes=(("--pids", "--json"),),
 )
 
+WATCH = Command(
+    "watch",
+    WatchRequest,
+    "What opens and closes, live.",
+    LIST.operands,
+    (
+        PORT._replace(field="ports"),
+        *(option for option in LIST.options if option.name in ("--tcp", "--udp", "-4", "-6")),
+        Option(
+            ("--interval",),
+            "How often to look: 10ms at least.",
+            "interval",
+            metavar="TIME",
+            read=parse_duration,
+            default="1s",
+            group=UNTIL,
+        ),
+        Option(
+            ("--for",),
+            "How long to watch: 30, 10m, 2h; until Ctrl-C unless named.",
+            "seconds",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--exit-on",),
+            "Exit 0 with the first of these: opened or closed (124 if --for is over before).",
+            "exit_on",
+            metavar="EVENT",
+            read=Choice("event", "opened", "closed"),
+            group=UNTIL,
+        ),
+        Option(
+            ("--no-notices",),
+            "Only look, once an interval: do not have the kernel tell of what closes (for which it spends some 2 µs on "
+            "every socket of this host).",
+            "notices",
+            value=False,
+            group=WHICH,
+        ),
+        Option(("--initial",), "Begin with what is there already, as events of their own.", "initial", group=OUTPUT),
+        JSON_FACE._replace(help="JSON Lines on stdout: an event a line."),
+        PLAIN_FACE,
+        *COLORS,
+    ),
+    (
+        Example("portcheck watch", "everything, as a live table"),
+        Example("portcheck watch node 5432", "one program and one port"),
+        Example("portcheck watch --json --for 10m", "ten minutes of it, for a script"),
+        Example("portcheck watch 3000 --exit-on closed", "until nobody listens there any more"),
+    ),
+    ASKING,
+    details=("A table at a terminal where rich is installed, else a line for each event.",),
+)
+
 LEASE = Option(
     ("--lease",),
     "No other portcheck hands it out for this long, so that the server has time to start; 0 for none.",
@@ -278,7 +336,7 @@ PICK = Command(
 WAIT = Command(
     "wait",
     WaitRequest,
-    "Until a server listens, or until one could start (--free).",
+    "Until a server listens or a URL is ready, or until one could start (--free).",
     TARGETS,
     (
         Option(("--free",), "Until a server could be started there.", "free", group=UNTIL),
@@ -310,6 +368,43 @@ WAIT = Command(
             group=UNTIL,
         ),
         Option(("--fail-fast",), "With --free: stop with 1 as soon as waiting cannot help.", "fail_fast", group=UNTIL),
+        Option(
+            ("--interval",),
+            "How long between looks; unless named ever longer, up to 500ms.",
+            "interval",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--per-try",),
+            "How long one look may take that connects: for a URL 5 s with TLS and the answer, else 2 s an address.",
+            "per_try",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--wait-for-dns",),
+            "A host's name may not resolve yet, as that of a container does not.",
+            "wait_for_dns",
+            group=UNTIL,
+        ),
+        Option(("--run-anyway",), "Run CMD when time is up, too.", "run_anyway", group=UNTIL),
+        Option(
+            ("--status",),
+            "What it has to answer: 200, 2xx, 200,404, 401-403; 2xx or 3xx unless named.",
+            "status",
+            metavar="STATUS",
+            group=ANSWER,
+        ),
+        Option(
+            ("--follow",),
+            "Follow its redirects, 5 at most and on the same host alone; then 3xx is not ready.",
+            "follow",
+            group=ANSWER,
+        ),
+        Option(("--insecure",), "Take any certificate of https.", "insecure", group=ANSWER),
         PORT,
         HOSTS,
         TCP,
@@ -325,11 +420,19 @@ WAIT = Command(
     ),
     (
         Example("portcheck wait 5432 --timeout 60", "until the database listens, a minute at most"),
+        Example("portcheck wait http://localhost:3000/health", "until it answers 2xx or 3xx: a 404 is not ready"),
+        Example("portcheck wait 5432 6379 -- npm start", "until both listen, then that command"),
         Example("portcheck wait 3000 --free", "until the old server has let go"),
     ),
     STARTING,
-    details=("Exit 124 when time is up.",),
-    needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or db.example:5432"),),
+    details=(
+        "A URL is asked (GET; of the answer the status alone counts), any other target only has to listen.",
+        "CMD takes portcheck's place when it is time, and its exit code is the command's.",
+        "Exit 124 when time is up.",
+    ),
+    needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or http://localhost:3000/"),),
+    excludes=(("--json", "command"),),
+    trailing="command",
 )
 
 _RUN = "portcheck run 8000-8010 -- npm run dev -- --port {port}"  # vite does not heed PORT
@@ -592,7 +695,7 @@ MCP = Command(
 )
 
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY, MCP)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, WATCH, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY, MCP)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
 
 

@@ -12,6 +12,7 @@ from portcheck.requests import (
     RunRequest,
     StopRequest,
     VerifyRequest,
+    WatchRequest,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import verify
 
         return verify.run(request)
+    if isinstance(request, WatchRequest):
+        from portcheck.commands import watch
+
+        return watch.run(request)
     from portcheck.commands import wait
 
     return wait.run(request)

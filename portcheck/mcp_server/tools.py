@@ -32,6 +32,8 @@ PLANS_FIRST = "Without `yes` it only tells the plan: show that to the user, and 
 LEFT_OUT = ("--allow-outside", "--no-reuseaddr", "--port", "--strict", "--dry-run")
 CONSENT = "--yes"
 TO_END = (CONSENT, "--force")
+# No option, and not the `--` that a command to be run stands after.
+OPERAND = {"type": ["string", "integer"], "pattern": "^[^-]", "minimum": 0}
 
 
 class Parameter(NamedTuple):
@@ -67,7 +69,7 @@ class Tool(NamedTuple):
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of its arguments."""
         operands = self.command.operands
-        texts = {"type": "array", "items": {"type": ["string", "integer"]}, "description": operands.help}
+        texts = {"type": "array", "items": OPERAND, "description": operands.help}
         needed = any({*need.one_of} - {PORT.name} == {operands.field} for need in self.command.needs)
         return {
             "type": "object",
@@ -84,7 +86,7 @@ class Tool(NamedTuple):
         words = [word for parameter in self._parameters() for word in _words(parameter, arguments.get(parameter.name))]
         plan = ("--dry-run",) if self.command is STOP and CONSENT not in words else ()
         operands = map(str, arguments.get(self.command.operands.field, ()))
-        return (self.command.name, "--json", *words, *plan, "--", *operands)
+        return (self.command.name, "--json", *words, *plan, *operands)
 
     def _parameters(self) -> Iterator[Parameter]:
         left_out = LEFT_OUT if self.may_stop else (*LEFT_OUT, *TO_END)

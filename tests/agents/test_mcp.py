@@ -135,7 +135,9 @@ def test_stop_ends_it_where_that_was_allowed_and_confirmed(host: Host) -> None:
     ("arguments", "cause"),
     [
         ({"targets": ["99999"]}, "99999"),
-        ({"targets": ["--json"]}, "--json"),  # no option, whatever it looks like
+        ({"targets": ["--no-probe", "80"]}, "does not match"),  # no option, whatever it looks like
+        ({"targets": ["80", "--", "true"]}, "does not match"),  # nor a command that is run
+        ({"targets": [-80]}, "less than the minimum"),
         ({"targets": ["80"], "as": "--no-probe"}, "--no-probe"),
         ({"targets": ["8\0"]}, "null byte"),
         ({"targets": "80"}, "not of type 'array'"),

@@ -163,6 +163,7 @@ SAID: dict[str, str] = {
     "f'it takes {arguments_taken}'": "no command",
     "advised or None": "no command",
     "'take a Python with ctypes for `portcheck run`'": "no command",
+    "'a server that wants one answers 401: --status 401'": "cli/test_wait_peers.py::test_a_peers_case",
 }
 HANDED_ON = re.compile(
     r"(\w+\.)?remedy\b.*|kind\.stop or kind\.remedies\[0\]|.*--help.*|.* needs (a target|candidates), .*"

@@ -38,6 +38,7 @@ from portcheck.requests import (
     VerifyRequest,
     VersionRequest,
     WaitRequest,
+    WatchRequest,
 )
 
 APP = typer.main.get_command(help_.app())
@@ -54,7 +55,8 @@ def by_us(argv: Sequence[str]) -> object:
 
 def by_typer(argv: Sequence[str]) -> object:
     words, command = [*argv], tuple[str, ...]()
-    if words[:1] == ["run"] and "--" in words:
+    named = COMMANDS.get(words[0]) if words else None
+    if named and named.trailing and "--" in words:
         place = words.index("--")
         words, command = words[:place], tuple(words[place + 1 :])
     if words[0] not in (*COMMANDS, *ALIASES, "--help", "-h"):
@@ -150,7 +152,8 @@ def every_option() -> list[list[str]]:
             alone = (option.name, command.operands.field) in command.excludes
             for spelling in option.spellings:
                 for words in written(option, spelling, values(option)[0]):
-                    end = ["--", "true"] if command.trailing else []
+                    takes_one = command.trailing and (option.name, command.trailing) not in command.excludes
+                    end = ["--", "true"] if takes_one else []
                     lines.append([command.name, *([] if alone else ["80"]), *words, *end])
     return lines
 
@@ -259,6 +262,10 @@ def difference_is_found(where: st.SearchStrategy[list[str]]) -> None:
         ("stop 80 -y --settle 0 --pid 9", StopRequest(("80",), yes=True, settle=0, pid=9)),
         ("stop 80 --timeout=1.5m --dry-run", StopRequest(("80",), timeout=90, dry_run=True)),
         ("wait 80 --free --timeout 500ms", WaitRequest(("80",), free=True, timeout=0.5)),
+        ("watch", WatchRequest()),
+        ("watch --no-notices --initial", WatchRequest(notices=False, initial=True)),
+        ("watch 80 node --udp --for 10m", WatchRequest(("80", "node"), udp=True, seconds=600)),
+        ("watch --json --exit-on closed --interval 500ms", WatchRequest(face="json", exit_on="closed", interval=0.5)),
         ("wait 80 443 --any --listening", WaitRequest(("80", "443"), any=True)),
         ("run 80 -- npm run -- --help", RunRequest(("80",), ("npm", "run", "--", "--help"))),
         ("run 80 -q --host lo -- a", RunRequest(("80",), ("a",), host="lo", everywhere=False, quiet=True)),
