@@ -41,7 +41,9 @@ def serve(tools: Mapping[str, Tool]) -> None:
                     description=tool.description,
                     input_schema=tool.schema,
                     annotations=types.ToolAnnotations(
-                        read_only_hint=tool.only_looks, destructive_hint=tool.ends_processes
+                        read_only_hint=tool.only_looks,
+                        destructive_hint=tool.ends_processes,
+                        open_world_hint=tool.reaches_out,
                     ),
                 )
                 for name, tool in tools.items()

@@ -27,9 +27,10 @@ No call waits longer than {LONGEST:g} s.
 `run` is not offered: pick a port, start the server yourself, then wait for it."""
 PLANS_ONLY = "Here it only tells the plan, and ends nothing (its user can allow it: portcheck mcp --allow-stop)."
 PLANS_FIRST = "Without `yes` it only tells the plan: show that to the user, and call again with yes when he agrees."
-# What a person decides at a shell (links that lead out of a project, a bind that is not harmless), what means the same
-# as the operands, what only an exit code tells, and what follows from `yes`.
-LEFT_OUT = ("--allow-outside", "--no-reuseaddr", "--port", "--strict", "--dry-run")
+# What a person decides at a shell (links that lead out of a project, a bind that is not harmless, a certificate that
+# nobody vouches for), what means the same as the operands, what only an exit code or a command after `--` is told, and
+# what follows from `yes`.
+LEFT_OUT = ("--allow-outside", "--no-reuseaddr", "--insecure", "--port", "--strict", "--run-anyway", "--dry-run")
 CONSENT = "--yes"
 TO_END = (CONSENT, "--force")
 # No option, and not the `--` that a command to be run stands after.
@@ -64,6 +65,11 @@ class Tool(NamedTuple):
     def ends_processes(self) -> bool:
         """Whether a call can."""
         return self.command is STOP and self.may_stop
+
+    @property
+    def reaches_out(self) -> bool:
+        """Whether a call may ask other machines."""
+        return self.command is WAIT
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -71,10 +71,11 @@ def test_the_tools_and_what_is_said_of_them(host: Host) -> None:
     assert all(by_name[name].annotations.read_only_hint for name in (*LOOKING, "stop"))
     assert not by_name["pick"].annotations.read_only_hint
     assert not {"yes", "force"} & set(by_name["stop"].input_schema["properties"])
+    assert [name for name, tool in by_name.items() if tool.annotations.open_world_hint] == ["wait"]
     assert by_name["check"].input_schema["required"] == ["targets"]
     for tool in tools:
         Draft202012Validator.check_schema(tool.input_schema)
-        assert not {"json", "write", "allow_outside", "no_reuseaddr"} & set(tool.input_schema["properties"])
+        assert not {"json", "write", "allow_outside", "no_reuseaddr", "insecure"} & set(tool.input_schema["properties"])
 
 
 def test_only_the_tools_that_were_named(host: Host) -> None:
