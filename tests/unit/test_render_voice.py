@@ -237,9 +237,14 @@ def test_neighbours_with_one_holder_are_one_conflict() -> None:
 
 
 def test_the_project_itself_is_fine() -> None:
+    lines = preflight(PreflightReport((), found(held(8000, own()), declared(8000))))
+    assert lines[0] == "✓ portcheck.toml:1  web  8000  already running: node (PID 812)"
+
+
+def test_a_process_of_the_project_is_in_its_containers_way() -> None:
     lines = preflight(PreflightReport((), found(held(8000, own()), composed(8000))))
-    assert lines[0] == "✓ compose.yaml:1  web  8000  already running: node (PID 812)"
-    assert lines[1].startswith("  compose.yaml:1 web: note: a process of the project has the port")
+    assert lines[0].startswith("✗ compose.yaml:1 web: 8000 is in use by node (PID 812")
+    assert any(line.startswith("  note: a process of the project has the port") for line in lines)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
