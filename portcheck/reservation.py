@@ -86,7 +86,8 @@ def first_held(
     question = question._replace(to_take=True)
     not_free: list[Diagnosis] = []
     for endpoint, diagnosis in zip(endpoints, checks(endpoints, question)):
-        if diagnosis.verdict == "free" and (lease := leases.claim(endpoint.protocol, endpoint.port)):
+        # Heeded, and not taken: what is held here needs no lease.
+        if diagnosis.verdict == "free" and (lease := leases.whose(endpoint.protocol, endpoint.port)):
             not_free.append(with_lease(diagnosis, lease))
             continue
         held = _held_or_why_not(endpoint, diagnosis, hold, question)

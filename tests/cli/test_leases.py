@@ -123,6 +123,8 @@ def test_a_reservation_leaves_it_to_whom_it_was_handed_out(place: Path) -> None:
         assert held.port == 8001
     with pytest.raises(portcheck.NoFreePort, match="8000"):
         portcheck.reserve(8000)
+    with portcheck.reserve("8001-8002") as again:  # what was reserved is free with its end
+        assert again.port == 8001
 
 
 def test_neighbours_and_both_protocols(host: Host) -> None:
@@ -227,7 +229,8 @@ def test_old_leases_are_tidied_away(place: Path) -> None:
 
 def test_nothing_is_written_where_nothing_can_be(host: Host) -> None:
     """A read-only machine picks as before, and says that another portcheck may pick the same."""
-    read_only = 'mount -t tmpfs -o ro none /run; mount -t tmpfs -o ro none /tmp; exec "$@"'
+    own = "/tmp/portcheck-0"
+    read_only = f'mkdir -p {own}; mount -t tmpfs -o ro none /run; mount -t tmpfs -o ro,mode=700 none {own}; exec "$@"'
     done = host.run(["unshare", "--mount", "sh", "-c", read_only, "sh", str(PORTCHECK), "pick", "8000"])
     assert (done.returncode, done.stdout) == (0, "8000\n")
     assert done.stderr == "note: another portcheck may hand it out too: leases cannot be kept here\n"
