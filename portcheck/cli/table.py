@@ -105,6 +105,16 @@ def parse_duration(text: str) -> float:
     return float(number) * UNITS[unit]
 
 
+def parse_lease(text: str) -> float:
+    """The duration of a lease.  A longer one than others heed would be an empty promise."""
+    from portcheck.leases.book import LONGEST
+
+    seconds = parse_duration(text)
+    if seconds > LONGEST:
+        raise UsageError(f"'{text}' is too long for a lease; accepted: up to {LONGEST / UNITS['h']:g}h, 0 for none")
+    return seconds
+
+
 class Whole:
     """Reads a whole number within bounds, both included."""
 
