@@ -62,7 +62,15 @@ def run(argv: list[str]) -> int:
 
 def _execute(argv: list[str]) -> int:
     from portcheck.cli.parse import parse, wish_for_colour
-    from portcheck.requests import CompletionRequest, HelpRequest, RunRequest, StopRequest, VersionRequest, WaitRequest
+    from portcheck.requests import (
+        CompletionRequest,
+        HelpRequest,
+        RunRequest,
+        StopRequest,
+        VersionRequest,
+        WaitRequest,
+        WatchRequest,
+    )
 
     if os.environ.get(COMPLETION):
         return _complete()
@@ -77,7 +85,7 @@ def _execute(argv: list[str]) -> int:
         return code if argv else exit_codes.USAGE
     if isinstance(request, VersionRequest):
         return _version()
-    if isinstance(request, (RunRequest, StopRequest, WaitRequest)):
+    if isinstance(request, (RunRequest, StopRequest, WaitRequest, WatchRequest)):
         gc.set_threshold(ALLOCATIONS)
         gc.enable()  # they live long
     from portcheck.commands import execute

@@ -48,6 +48,13 @@ def of_wait(outcome: str) -> int:
     return WAITED.get(outcome, UNKNOWN)
 
 
+def of_watch(ending: str, *, expects: bool, failing: bool) -> int:
+    """`watch`: 124 where time ran out before what was waited for, 3 where the last look could not be taken."""
+    if ending == "over" and expects:
+        return TIME_IS_UP
+    return UNKNOWN if ending == "over" and failing else DONE
+
+
 def of_preflight(statuses: Iterable[str], *, complete: bool, strict: bool) -> int:
     """`preflight`: 1 where a declared server could not be started, 3 where that could not be told of one.
 

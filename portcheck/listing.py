@@ -70,18 +70,23 @@ class Listing:
 
 def list_sockets(wanted: Filter) -> Listing:
     """The sockets that exist.  Raises PortcheckError where no socket table can be read."""
-    scene = survey(wanted.protocols, _ranges(wanted), "everything" if wanted.connections else "listeners")
+    scene = survey(wanted.protocols, ranges(wanted), "everything" if wanted.connections else "listeners")
+    sockets = selected(scene, wanted)
+    sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
+    return Listing(tuple(sockets), scene.processes, tuple(gaps(sockets, scene)))
+
+
+def selected(scene: Scene, wanted: Filter) -> list[Socket]:
+    """Those sockets of a scene that are wanted."""
     asked = _hosts(wanted)
     by_interface = any(host.kind == "interface" for hosts in asked.values() for host in hosts)
     own = local_addresses() if by_interface else ()
-    sockets = [
+    return [
         socket
         for table in scene.tables.values()
         for socket in table.sockets
         if _wanted(socket, wanted, scene) and _asked_for(socket, asked, own, wanted, scene)
     ]
-    sockets.sort(key=lambda socket: (socket.local_port, socket.protocol, socket.family, socket.local_address))
-    return Listing(tuple(sockets), scene.processes, tuple(_gaps(sockets, scene)))
 
 
 def _hosts(wanted: Filter) -> Asked:
@@ -92,7 +97,7 @@ def _hosts(wanted: Filter) -> Asked:
     return hosts
 
 
-def _ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
+def ranges(wanted: Filter) -> tuple[PortRange, ...] | None:
     """The only ports that need to be read; None: all of them."""
     if wanted.ports is not None:
         return ranges_of(wanted.ports)
@@ -183,14 +188,15 @@ def origins(process: Process) -> tuple[Process, ...]:
     return (*reversed([*above]), process)
 
 
-def _gaps(sockets: Sequence[Socket], scene: Scene) -> Iterator[BlindSpot]:
+def gaps(sockets: Sequence[Socket], scene: Scene, what: str | None = None) -> Iterator[BlindSpot]:
+    """What could not be seen of these sockets (which are called `what`), each code once."""
     from portcheck.diagnosis.blind_spots import POSSIBLE_HOLDERS, cut_commands, hidden_owner
 
     spots = [spot for table in scene.tables.values() for spot in table.blind_spots]
     hidden = [socket for socket in sockets if socket.pids is None and socket.inode != 0]
     spots += [spot for spot in scene.blind_spots if hidden or spot.code not in POSSIBLE_HOLDERS]
     if hidden:
-        spots.append(hidden_owner(f"{len(hidden)} of these sockets", None, scene))
+        spots.append(hidden_owner(what or f"{len(hidden)} of these sockets", None, scene))
     held_by = {pid for socket in sockets for pid in socket.pids or ()}
     spots += cut_commands(process for pid, process in scene.processes.items() if pid in held_by)
     yield from {spot.code: spot for spot in spots}.values()

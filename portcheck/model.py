@@ -39,7 +39,7 @@ OWNER_KEYS = (
     "sockets",
 )
 # Of no use to a reader: flags that only tests know, what only the rules need, what tells two users of a PID apart.
-UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id", "lets")
+UNTOLD_OF_A_SOCKET = ("reuseaddr", "reuseport", "minisocket", "cgroup_id", "lets", "cookie")
 UNTOLD_OF_A_PROCESS = (
     "state",
     "start_ticks",
@@ -128,6 +128,7 @@ class Socket(NamedTuple):
     minisocket: bool = False
     # IP_FREEBIND, IP_TRANSPARENT: with one of them it may have an address that this host does not have
     lets: tuple[str, ...] = ()
+    cookie: int | None = None  # Linux: names it as long as the network namespace lives, where an inode may come again
 
     def held(self, user: str | None, pids: tuple[int, ...] | None, *, mptcp: bool | None) -> Socket:
         """The same with what is learnt about it afterwards, in half the time that `_replace` takes."""

@@ -111,6 +111,22 @@ class WaitRequest(NamedTuple):
     color: Color = "auto"
 
 
+class WatchRequest(NamedTuple):
+    """portcheck watch [TARGET|NAME]..."""
+
+    ports: tuple[str, ...] = ()  # every form of a target, or parts of programs' names
+    tcp: bool = False
+    udp: bool = False
+    family: Family | None = None
+    interval: float = 1.0
+    seconds: float | None = None  # --for; None: until it is interrupted
+    exit_on: Literal["opened", "closed"] | None = None
+    initial: bool = False
+    notices: bool = True
+    face: Face = "auto"
+    color: Color = "auto"
+
+
 class RunRequest(NamedTuple):
     """portcheck run CANDIDATE... -- CMD"""
 
@@ -194,4 +210,5 @@ if TYPE_CHECKING:
         | StopRequest
         | VerifyRequest
         | WaitRequest
+        | WatchRequest
     )

@@ -116,6 +116,7 @@ if TYPE_CHECKING:
         "family-refused",  # a sandbox refuses IPv4 or IPv6 sockets, which the kernel has
         "supervisor-no-answer",  # a supervisor did not say what it keeps running
         "redirections-not-seen",  # rules that may send connections past every socket cannot be read
+        "brief-not-seen",  # watch: sockets that live between two looks
         "host-not-resolved",  # preflight: a declared host's name leads nowhere here
         "not-asked",  # preflight --static: this machine was not asked at all
     ]

@@ -20,13 +20,13 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 BY = "written by scripts/reference from portcheck/cli/options.py"
 CODES = {
     exit_codes.FREE: "check, preflight: every target is free (with --static: no port is declared twice). verify: all "
-    "is as declared. pick, wait, list, stop: done; nothing to list and nothing to stop are done, too.",
+    "is as declared. pick, wait, list, stop, watch: done; nothing to list and nothing to stop are done, too.",
     exit_codes.NOT_FREE: "A target is not free; verify: a port is not as declared, or an undeclared one is open; "
     "pick: fewer than asked for; wait --fail-fast: waiting cannot help; stop: still held, refused or declined.",
     exit_codes.USAGE: "The command line cannot be understood; preflight, verify: nothing is declared.",
     exit_codes.UNKNOWN: "The answer could not be established, and no target is known to be taken.",
     exit_codes.INTERNAL_ERROR: "A bug in portcheck; never shared with a verdict.",
-    exit_codes.TIME_IS_UP: "wait: time ran out.",
+    exit_codes.TIME_IS_UP: "wait: time ran out; watch --exit-on: --for was over before it happened.",
     exit_codes.NOT_STARTED: "run: whatever fails before its command starts; else run has its command's own code.",
     exit_codes.CANNOT_RUN: "run: its command cannot be run.",
     exit_codes.NOT_FOUND: "run: its command was not found.",

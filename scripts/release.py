@@ -25,6 +25,7 @@ from portcheck.observe.ourselves import DISTRIBUTION
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 VERSION_LINE = re.compile(r'^__version__ = "(.*)"$', re.MULTILINE)
+COLLECTIONS_LINE = re.compile(r"^version: \S+", re.MULTILINE)
 UNRELEASED = "## [Unreleased]\n"
 SUMS = "SHA256SUMS"
 
@@ -96,7 +97,9 @@ def version_of(checkout: Path) -> str:
 
 
 def write(version: str, checkout: Path) -> str:
-    """Puts the version into its place, and what was unreleased under it; gives back what the release brings."""
+    """Puts the version into its places, and what was unreleased under it; gives back what the release brings."""
+    galaxy = checkout / "ansible" / "galaxy.yml"
+    galaxy.write_text(COLLECTIONS_LINE.sub(f"version: {version}", galaxy.read_text(encoding="utf-8")), encoding="utf-8")
     init = checkout / "portcheck" / "__init__.py"
     text = init.read_text(encoding="utf-8")
     init.write_text(VERSION_LINE.sub(f'__version__ = "{version}"', text), encoding="utf-8")

@@ -16,6 +16,7 @@ from portcheck.requests import (
     StopRequest,
     VerifyRequest,
     WaitRequest,
+    WatchRequest,
 )
 from portcheck.target import ACCEPTED
 
@@ -217,6 +218,62 @@ LIST = Command(
     ASKING,
     ("ls",),
     excludes=(("--pids", "--json"),),
+)
+
+WATCH = Command(
+    "watch",
+    WatchRequest,
+    "What opens and closes, live.",
+    LIST.operands,
+    (
+        PORT._replace(field="ports"),
+        *(option for option in LIST.options if option.name in ("--tcp", "--udp", "-4", "-6")),
+        Option(
+            ("--interval",),
+            "How often to look: 10ms at least.",
+            "interval",
+            metavar="TIME",
+            read=parse_duration,
+            default="1s",
+            group=UNTIL,
+        ),
+        Option(
+            ("--for",),
+            "How long to watch: 30, 10m, 2h; until Ctrl-C unless named.",
+            "seconds",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--exit-on",),
+            "Exit 0 with the first of these: opened or closed (124 if --for is over before).",
+            "exit_on",
+            metavar="EVENT",
+            read=Choice("event", "opened", "closed"),
+            group=UNTIL,
+        ),
+        Option(
+            ("--no-notices",),
+            "Only look, once an interval: do not have the kernel tell of what closes (for which it spends some 2 µs on "
+            "every socket of this host).",
+            "notices",
+            value=False,
+            group=WHICH,
+        ),
+        Option(("--initial",), "Begin with what is there already, as events of their own.", "initial", group=OUTPUT),
+        JSON_FACE._replace(help="JSON Lines on stdout: an event a line."),
+        PLAIN_FACE,
+        *COLORS,
+    ),
+    (
+        Example("portcheck watch", "everything, as a live table"),
+        Example("portcheck watch node 5432", "one program and one port"),
+        Example("portcheck watch --json --for 10m", "ten minutes of it, for a script"),
+        Example("portcheck watch 3000 --exit-on closed", "until nobody listens there any more"),
+    ),
+    ASKING,
+    details=("A table at a terminal where rich is installed, else a line for each event.",),
 )
 
 LEASE = Option(
@@ -572,7 +629,7 @@ VERIFY = Command(
 )
 
 # By name, in the order of --help.
-COMMANDS = {command.name: command for command in (CHECK, LIST, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY)}
+COMMANDS = {command.name: command for command in (CHECK, LIST, WATCH, PICK, WAIT, RUN, STOP, PREFLIGHT, VERIFY)}
 ALIASES = {alias: command for command in COMMANDS.values() for alias in command.aliases}
 
 

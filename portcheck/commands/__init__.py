@@ -11,6 +11,7 @@ from portcheck.requests import (
     RunRequest,
     StopRequest,
     VerifyRequest,
+    WatchRequest,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def execute(request: Request) -> int:  # noqa: PLR0911 - one for each command
         from portcheck.commands import verify
 
         return verify.run(request)
+    if isinstance(request, WatchRequest):
+        from portcheck.commands import watch
+
+        return watch.run(request)
     from portcheck.commands import wait
 
     return wait.run(request)

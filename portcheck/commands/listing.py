@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from portcheck.listing import Listing
     from portcheck.model import Protocol
-    from portcheck.requests import ListRequest
+    from portcheck.requests import ListRequest, WatchRequest
 
 
 def run(request: ListRequest) -> int:
@@ -38,21 +38,22 @@ def run(request: ListRequest) -> int:
 
 
 def _filter(request: ListRequest) -> Filter:
-    endpoints, programs = parse_wanted(request.ports, SystemNames())
-    protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
-    if request.tcp and request.udp:
-        protocols = ("tcp", "udp")
-    return Filter(
-        protocols,
+    return asked_for(request)._replace(
         connections=request.all and not request.pids,
         user=request.user,
         pid=request.pid,
         name=request.name,
         uid=own_uid() if request.mine else None,
-        endpoints=endpoints,
-        programs=programs,
-        family=request.family,
     )
+
+
+def asked_for(request: ListRequest | WatchRequest) -> Filter:
+    """What `list` and `watch` take alike: targets, names, protocols and a family."""
+    endpoints, programs = parse_wanted(request.ports, SystemNames())
+    protocols: tuple[Protocol, ...] = ("tcp",) if request.tcp else ("udp",) if request.udp else ("tcp", "udp")
+    if request.tcp and request.udp:
+        protocols = ("tcp", "udp")
+    return Filter(protocols, endpoints=endpoints, programs=programs, family=request.family)
 
 
 def _refuse_an_unknown_user(request: ListRequest, listing: Listing) -> None:

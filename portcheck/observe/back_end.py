@@ -20,12 +20,22 @@ if TYPE_CHECKING:
         Process,
         Protocol,
         Scene,
+        Socket,
         SocketTable,
     )
     from portcheck.target import Endpoint
 
     Depth = Literal["listeners", "everything"]
     Ranges = Mapping[Protocol, Sequence[PortRange]]
+
+    class Departures(typing.Protocol):
+        """Listening or bound sockets that are gone, told by the kernel as they go."""
+
+        def drain(self) -> tuple[Sequence[Socket], bool]:
+            """Those since the last time, and whether there were more than could be told.  Raises OSError."""
+
+        def close(self) -> None:
+            """No more of them."""
 
     class BackEnd(typing.Protocol):
         """What concerns the whole look takes a scene, and returns it with more in it.
@@ -70,6 +80,12 @@ if TYPE_CHECKING:
 
         def parents(self) -> dict[int, int]:
             """PID → parent's PID, of every process that can be seen."""
+
+        def pids(self) -> Collection[int]:
+            """The PIDs of every process, for next to nothing; one that has just ended may be among them."""
+
+        def departures(self, protocols: Collection[Protocol]) -> Departures | None:
+            """From now on the kernel tells of sockets that are gone.  None where no kernel does; raises OSError."""
 
         def residents(self) -> Mapping[int, Process]:
             """Every process of this host by its PID: its name, its parent, when it started, and its cgroup."""

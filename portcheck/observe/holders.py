@@ -14,9 +14,19 @@ if TYPE_CHECKING:
 def with_holders(scene: Scene) -> Scene:
     """The scene with the holders of its sockets, who they are, and what could not be seen of them."""
     if any(table.sockets for table in scene.tables.values()):
-        scene = BACK_END.with_pids(scene)._replace(localhost=scene.localhost or localhost())
+        scene = with_pids(scene)._replace(localhost=scene.localhost or localhost())
     elif not scene.elsewhere:
         return scene
+    return with_processes(scene)
+
+
+def with_pids(scene: Scene) -> Scene:
+    """The scene with the PIDs of its sockets' holders, and no more of them."""
+    return BACK_END.with_pids(scene)
+
+
+def with_processes(scene: Scene) -> Scene:
+    """The same for a scene whose sockets have their PIDs already."""
     return BACK_END.recognised(_with_processes(scene))
 
 

@@ -155,6 +155,11 @@ def _tables_alone(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | 
     )
 
 
+def glance(protocols: Iterable[Protocol], ports: tuple[PortRange, ...] | None) -> Scene:
+    """What listens or is bound on these ports (None: all) without its holders, for whoever looks many times."""
+    return _tables_alone(protocols, ports, "listeners")
+
+
 def listeners_with_pids() -> list[Socket]:
     """What listens or is bound on any port, with the PIDs of its holders and nothing else about them."""
     scene = BACK_END.with_pids(_tables_alone(("tcp", "udp"), None, "listeners"))

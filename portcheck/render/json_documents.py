@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from portcheck.verification.judge import Finding as Verified
     from portcheck.verification.survey import VerifyReport
     from portcheck.waiting.loop import Condition, Standing, Waited
+    from portcheck.watching.changes import Event
 
 SCHEMA_VERSION = 1
 
@@ -59,6 +60,23 @@ def list_document(
         "blind_spots": json_value(tuple(blind_spots)),
         "sockets": [socket.to_dict() for socket in sockets],
         "owners": [owner.to_dict() for owner in owners],
+    }
+
+
+def watch_event(event: Event) -> dict[str, Any]:
+    """What `watch --json` prints on a line of its own."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "event": event.kind,
+        "at": utc(event.at),
+        "socket": event.socket.to_dict(),
+        "owners": [owner.to_dict() for owner in event.owners],
+        "changed": list(event.what),
+        "since": utc(event.since),
+        "times": event.times,
+        "between_looks": event.between_looks,
+        "complete": not event.blind_spots,
+        "blind_spots": json_value(event.blind_spots),
     }
 
 

@@ -87,12 +87,13 @@ def listing(listed: Sequence[Entry], canvas: Canvas, *, verbose: bool = False) -
 
 def _rows(listed: Sequence[Entry], now: float, form: Form) -> tuple[list[str], list[list[Piece]]]:
     """The headings of the columns that tell something, and the cells below them."""
-    rows = [_cells(entry, now, form) for entry in listed]
+    rows = [columns(entry, now, form) for entry in listed]
     shown = [column for column in COLUMNS if any(row[column] != USUAL.get(column) for row in rows)]
     return shown, [[Piece(row[column], STYLES.get(column, "")) for column in shown] for row in rows]
 
 
-def _cells(entry: Entry, now: float, form: Form) -> Mapping[str, str]:
+def columns(entry: Entry, now: float, form: Form = FORMS[0]) -> Mapping[str, str]:
+    """The cells of an entry's line, by their headings."""
     first, process = entry.sockets[0], entry.process
     unseen = UNSEEN if first.pids is None else NONE
     return {

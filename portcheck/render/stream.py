@@ -109,6 +109,20 @@ def is_drawn(stream: TextIO | None, color: Color) -> bool:
     return is_terminal(stream) or (color == "always" and stream is not None)
 
 
+def is_abandoned(stream: TextIO | None) -> bool:
+    """Whether nobody will ever read what is written there: a pipe whose reader is gone, where poll(2) tells."""
+    if stream is None or stream.closed:
+        return True
+    import select
+
+    try:
+        watch = select.poll()
+        watch.register(stream.fileno(), 0)
+        return any(event & select.POLLERR for _, event in watch.poll(0))
+    except (AttributeError, OSError, ValueError):  # no poll(2) here; no file behind the stream
+        return False
+
+
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person reads there (None is a closed standard stream)."""
     try:

@@ -20,6 +20,7 @@ EXAMPLES = [example.line for command in COMMANDS.values() for example in command
 CODES = {
     "portcheck 3000 5432 53/udp": 1,
     "portcheck wait 5432 --timeout 60": 0,  # somebody listens there, too
+    "portcheck watch 3000 --exit-on closed": 124,
     "portcheck preflight": 1,
     "portcheck preflight compose.yaml --format github": 1,
 }
@@ -36,6 +37,8 @@ def test_every_example_of_the_help(host: Host, tmp_path: Path, line: str) -> Non
         (tmp_path / "package.json").write_text('{"scripts": {"dev": "true", "start": "true"}}')
     if argv == ["wait", "3000", "--free"]:
         argv = ["wait", "3001", "--free"]
+    if argv[0] == "watch":
+        argv += ["--for", "0"]  # the last one counts
     if argv == ["stop", "3000"]:
         argv.append("--dry-run")
     done = host.portcheck(*argv, cwd=tmp_path)

@@ -39,6 +39,8 @@ CORE = [
     Line(("list",), 0),
     Line(("list", "--json"), 0),
     Line(("list", "--pids", HELD), 0),
+    Line(("watch", "--for", "0"), 0),
+    Line(("watch", "--for", "0", "--exit-on", "opened", "--json"), 124),
     Line(("pick", "--lease=0", f"{HELD}-3002"), 0),
     Line(("pick", "--json", HELD), 1),
     Line(("70000",), 2),

@@ -29,7 +29,8 @@ def rude(host: Host, tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "args",
     [(PORT,), ("check", "-v", PORT), ("list",), ("list", "--pids"), ("list", "--all", PORT),
-     ("pick", "--host", "127.0.0.1", PORT), ("stop", PORT, "--dry-run"), ("wait", "--free", "--fail-fast", PORT),
+     ("watch", "--for", "0", "--initial"), ("pick", "--host", "127.0.0.1", PORT),
+      ("stop", PORT, "--dry-run"), ("wait", "--free", "--fail-fast", PORT),
      ("run", PORT, "8001", "--", "true")],
     ids=" ".join,
 )  # fmt: skip

@@ -107,6 +107,7 @@ def test_really(checkout: Path) -> None:
     assert f"\nportcheck {VERSION}\n\n### " in tag
     changelog = (checkout / "CHANGELOG.md").read_text()
     assert changelog.index("## [Unreleased]\n\n## [99") < changelog.index("### Added")
+    assert f"\nversion: {VERSION} " in (checkout / "ansible" / "galaxy.yml").read_text()
     assert git("status", "--porcelain", at=checkout) == ""
     _built(checkout / "dist")
     again = release(checkout, VERSION)

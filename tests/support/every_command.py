@@ -10,6 +10,7 @@ LINES = {
     "check 8000": (1, "Port 8000 is in use: python3"),
     "check 8001": (0, "Port 8001 is free"),
     "list": (0, "LISTEN"),
+    "watch --for 0": (0, "TIMES"),
     "pick 8000-8010": (0, "8001"),
     "stop 8000 --dry-run": (0, "plan: SIGTERM to python3"),
     "wait 8000": (0, "listens on 127.0.0.1, port 8000"),
@@ -18,7 +19,7 @@ LINES = {
     "preflight": (1, "web"),
     "verify": (0, "as declared"),
 }
-WITH_JSON = [line for line in LINES if not line.startswith("run ")]
+WITH_JSON = [line for line in LINES if not line.startswith(("run ", "watch "))]  # nothing happens: no event
 
 
 def declare(project: Path) -> Path:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import fcntl
 import os
 import pty
 import select
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -38,6 +41,10 @@ class Terminal:
 
     def types(self, keys: bytes) -> None:
         os.write(self._keyboard, keys)
+
+    def resizes(self, lines: int, columns: int) -> None:
+        """As when somebody drags its window: the kernel sends SIGWINCH."""
+        fcntl.ioctl(self._keyboard, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def shows(self, words: str) -> str:
         """Everything that was shown, up to these words and the rest of what comes with them."""

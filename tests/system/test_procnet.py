@@ -46,7 +46,7 @@ def without_untold(seen: Socket) -> Socket:
     v6only = None if is_wildcard(seen.local_address) and ":" in seen.local_address else seen.v6only
     if seen.local_address == "::ffff:0.0.0.0" and seen.v6only is False:
         v6only = False
-    return seen._replace(v6only=v6only, interface=None, backlog=None, cgroup_id=None, expires_in=None)
+    return seen._replace(v6only=v6only, interface=None, backlog=None, cgroup_id=None, expires_in=None, cookie=None)
 
 
 def compare(protocol: Protocol, *ports: PortRange) -> tuple[Socket, ...]:

@@ -22,6 +22,7 @@ SIGNALS = re.compile(r"\b(?:kill|tkill|tgkill|pidfd_send_signal)\(")
         ("8000",),
         ("8000", "-v", "--json"),
         ("list", "--all"),
+        ("watch", "--initial", "--for", "0"),
         ("pick", "8000-8002"),
         ("stop", "8000", "--dry-run"),
         ("preflight",),

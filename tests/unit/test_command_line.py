@@ -37,6 +37,7 @@ from portcheck.requests import (
     VerifyRequest,
     VersionRequest,
     WaitRequest,
+    WatchRequest,
 )
 
 APP = typer.main.get_command(help_.app())
@@ -258,6 +259,10 @@ def difference_is_found(where: st.SearchStrategy[list[str]]) -> None:
         ("stop 80 -y --settle 0 --pid 9", StopRequest(("80",), yes=True, settle=0, pid=9)),
         ("stop 80 --timeout=1.5m --dry-run", StopRequest(("80",), timeout=90, dry_run=True)),
         ("wait 80 --free --timeout 500ms", WaitRequest(("80",), free=True, timeout=0.5)),
+        ("watch", WatchRequest()),
+        ("watch --no-notices --initial", WatchRequest(notices=False, initial=True)),
+        ("watch 80 node --udp --for 10m", WatchRequest(("80", "node"), udp=True, seconds=600)),
+        ("watch --json --exit-on closed --interval 500ms", WatchRequest(face="json", exit_on="closed", interval=0.5)),
         ("wait 80 443 --any --listening", WaitRequest(("80", "443"), any=True)),
         ("run 80 -- npm run -- --help", RunRequest(("80",), ("npm", "run", "--", "--help"))),
         ("run 80 -q --host lo -- a", RunRequest(("80",), ("a",), host="lo", everywhere=False, quiet=True)),

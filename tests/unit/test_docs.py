@@ -22,6 +22,8 @@ GUIDES = (
     ROOT / "docs" / "rivals.md",
     ROOT / "docs" / "install.md",
     ROOT / "docs" / "releasing.md",
+    ROOT / "docs" / "watch.md",
+    ROOT / "docs" / "fleet.md",
     ROOT / "docs" / "decisions" / "README.md",
     *DECISIONS,
 )

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("observe", "remedies"),
     ("diagnosis", "leases"),
     ("chooser", "listing", "waiting", "stop"),
-    ("reservation", "preflight"),
+    ("reservation", "preflight", "watching"),
     ("verification",),
     ("run", "render", "api"),
     ("commands",),
@@ -56,7 +56,8 @@ PURE = (
     "rules", "identify", "remedies",
     "diagnosis.bind_table", "diagnosis.verdict", "diagnosis.sentence", "diagnosis.notes", "diagnosis.blind_spots",
     "diagnosis.redirections",
-    "waiting.loop", "waiting.condition", "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
+    "waiting.loop", "waiting.condition", "watching.changes", "watching.loop", "watching.board",
+    "stop.plan", "stop.company", "stop.outcome", "run.proof", "preflight.judge",
     "verification.by_whom", "verification.places", "verification.judge", "verification.undeclared",
 )  # fmt: skip
 SYSTEM = {"os", "sys", "socket", "subprocess", "signal", "fcntl"}

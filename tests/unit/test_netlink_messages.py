@@ -8,14 +8,14 @@ import socket
 import sys
 from collections.abc import Sequence
 from struct import pack, unpack_from
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from portcheck.model import LocalAddress, PortRange, Socket
-from portcheck.observe.linux import mptcp, rtnetlink, sock_diag, wireguard
+from portcheck.observe.linux import departures, mptcp, rtnetlink, sock_diag, wireguard
 from portcheck.observe.linux.kernel_ports import tunnel
 from portcheck.observe.linux.netlink import Netlink, attribute, attributes, messages
 
@@ -181,6 +181,9 @@ def test_the_filter_lets_the_ports_through(wanted: list[PortRange], port: int) -
         assert accepts(program, each) == any(each in r for r in wanted)
 
 
+COOKIE = 1 << 40 | 7
+
+
 def diag_message(
     *,
     family: int = socket.AF_INET,
@@ -198,7 +201,7 @@ def diag_message(
 ) -> bytes:
     addresses = b"".join(socket.inet_pton(family, text).ljust(16, b"\0") for text in (local, remote))
     ports = port.to_bytes(2, "big") + remote_port.to_bytes(2, "big")
-    numbers = pack("=III5I", 0, 0xFFFF, 0xFFFF, expires, queue, backlog, 1000, inode)
+    numbers = pack("=IQ5I", 0, COOKIE, expires, queue, backlog, 1000, inode)
     return bytes([family, state, timer, 0]) + ports + addresses + numbers + extra
 
 
@@ -208,7 +211,7 @@ def test_a_listener() -> None:
     found = read(diag_message(family=socket.AF_INET6, local="::", remote="::", queue=3, backlog=128, extra=extra))
     assert found == Socket(
         protocol="tcp", family="ipv6", local_address="::", local_port=80, state="LISTEN", v6only=True,
-        uid=1000, queue=3, backlog=128, inode=7, cgroup_id=1 << 33,
+        uid=1000, queue=3, backlog=128, inode=7, cgroup_id=1 << 33, cookie=COOKIE,
     )  # fmt: skip
 
 
@@ -219,8 +222,30 @@ def test_a_dual_stack_sockets_connection_keeps_its_mapped_addresses() -> None:
     )  # fmt: skip
     assert sock_diag.reader("tcp")(mapped) == Socket(
         protocol="tcp", family="ipv6", local_address="::ffff:127.0.0.1", local_port=80,
-        remote_address="::ffff:127.0.0.2", remote_port=5000, state="ESTABLISHED", uid=1000, inode=7,
+        remote_address="::ffff:127.0.0.2", remote_port=5000, state="ESTABLISHED", uid=1000, inode=7, cookie=COOKIE,
     )  # fmt: skip
+
+
+def gone(protocol: int = socket.IPPROTO_TCP, *, pmtu: int = 0, **fields: Any) -> list[Socket]:
+    """What a notice tells; ports from 32768 on are the kernel's own choice."""
+    known = attribute(10, bytes([protocol]))
+    if protocol == socket.IPPROTO_TCP:
+        known += attribute(2, bytes(60) + pack("=I", pmtu) + bytes(216))
+    message = diag_message(state=7, inode=0, extra=known, **fields)
+    return [*departures.notice(message, PortRange(32768, 60999))]
+
+
+def test_a_notice_tells_where_a_socket_was_and_nothing_that_is_forgotten() -> None:
+    assert gone() == [Socket("tcp", "ipv4", "127.0.0.1", 80, state="CLOSED", cookie=COOKIE)]
+    assert gone(socket.IPPROTO_UDP, port=53) == [Socket("udp", "ipv4", "127.0.0.1", 53, cookie=COOKIE)]
+    assert gone(port=40000) == [Socket("tcp", "ipv4", "127.0.0.1", 40000, state="CLOSED", cookie=COOKIE)]
+
+
+def test_a_clients_notice_tells_nothing() -> None:
+    assert gone(pmtu=65535) == gone(remote_port=5000) == gone(port=0) == []
+    assert gone(socket.IPPROTO_UDP, port=40000) == gone(socket.IPPROTO_UDP, remote_port=53) == []
+    assert gone(132) == []  # SCTP
+    assert [*departures.notice(diag_message(), None)] == []  # it does not say of which protocol
 
 
 @pytest.mark.parametrize(

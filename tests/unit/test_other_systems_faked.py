@@ -57,6 +57,28 @@ def test_psutil_alone_tells_of_a_listener_and_its_processes() -> None:
     assert [note["code"] for note in found["notes"]] == ["psutil-alone"]
 
 
+WATCHED = """
+from portcheck.listing import Filter
+from portcheck.watching.look import Watcher
+with Watcher(Filter(("tcp",))) as watcher:
+    told = [watcher()]
+    for rows in (ROWS[1:], [(1, *row[1:]) for row in ROWS[1:]], []):
+        ROWS[:] = rows
+        told.append([(one.kind, one.socket.local_port, [owner.pid for owner in one.owners]) for one in watcher()])
+tell([told, list(watcher.unseen)])
+"""
+
+
+def test_what_a_watch_sees_by_psutil() -> None:
+    (nothing, left, taken_over, gone), unseen = on_freebsd(WATCHED)
+    assert nothing == []
+    assert left == [["changed", 8080, [901]]]
+    assert taken_over[0] == ["closed", 8080, [901]]
+    assert sorted(taken_over[1:]) == [["changed", 8081, [1]], ["opened", 8080, [1]]]
+    assert sorted(gone) == [["closed", 8080, [1]], ["closed", 8081, [1]]]
+    assert "brief-not-seen" in unseen
+
+
 def test_a_holder_that_may_not_be_seen() -> None:
     found = check(8081)
     assert [one["pids"] for one in found["sockets"]] == [None]

@@ -73,7 +73,9 @@ def test_keys_are_the_contracts_in_its_order() -> None:
     assert list(told["owners"][0])[: len(OWNER.split())] == OWNER.split()
 
 
-@pytest.mark.parametrize("definition", ["check", "pick", "list", "result", "bind", "socket", "owner", "answer"])
+@pytest.mark.parametrize(
+    "definition", ["check", "pick", "list", "watch", "result", "bind", "socket", "owner", "answer"]
+)
 def test_every_key_is_required(definition: str) -> None:
     entry = SCHEMA["$defs"][definition]
     assert entry["required"] == list(entry["properties"])

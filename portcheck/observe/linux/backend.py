@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Scene,
         SocketTable,
     )
-    from portcheck.observe.back_end import Depth, Ranges
+    from portcheck.observe.back_end import Departures, Depth, Ranges
     from portcheck.target import Endpoint
 
 
@@ -98,6 +98,18 @@ class Linux:
         from portcheck.observe.linux import processes
 
         return processes.parents()
+
+    def pids(self) -> Collection[int]:
+        """The names in /proc."""
+        from portcheck.observe.linux import procfs
+
+        return procfs.process_ids()
+
+    def departures(self, protocols: Collection[Protocol]) -> Departures | None:
+        """By sock_diag's own notices."""
+        from portcheck.observe.linux.departures import SockDiagNotices
+
+        return SockDiagNotices(protocols)
 
     def residents(self) -> dict[int, Process]:
         """What /proc tells of them in a few lines each."""

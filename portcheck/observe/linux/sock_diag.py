@@ -57,7 +57,7 @@ _REQ_PROTOCOL = 3
 _IPPROTO_MPTCP = 262
 # inet_diag_msg: family, state, timer, retransmits; ports, addresses, interface, cookie;
 # expires, receive and send queue, uid, inode.  Ports are in network order.
-_MESSAGE = Struct("=BBBxHH16s16sI8xIIIII")
+MESSAGE = Struct("=BBBxHH16s16sIQIIIII")
 _SKV6ONLY = 11
 _CGROUP_ID = 21
 _SOCKOPT = 22
@@ -206,14 +206,14 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
     inode (TIME_WAIT, left behind by a process, not accepted yet) is held by no process.
     """
     made = partial(tuple.__new__, Socket)
-    unpack, size, ntohs = _MESSAGE.unpack_from, _MESSAGE.size, socket.ntohs
+    unpack, size, ntohs = MESSAGE.unpack_from, MESSAGE.size, socket.ntohs
     address, details, device = cache(_address), cache(_details), cache(_device)
     state_name = (STATES if protocol == "tcp" else {}).get
     strangers = user_namespace.strangers_uid()
 
     def read(message: bytes) -> Socket:
         # fmt: off
-        (family, state_number, timer, port, remote_port, local, remote, interface,
+        (family, state_number, timer, port, remote_port, local, remote, interface, cookie,
          expires, queue, backlog, uid, inode) = unpack(message)
         v6only, cgroup_id, lets = details(message[size:])
         state = state_name(state_number)
@@ -225,7 +225,7 @@ def reader(protocol: Protocol) -> Callable[[bytes], Socket]:
             address(family, remote) if remote_port else None, ntohs(remote_port) or None,
             state, device(interface), v6only, None, None if uid == strangers else uid, None if inode else (),
             queue if listens else None, backlog if listens else None, expires / 1000 if timed else None,
-            inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2", lets,
+            inode, None, cgroup_id, None, None, None, timed and state == "FIN-WAIT-2", lets, cookie,
         ))
         # fmt: on
 
@@ -256,7 +256,7 @@ def _device(index: int) -> str | None:
 
 
 def _inode(message: bytes) -> int:
-    inode: int = _MESSAGE.unpack_from(message)[-1]
+    inode: int = MESSAGE.unpack_from(message)[-1]
     return inode
 
 

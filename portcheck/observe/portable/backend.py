@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from portcheck.identify.cgroup import Authorship
     from portcheck.identify.facts import Session
     from portcheck.model import Family, LocalAddress, PortPolicy, PortRange, Process, Protocol, Scene, SocketTable
-    from portcheck.observe.back_end import Depth, Ranges
+    from portcheck.observe.back_end import Departures, Depth, Ranges
     from portcheck.target import Endpoint
 
 
@@ -69,6 +69,14 @@ class Portable:
     def parents(self) -> dict[int, int]:
         """By psutil."""
         return processes.parents()
+
+    def pids(self) -> Collection[int]:
+        """By psutil."""
+        return processes.pids()
+
+    def departures(self, protocols: Collection[Protocol]) -> Departures | None:  # noqa: ARG002
+        """No kernel but Linux is known to tell."""
+        return None
 
     def residents(self) -> dict[int, Process]:
         """By psutil."""

@@ -44,6 +44,13 @@ def process(pid: int) -> Process | None:
         return None
 
 
+def pids() -> list[int]:
+    """Of every process that psutil lists."""
+    import psutil
+
+    return psutil.pids()
+
+
 def residents() -> dict[int, Process]:
     """Every process by its PID, with no more than what tells who belongs together."""
     import psutil
