@@ -73,7 +73,7 @@ def test_it_is_said_who_has_it_and_what_to_do(host: Host) -> None:
 
 
 def test_a_lease_is_told_and_ends(host: Host) -> None:
-    document = json.loads(host.portcheck("pick", "8000", "--json", "--lease", "2h").stdout)
+    document = json.loads(host.portcheck("pick", "8000", "--json", "--lease", "1h").stdout)
     assert document["leased_until"].endswith("Z")
     assert json.loads(host.portcheck("pick", "8001", "--json", "--lease", "0").stdout)["leased_until"] is None
     assert host.portcheck("pick", "8001", "--lease", "1ms").stdout == "8001\n"

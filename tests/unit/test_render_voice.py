@@ -238,7 +238,10 @@ def test_neighbours_with_one_holder_are_one_conflict() -> None:
 
 
 def test_each_of_several_holders_has_its_command() -> None:
-    both = Advice("stop one", ("portcheck", "stop", "--pid", "1")), Advice("stop two", ("portcheck", "stop", "--pid", "2"))
+    both = (
+        Advice("stop one", ("portcheck", "stop", "--pid", "1")),
+        Advice("stop two", ("portcheck", "stop", "--pid", "2")),
+    )
     (finding,) = found(held(8000), composed(8000))
     shared = finding._replace(diagnosis=two_owners(), advice=both)
     assert preflight(PreflightReport((), (shared,)))[2:8] == [
@@ -259,9 +262,14 @@ def test_what_was_not_asked_is_said_in_two_words() -> None:
 
 
 def test_the_project_itself_is_fine() -> None:
+    lines = preflight(PreflightReport((), found(held(8000, own()), declared(8000, "web", 3))))
+    assert lines[0] == "✓ portcheck.toml:3  web  8000  already running: node (PID 812)"
+
+
+def test_a_process_in_the_place_of_a_container_is_in_its_way() -> None:
     lines = preflight(PreflightReport((), found(held(8000, own()), composed(8000))))
-    assert lines[0] == "✓ compose.yaml:1  web  8000  already running: node (PID 812)"
-    assert lines[1].startswith("  compose.yaml:1 web: note: a process of the project has the port")
+    assert lines[0].startswith("✗ compose.yaml:1 web: 8000 is in use by node (PID 812")
+    assert any(line.startswith("  note: a process of the project has the port") for line in lines)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
