@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Completes = Literal["ports", "hosts", "servers", "users", "pids", "programs", "commands", "files", "directories"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST_LEASE = 3600.0  # what leases/book.py heeds
 MANY = 999_999_999  # more than there is of anything that is counted on a command line
 
 
@@ -107,11 +108,9 @@ def parse_duration(text: str) -> float:
 
 def parse_lease(text: str) -> float:
     """The duration of a lease.  A longer one than others heed would be an empty promise."""
-    from portcheck.leases.book import LONGEST
-
     seconds = parse_duration(text)
-    if seconds > LONGEST:
-        raise UsageError(f"'{text}' is too long for a lease; accepted: up to {LONGEST / UNITS['h']:g}h, 0 for none")
+    if seconds > LONGEST_LEASE:
+        raise UsageError(f"'{text}' is too long for a lease; accepted: up to {LONGEST_LEASE / UNITS['h']:g}h, 0 for none")
     return seconds
 
 
