@@ -110,7 +110,9 @@ def parse_lease(text: str) -> float:
     """The duration of a lease.  A longer one than others heed would be an empty promise."""
     seconds = parse_duration(text)
     if seconds > LONGEST_LEASE:
-        raise UsageError(f"'{text}' is too long for a lease; accepted: up to {LONGEST_LEASE / UNITS['h']:g}h, 0 for none")
+        raise UsageError(
+            f"'{text}' is too long for a lease; accepted: up to {LONGEST_LEASE / UNITS['h']:g}h, 0 for none"
+        )
     return seconds
 
 
