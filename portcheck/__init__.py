@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from portcheck.api import pick as pick
     from portcheck.api import reserve as reserve
     from portcheck.api import wait as wait
+    from portcheck.api import wait_async as wait_async
     from portcheck.chooser import NoFreePort as NoFreePort
     from portcheck.errors import PortcheckError as PortcheckError
     from portcheck.errors import UsageError as UsageError
@@ -39,6 +40,7 @@ _HOME = {
     "reserve": "api",
     "Reservation": "reservation",
     "wait": "api",
+    "wait_async": "api",
     "NoFreePort": "chooser",
     "PortcheckError": "errors",
     "UsageError": "errors",

@@ -5,6 +5,8 @@ Wherever several ports can be named, a single one stands for a list of one.
 
 from __future__ import annotations
 
+import time
+
 from portcheck import chooser
 from portcheck.chooser import Selection, order
 from portcheck.diagnosis.pipeline import checks
@@ -13,17 +15,20 @@ from portcheck.leases.book import USUAL as LEASE
 from portcheck.leases.book import Book
 from portcheck.listing import Filter, Listing, list_sockets
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
+from portcheck.observe.names import NamesToCome, SystemNames
 from portcheck.profiles import question_for
 from portcheck.reservation import reserve_first
 from portcheck.target import EVERY, of_family, parse_host, parse_ports, parse_targets
-from portcheck.waiting.loop import WaitFailed
+from portcheck.waiting.loop import Plan, WaitFailed
+from portcheck.waiting.poll import wait_for
+from portcheck.waiting.readiness import Readiness, parse_statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from portcheck.chooser import Choice
     from portcheck.model import Diagnosis, Family, Protocol
+    from portcheck.profiles import Question
     from portcheck.reservation import Reservation
     from portcheck.target import Names
     from portcheck.waiting.loop import Standing
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
     Target = str | int
     Targets = Target | Iterable[Target]
     Hosts = str | Iterable[str] | None
+    Statuses = str | int | Iterable[str | int]
+
+A_PORT, STATUS = "a port is an int or a str such as '8000-8010'", "a status is an int or a str such as '2xx'"
 
 
 def check(
@@ -177,8 +185,14 @@ def wait(
     any: bool = False,  # noqa: A002 - the command line's own word
     timeout: float = 30.0,
     stable: float = 0.0,
+    interval: float | None = None,
     fail_fast: bool = False,
     connect: bool = False,
+    status: Statuses = (),
+    follow: bool = False,
+    insecure: bool = False,
+    per_try: float | None = None,
+    wait_for_dns: bool = False,
     protocol: Protocol = "tcp",
     host: Hosts = None,
     family: Family | None = None,
@@ -188,20 +202,78 @@ def wait(
 ) -> tuple[Standing, ...]:
     """Waits until every target (`any`: one of them) listens, or with `free` until a server could be started there.
 
-    `timeout` and `stable` (how long it has to last) are in seconds.  Ports of other machines are connected to, with
-    `connect` this host's too.  Returns how each target stands.  Raises UsageError, TypeError for what is neither str
-    nor int, or WaitFailed where time is up or, with `fail_fast`, as soon as waiting cannot help.
-    """
-    from portcheck.waiting.loop import Plan
-    from portcheck.waiting.poll import wait_for
+    A URL of http or https is asked instead: it is ready where it answers 2xx or 3xx, or what `status` names (200,
+    "2xx", [200, 404]), with `follow` at the end of redirects on the same host; `insecure` takes any certificate.
 
-    texts = [text for target in targets for text in _texts("targets", target)]
-    endpoints = parse_targets(texts, SystemNames(), protocol=_known(protocol), hosts=_hosts(host), family=family)
-    plan = Plan(free, connect, timeout, stable, any, fail_fast)
-    waited = wait_for(endpoints, plan, question_for(profile, reuseaddr=reuseaddr, probe=probe))
-    if waited.outcome != "met":
-        raise WaitFailed(waited)
-    return waited.standings
+    `timeout`, `stable` (how long it has to last), `interval` (between looks; unless named ever longer, up to half a
+    second) and `per_try` (for one look that connects) are in seconds.  Ports of other machines are connected to,
+    with `connect` this host's too; with `wait_for_dns` a host's name may not resolve yet.  Returns how each target
+    stands.  Raises UsageError, TypeError for what is neither str nor int, or WaitFailed where time is up or, with
+    `fail_fast`, as soon as waiting cannot help.
+    """
+    return _waiting(
+        targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
+        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
+        protocol=protocol, host=host, family=family, wait_for_dns=wait_for_dns,
+        question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
+    )(time.sleep)  # fmt: skip
+
+
+async def wait_async(
+    *targets: Targets,
+    free: bool = False,
+    any: bool = False,  # noqa: A002 - the command line's own word
+    timeout: float = 30.0,
+    stable: float = 0.0,
+    interval: float | None = None,
+    fail_fast: bool = False,
+    connect: bool = False,
+    status: Statuses = (),
+    follow: bool = False,
+    insecure: bool = False,
+    per_try: float | None = None,
+    wait_for_dns: bool = False,
+    protocol: Protocol = "tcp",
+    host: Hosts = None,
+    family: Family | None = None,
+    reuseaddr: bool = True,
+    profile: str | None = None,
+    probe: bool = True,
+) -> tuple[Standing, ...]:
+    """As `wait`, beside an event loop of asyncio; whoever cancels it, stops the waiting at once."""
+    from portcheck.waiting.background import in_background
+
+    return await in_background(_waiting(
+        targets, Plan(free, connect, timeout, stable, any, fail_fast, interval),
+        Readiness(parse_statuses(_texts("status", status, STATUS)), insecure, follow, per_try),
+        protocol=protocol, host=host, family=family, wait_for_dns=wait_for_dns,
+        question=question_for(profile, reuseaddr=reuseaddr, probe=probe),
+    ))  # fmt: skip
+
+
+def _waiting(
+    targets: tuple[Targets, ...],
+    plan: Plan,
+    readiness: Readiness,
+    *,
+    protocol: Protocol,
+    host: Hosts,
+    family: Family | None,
+    wait_for_dns: bool,
+    question: Question,
+) -> Callable[[Callable[[float], None]], tuple[Standing, ...]]:
+    """A wait, which is still to be handed what it sleeps with."""
+
+    def waiting(sleep: Callable[[float], None]) -> tuple[Standing, ...]:
+        names = NamesToCome() if wait_for_dns else SystemNames()
+        texts = [text for target in targets for text in _texts("targets", target)]
+        endpoints = parse_targets(texts, names, protocol=_known(protocol), hosts=_hosts(host), family=family)
+        waited = wait_for(endpoints, plan, question, readiness, sleep=sleep)
+        if waited.outcome != "met":
+            raise WaitFailed(waited)
+        return waited.standings
+
+    return waiting
 
 
 def listeners(*, protocol: Protocol | None = None, ports: Targets | None = None) -> Listing:
@@ -217,17 +289,17 @@ def listeners(*, protocol: Protocol | None = None, ports: Targets | None = None)
     return list_sockets(Filter(protocols, tuple(_ports("ports", ports, SystemNames(), "tcp"))))
 
 
-def _texts(argument: str, value: Targets) -> tuple[str, ...]:
+def _texts(argument: str, value: Targets, expected: str = A_PORT) -> tuple[str, ...]:
     """What one argument names; a text is not a list of its characters."""
     if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
-        return (_text(argument, value),)
-    return tuple(_text(argument, each) for each in value)
+        return (_text(argument, value, expected),)
+    return tuple(_text(argument, each, expected) for each in value)
 
 
-def _text(argument: str, value: object) -> str:
+def _text(argument: str, value: object, expected: str = A_PORT) -> str:
     """Not every caller is type-checked: True is no port, and str() of bytes would be one of its own kind."""
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise TypeError(f"{argument}: a port is an int or a str such as '8000-8010', not {type(value).__name__}")
+        raise TypeError(f"{argument}: {expected}, not {type(value).__name__}")
     return str(value)
 
 

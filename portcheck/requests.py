@@ -94,6 +94,7 @@ class WaitRequest(NamedTuple):
     """portcheck wait TARGET..."""
 
     targets: tuple[str, ...]
+    command: tuple[str, ...] = ()  # what is run when it is time
     hosts: tuple[str, ...] = ()
     udp: bool = False
     family: Family | None = None
@@ -103,6 +104,13 @@ class WaitRequest(NamedTuple):
     timeout: float = 30.0
     stable: float = 0.0
     fail_fast: bool = False
+    interval: float | None = None  # seconds between looks; None: ever longer ones
+    status: str | None = None  # of URLs
+    follow: bool = False
+    insecure: bool = False
+    per_try: float | None = None  # seconds
+    run_anyway: bool = False  # the command, when time is up too
+    wait_for_dns: bool = False  # a host's name may not resolve yet
     reuseaddr: bool = True
     probe: bool = True
     profile: str | None = None

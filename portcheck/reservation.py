@@ -35,7 +35,7 @@ PROBE_TAKES = 0.001  # seconds, generously
 
 
 class Reservation:
-    """A port that is held by `socket`, which is bound to it; leaving a `with` block closes it.
+    """A port that is held by `socket`, which is bound to it; leaving a `with` or `async with` block closes it.
 
     The socket has no SO_REUSEADDR yet, so that nobody else can bind the port; `listen` sets it.
     """
@@ -55,6 +55,14 @@ class Reservation:
         return self
 
     def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.socket.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.socket.close()

@@ -12,7 +12,7 @@ from portcheck.errors import NotATarget, UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Literal
     from typing import Protocol as Interface
 
@@ -27,16 +27,23 @@ if TYPE_CHECKING:
         def interfaces(self) -> Collection[str]:
             """The names of this host's network interfaces."""
 
-        def resolve(self, host: str) -> tuple[Address, ...]:
+        def resolve(self, host: str) -> tuple[Address, ...] | None:
             """Every address of a host name, in the resolver's order; () where there is none.
 
-            Raises UnresolvedError where it is not known whether there is one.
+            None where there is none yet, which is no reason to refuse the name.  Raises UnresolvedError where it is not
+            known whether there is one.
             """
 
 
 PORTS_ACCEPTED = "80, 8000-8010, 80,443, http"
 ACCEPTED = "80, 8000-8010, 80,443, http, 53/udp, 127.0.0.1:80, [::1]:80, *:80, localhost:80, eth0:80"
-SCHEME_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "redis": 6379, "postgresql": 5432}
+SCHEME_PORTS = {
+    "http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "redis": 6379, "postgresql": 5432,
+    "http-get": 80, "https-get": 443,  # as wait-on writes them
+}  # fmt: skip
+WEB: Mapping[str, Literal["http", "https"]] = {
+    "http": "http", "http-get": "http", "https": "https", "https-get": "https",
+}  # fmt: skip
 
 
 class Host(NamedTuple):
@@ -55,6 +62,21 @@ EVERY = Host()
 FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
+class Url(NamedTuple):
+    """A URL, taken apart as far as a client needs it."""
+
+    scheme: str
+    host: str  # without brackets
+    port: int
+    path: str = "/"  # with the query, in ASCII
+    has_userinfo: bool = False
+
+    @property
+    def web(self) -> Literal["http", "https"] | None:
+        """How it is asked, if a web server is meant."""
+        return WEB.get(self.scheme)
+
+
 class Endpoint(NamedTuple):
     """One port that is asked about."""
 
@@ -63,6 +85,7 @@ class Endpoint(NamedTuple):
     port: int
     hosts: tuple[Host, ...] = (EVERY,)
     family: Family | None = None  # the only one that is asked about
+    url: Url | None = None  # where the target is one of a web server
 
     @property
     def host(self) -> str | None:
@@ -127,7 +150,8 @@ def of_family(hosts: Collection[Host], family: Family | None) -> tuple[Host, ...
     narrowed = tuple(
         host._replace(addresses=tuple(each for each in host.addresses if each.family == family)) for host in hosts
     )
-    if all(host.kind == "addresses" and not host.addresses for host in narrowed):
+    # A name that is yet to come has none.
+    if all(before.addresses and not after.addresses for before, after in zip(hosts, narrowed)):
         names = ",".join(host.text for host in hosts if host.text)
         raise UsageError(f"'{names}' has no {FAMILIES[family]} address")
     return narrowed
@@ -135,8 +159,12 @@ def of_family(hosts: Collection[Host], family: Family | None) -> tuple[Host, ...
 
 def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host, ...]) -> Iterator[Endpoint]:
     host_text: str | None
+    url = None
+    if _is_a_path(text):
+        raise UsageError(f"'{text}' names a file or a Unix socket; portcheck asks about TCP and UDP ports alone")
     if "://" in text:
-        host_text, ports_text = _split_url(text)
+        url = parse_url(text)
+        host_text, ports_text = url.host, str(url.port)
     else:
         body, protocol = _split_protocol(text, protocol)
         host_text, ports_text = _split_host(body, text)
@@ -145,12 +173,22 @@ def _parse_target(text: str, names: Names, protocol: Protocol, hosts: tuple[Host
             raise UsageError(f"'{text}' names a host, and --host names one too: use one of them")
         hosts = (parse_host(host_text, names),)
     for port in parse_ports(ports_text, names, protocol, whole=text):
-        yield Endpoint(text, protocol, port, hosts or (EVERY,))
+        yield Endpoint(text, protocol, port, hosts or (EVERY,), url=url if url and url.web else None)
 
 
-def _split_url(text: str) -> tuple[str, str]:
-    """`http://localhost:3000/x` → localhost and 3000."""
-    from urllib.parse import urlsplit
+def _is_a_path(text: str) -> bool:
+    """`/run/x.sock`, `unix:/run/x.sock`, and with HTTP over it `http://unix:/run/x.sock:/health`; `/80` is a slip."""
+    scheme, slashes, rest = text.partition("://")
+    if slashes and scheme != "unix":
+        return rest.startswith("unix:/")
+    kind, _, path = text.partition(":")
+    return not _is_number(text[1:]) and (path if kind in ("unix", "socket") else text)[:1] in ("/", ".", "@")
+
+
+def parse_url(text: str) -> Url:
+    """`http://localhost:3000/x` → localhost, 3000 and /x.  Raises UsageError."""
+    from string import punctuation
+    from urllib.parse import quote, urlsplit
 
     try:
         url = urlsplit(text)
@@ -159,7 +197,9 @@ def _split_url(text: str) -> tuple[str, str]:
         raise UsageError(f"'{text}' is no URL that can be read: {error}") from None
     if not host or port is None:
         raise UsageError(f"'{text}' names no {'port' if host else 'host'}; for example http://localhost:3000/")
-    return host, str(port)
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    # What is quoted already stays as it is.
+    return Url(url.scheme, host, port, quote(path, safe=punctuation, errors="surrogateescape"), "@" in url.netloc)
 
 
 def _split_protocol(text: str, default: Protocol) -> tuple[str, Protocol]:
@@ -241,8 +281,9 @@ def parse_host(text: str, names: Names) -> Host:
         return Host(bare, "interface")
     if _is_dotless(bare):
         raise UsageError(f"'{bare}' is no host: a number without dots is no IPv4 address")
-    if addresses := names.resolve(bare):
-        return Host(bare, "addresses", addresses)
+    addresses = names.resolve(bare)
+    if addresses != ():
+        return Host(bare, "addresses", addresses or ())
     raise UsageError(f"unknown host '{bare}': no address, no interface of this host, and no name that resolves")
 
 

@@ -51,6 +51,7 @@ WHOM = "Whom to stop"
 UNTIL = "Until when"
 START = "How it is started"
 READY = "When it is ready"
+ANSWER = "When a URL is ready"
 FILES = "What is read"
 OUTPUT = "What is printed"
 
@@ -340,7 +341,7 @@ PICK = Command(
 WAIT = Command(
     "wait",
     WaitRequest,
-    "Until a server listens, or until one could start (--free).",
+    "Until a server listens or a URL is ready, or until one could start (--free).",
     TARGETS,
     (
         Option(("--free",), "Until a server could be started there.", "free", group=UNTIL),
@@ -372,6 +373,43 @@ WAIT = Command(
             group=UNTIL,
         ),
         Option(("--fail-fast",), "With --free: stop with 1 as soon as waiting cannot help.", "fail_fast", group=UNTIL),
+        Option(
+            ("--interval",),
+            "How long between looks; unless named ever longer, up to 500ms.",
+            "interval",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--per-try",),
+            "How long one look may take that connects: for a URL 5 s with TLS and the answer, else 2 s an address.",
+            "per_try",
+            metavar="TIME",
+            read=parse_duration,
+            group=UNTIL,
+        ),
+        Option(
+            ("--wait-for-dns",),
+            "A host's name may not resolve yet, as that of a container does not.",
+            "wait_for_dns",
+            group=UNTIL,
+        ),
+        Option(("--run-anyway",), "Run CMD when time is up, too.", "run_anyway", group=UNTIL),
+        Option(
+            ("--status",),
+            "What it has to answer: 200, 2xx, 200,404, 401-403; 2xx or 3xx unless named.",
+            "status",
+            metavar="STATUS",
+            group=ANSWER,
+        ),
+        Option(
+            ("--follow",),
+            "Follow its redirects, 5 at most and on the same host alone; then 3xx is not ready.",
+            "follow",
+            group=ANSWER,
+        ),
+        Option(("--insecure",), "Take any certificate of https.", "insecure", group=ANSWER),
         PORT,
         HOSTS,
         TCP,
@@ -387,11 +425,19 @@ WAIT = Command(
     ),
     (
         Example("portcheck wait 5432 --timeout 60", "until the database listens, a minute at most"),
+        Example("portcheck wait http://localhost:3000/health", "until it answers 2xx or 3xx: a 404 is not ready"),
+        Example("portcheck wait 5432 6379 -- npm start", "until both listen, then that command"),
         Example("portcheck wait 3000 --free", "until the old server has let go"),
     ),
     STARTING,
-    details=("Exit 124 when time is up.",),
-    needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or db.example:5432"),),
+    details=(
+        "A URL is asked (GET; of the answer the status alone counts), any other target only has to listen.",
+        "CMD takes portcheck's place when it is time, and its exit code is the command's.",
+        "Exit 124 when time is up.",
+    ),
+    needs=(Need(("targets", "--port"), "wait needs a target, such as 5432 or http://localhost:3000/"),),
+    excludes=(("--json", "command"),),
+    trailing="command",
 )
 
 _RUN = "portcheck run 8000-8010 -- npm run dev -- --port {port}"  # vite does not heed PORT

@@ -1,12 +1,13 @@
-"""portcheck wait TARGET...: until it listens, or until it is free."""
+"""portcheck wait TARGET... [-- CMD]: until it listens or a URL is ready, or until it is free; then CMD takes over."""
 
 from __future__ import annotations
 
 import sys
 
 from portcheck import exit_codes
+from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.observe.names import SystemNames
+from portcheck.observe.names import NamesToCome, SystemNames
 from portcheck.profiles import question_for
 from portcheck.render import stream
 from portcheck.render.progress import Progress
@@ -14,9 +15,11 @@ from portcheck.render.wait import clock, complaints, obstacles, successes
 from portcheck.target import parse_targets
 from portcheck.waiting.loop import Plan, obstacle, unmet
 from portcheck.waiting.poll import wait_for
+from portcheck.waiting.readiness import Readiness, parse_statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TextIO
 
     from portcheck.render.layout import Canvas
     from portcheck.requests import Color, WaitRequest
@@ -24,8 +27,12 @@ if TYPE_CHECKING:
 
 
 def run(request: WaitRequest) -> int:
-    """Waits, prints how it ended, and returns the exit code of the contract."""
-    plan = Plan(request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast)
+    """Waits, prints how it ended, and returns the exit code of the contract; a command that is run has its own."""
+    plan = Plan(
+        request.free, request.connect, request.timeout, request.stable, request.any, request.fail_fast, request.interval
+    )
+    if request.run_anyway and not request.command:
+        raise UsageError("--run-anyway needs a command; for example: portcheck wait 5432 --run-anyway -- npm start")
     status = _Status(request, plan)
     try:
         waited = wait(request, plan, status)
@@ -36,21 +43,34 @@ def run(request: WaitRequest) -> int:
 
         stream.write([dumps(wait_document("free" if request.free else "listening", waited))])
     elif not request.quiet:
-        _print(waited, plan, request.color, named=status.has_told)
+        # What a command prints is the command's alone
+        out = sys.stderr if request.command else sys.stdout
+        _print(waited, plan, request.color, out, named=status.has_told)
+    if request.command and (waited.outcome == "met" or (waited.outcome == "timeout" and request.run_anyway)):
+        from portcheck.run.attempt import become
+
+        return become(request.command)
     return exit_codes.of_wait(waited.outcome)
 
 
 def wait(request: WaitRequest, plan: Plan, tell: _Status) -> Waited:
     """Waits as a request asks for.  Raises UsageError before anything is looked at."""
+    readiness = Readiness(
+        parse_statuses(() if request.status is None else (request.status,)),
+        insecure=request.insecure,
+        follow=request.follow,
+        per_try=request.per_try,
+    )
+    names = NamesToCome() if request.wait_for_dns else SystemNames()
     endpoints = parse_targets(
         request.targets,
-        SystemNames(),
+        names,
         protocol="udp" if request.udp else "tcp",
         hosts=request.hosts,
         family=request.family,
     )
     question = question_for(request.profile, reuseaddr=request.reuseaddr, probe=request.probe)
-    return wait_for(endpoints, plan, question, tell=tell)
+    return wait_for(endpoints, plan, question, readiness, tell=tell)
 
 
 class _Status:
@@ -97,7 +117,7 @@ class _Status:
         stream.say(obstacles(missing) if self._plan.free else (), sys.stderr, self._request.color, drawn)
 
 
-def _print(waited: Waited, plan: Plan, color: Color, *, named: bool) -> None:
+def _print(waited: Waited, plan: Plan, color: Color, out: TextIO, *, named: bool) -> None:
     def drawn(canvas: Canvas) -> Iterable[str]:
         from portcheck.render import terminal_wait
 
@@ -106,6 +126,6 @@ def _print(waited: Waited, plan: Plan, color: Color, *, named: bool) -> None:
         return terminal_wait.complaints(waited, plan, canvas, named=named)
 
     if waited.outcome == "met":
-        stream.say(successes(waited), sys.stdout, color, drawn)
+        stream.say(successes(waited), out, color, drawn)
     else:
         stream.complain_in(complaints(waited, plan), color, drawn)

@@ -260,6 +260,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
         "met": standing.met,
         "message": standing.message,
         "seconds_left": standing.seconds_left,
+        "status": standing.status,
     }
     return {**json_value(fields), "result": diagnosis.to_dict() if diagnosis else None}
 

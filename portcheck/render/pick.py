@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from portcheck.chooser import Choice
-    from portcheck.model import Diagnosis
+    from portcheck.model import Diagnosis, Note
     from portcheck.render.layout import Canvas
 
 
@@ -31,9 +31,14 @@ def skipped(diagnoses: Iterable[Diagnosis]) -> Iterator[str]:
     for diagnosis in diagnoses:
         if diagnosis.verdict != "free":
             yield f"{diagnosis.port}: {_reason(diagnosis)}"
-        for note in diagnosis.notes:
-            if note.code == "leased":
-                yield f"{diagnosis.port}: {note.message}"
+    for diagnosis, note in _leased(diagnoses):
+        yield f"{diagnosis.port}: {note.message}"
+
+
+def _leased(diagnoses: Iterable[Diagnosis]) -> Iterator[tuple[Diagnosis, Note]]:
+    """What somebody else was given."""
+    for diagnosis in diagnoses:
+        yield from ((diagnosis, note) for note in diagnosis.notes if note.code == "leased")
 
 
 def _reason(diagnosis: Diagnosis) -> str:
@@ -55,10 +60,14 @@ def drawn(choice: Choice, canvas: Canvas) -> Iterator[str]:
 def skipped_drawn(diagnoses: Sequence[Diagnosis], canvas: Canvas) -> Iterator[str]:
     """`✗ 20000  Service.exe (PID 5444, SYSTEM)`"""
     from portcheck.diagnosis.pipeline import Stretch
+    from portcheck.render.layout import Piece, marked, paint
     from portcheck.render.terminal import overview
 
     found = [diagnosis._replace(notes=(), blind_spots=()) for diagnosis in diagnoses if diagnosis.verdict != "free"]
-    return overview((Stretch(each, each.port) for each in found), canvas, [each.target for each in found])
+    yield from overview((Stretch(each, each.port) for each in found), canvas, [str(each.port) for each in found])
+    for diagnosis, note in _leased(diagnoses):
+        told = [Piece(str(diagnosis.port), "bold"), Piece(f"  {note.message}")]
+        yield from paint(marked(told, canvas, "doubtful"), canvas)
 
 
 def _chosen(choice: Choice) -> tuple[Diagnosis, ...]:

@@ -18,7 +18,7 @@ from portcheck.render.terminal import overview
 from portcheck.render.voice import helps
 from portcheck.render.wait import reason
 from portcheck.render.words import target
-from portcheck.waiting.condition import place
+from portcheck.waiting.condition import place, so_far
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,9 +35,9 @@ def announcement(missing: Sequence[Standing], plan: Plan, canvas: Canvas) -> Ite
     one_of = "one of " if several and plan.any else ""
     is_free = "is free" if not several or plan.any else "are free"
     what = f"until {one_of}{places} {is_free}" if plan.free else f"for {one_of}{places}"
-    so_far = "" if plan.free else ": nothing listens there yet"
+    state = "" if plan.free else f": {so_far(missing)}"
     lasting = f", and for {plan.stable:g} s without a gap" if plan.stable else ""
-    told = [Piece(f"waiting {what}{so_far}{lasting} (for {plan.timeout:g} s at most)", "dim")]
+    told = [Piece(f"waiting {what}{state}{lasting} (for {plan.timeout:g} s at most)", "dim")]
     return paint(marked(told, canvas), canvas)
 
 
@@ -60,7 +60,7 @@ def successes(waited: Waited, canvas: Canvas) -> Iterator[str]:
 
 def _success(standing: Standing, canvas: Canvas) -> Iterator[Piece]:
     """`3000 is free on ...`, `node server.js (PID 812, ann) in ~/shop listens on 127.0.0.1, port 3000`"""
-    found = standing.diagnosis
+    found = None if standing.status else standing.diagnosis  # what a URL answers is in the message alone
     if found and found.verdict == "free":
         yield from headline(found, None, ())
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from portcheck import exit_codes
@@ -12,7 +13,7 @@ from portcheck.traits import HERE
 from portcheck.waiting.loop import pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Literal, Protocol
 
     from portcheck.model import Diagnosis
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
         def end_as(self, code: int) -> int:
             """The exit code that says how the command ended, if it can be said by one."""
+
+        def become(self, command: Sequence[str]) -> int:
+            """Runs a command in place of this process, as far as the system can; its exit code.  Raises OSError."""
 
 
 def _children() -> Children:
@@ -129,8 +133,19 @@ def _asked(question: Callable[[], Diagnosis | None], tell: Callable[[str], None]
         return None
 
 
+def become(command: Sequence[str]) -> int:
+    """Hands this process over to a command, which nobody watches; its exit code.  Raises CannotStart."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream:
+            stream.flush()
+    try:
+        return CHILDREN.become(command)
+    except OSError as error:
+        raise CannotStart(command[0], error) from error
+
+
 class CannotStart(PortcheckError):
-    """The command of `run` does not exist (exit code 127, as in a shell), or cannot be run (126)."""
+    """The command of `run` or `wait` does not exist (exit code 127, as in a shell), or cannot be run (126)."""
 
     def __init__(self, command: str, error: OSError) -> None:
         super().__init__(f"{command} cannot be started: {error.strerror}")

@@ -22,7 +22,7 @@ from portcheck.run.tree import NOTHING, Tree
 from portcheck.traits import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, NoReturn
 
     from portcheck.run.launch import Launch
@@ -112,6 +112,13 @@ def _become(launch: Launch, report: int, mask: set[int | signal.Signals], handle
     finally:
         os.write(report, str(refused).encode())
         os._exit(127)
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Replaces this process by a command: same PID, same signals, its own end.  Raises OSError."""
+    for number in IGNORED_BY_PYTHON:
+        signal.signal(number, signal.SIG_DFL)
+    os.execvp(command[0], [*command])  # noqa: S606 - no shell is meant
 
 
 class Child:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 
 from portcheck.namedtuple import TYPE_CHECKING
+from portcheck.run.launch import Launch
 from portcheck.run.tree import Tree
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from portcheck.run.launch import Launch
     from portcheck.run.tree import Left
 
 
@@ -73,6 +74,14 @@ class Child:
         time.sleep(seconds)
         self.has_ended = self._process.poll() is not None
         return False
+
+
+def become(command: Sequence[str]) -> int:
+    """Waits for a child: nothing can replace a process here.  Raises OSError."""
+    child = start(Launch(tuple(command), os.environ))
+    while (code := child.wait(None)) is None:
+        pass
+    return code
 
 
 def end_as(code: int) -> int:

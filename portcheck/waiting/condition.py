@@ -97,13 +97,32 @@ def connected(endpoint: Endpoint, refusal: str | None) -> Standing:
     return Standing(endpoint, met=False, message=f"{place(endpoint)} does not accept connections ({refusal})")
 
 
+def answered(endpoint: Endpoint, status: int, redirects: int, *, is_ready: bool) -> Standing:
+    """How a URL stands that has answered, at the end of so many redirects."""
+    after = f" after {redirects} redirect{'s' if redirects > 1 else ''}" if redirects else ""
+    return Standing(endpoint, is_ready, f"{place(endpoint)} answers {status}{after}", status=status)
+
+
+def silent(endpoint: Endpoint, refusal: str) -> Standing:
+    """How a URL stands that has not answered."""
+    return Standing(endpoint, met=False, message=f"{place(endpoint)} does not answer ({refusal})")
+
+
+def so_far(missing: Sequence[Standing]) -> str:
+    """What there is of what is waited for, at the first look."""
+    if len(missing) == 1 and missing[0].status:
+        return f"it answers {missing[0].status}"
+    return f"nothing {'is ready' if any(each.endpoint.url for each in missing) else 'listens'} there yet"
+
+
 def concluded(standing: Standing, diagnosis: Diagnosis, now: float) -> Standing:
     """The same, with who listens there, or with what else is known of a port on which nobody does."""
     endpoint = standing.endpoint
     message = standing.message
     listeners = [index for index, socket in enumerate(diagnosis.sockets) if _is_for(socket, endpoint)]
-    if standing.met and listeners:
-        message = "; ".join(_by_listener(listeners, diagnosis, now))
+    if listeners and (standing.met or endpoint.url):
+        named = _by_listener(listeners, diagnosis, now)
+        message = "; ".join([message, *named] if endpoint.url else named)
     elif not standing.met and diagnosis.verdict == "in-use":
         message = f"{message}; {diagnosis.sentence.clause}"
     return standing._replace(message=message, diagnosis=diagnosis)
@@ -121,7 +140,9 @@ def _by_listener(listeners: Iterable[int], diagnosis: Diagnosis, now: float) -> 
 
 
 def place(endpoint: Endpoint) -> str:
-    """`port 80`, `IPv6 UDP port 53`, `127.0.0.1:80`, `[::1]:80`"""
+    """`port 80`, `IPv6 UDP port 53`, `127.0.0.1:80`, `[::1]:80`, `http://localhost/`"""
+    if endpoint.url:
+        return endpoint.target
     family = f"{FAMILIES[endpoint.family]} " if endpoint.family else ""
     port = family + port_named(endpoint.protocol, endpoint.port)
     if endpoint.host is None:

@@ -34,6 +34,7 @@ class Standing(NamedTuple):
     helpless: bool = False  # nothing that is in the way goes away by itself
     seconds_left: float | None = None  # until what is in the way has gone away by itself, where that is known
     diagnosis: Diagnosis | None = None
+    status: int | None = None  # what a URL answers
 
 
 class Plan(NamedTuple):
@@ -45,6 +46,7 @@ class Plan(NamedTuple):
     stable: float = 0.0  # how long it has to last
     any: bool = False  # one target is enough
     fail_fast: bool = False  # give up as soon as waiting cannot help
+    interval: float | None = None  # between looks; None: ever longer ones
 
 
 class Waited(NamedTuple):
@@ -82,7 +84,7 @@ def wait_until(
     """
     start = clock()
     steady = _Steady()
-    for pause in pauses():
+    for pause in pauses(plan.interval):
         standings = look(max(plan.timeout - (clock() - start), SHORTEST_PAUSE))
         seconds = clock() - start
         ages = steady.ages(standings, seconds)
@@ -94,11 +96,11 @@ def wait_until(
     raise AssertionError("pauses() never ends")
 
 
-def pauses() -> Iterator[float]:
-    """Seconds between looks: short at first, because most waits are short."""
+def pauses(interval: float | None = None) -> Iterator[float]:
+    """Seconds between looks: `interval`, or short ones at first, because most waits are short."""
     pause = FIRST_PAUSE
     while True:
-        yield pause
+        yield pause if interval is None else interval
         pause = min(pause * GROWTH, LONGEST_PAUSE)
 
 
@@ -142,7 +144,8 @@ def _is_hopeless(standing: Standing, left: float) -> bool:
 def _seconds_to_next_look(standings: Sequence[Standing], ages: Ages, plan: Plan, pause: float, left: float) -> float:
     candidates = [pause, left]
     candidates += [standing.seconds_left for standing in standings if standing.seconds_left]
-    candidates += [min(STEADY_PAUSE, plan.stable - age) for age in ages if age is not None]
+    steady = STEADY_PAUSE if plan.interval is None else plan.interval
+    candidates += [min(steady, plan.stable - age) for age in ages if age is not None and age < plan.stable]
     return max(SHORTEST_PAUSE, min(candidates))
 
 
@@ -154,4 +157,6 @@ def unmet(standings: Sequence[Standing]) -> list[Standing]:
 def obstacle(standing: Standing) -> object:
     """What is in a target's way; it changes where that is worth another line, not with the seconds that are left."""
     diagnosis = standing.diagnosis
-    return diagnosis and (diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners])
+    if diagnosis is None:
+        return standing.status
+    return diagnosis.verdict, diagnosis.cause, [owner.pid for owner in diagnosis.owners]

@@ -11,6 +11,7 @@ import pytest
 from support.namespaces import Host
 from support.needs import need
 from support.portcheck_command import PORTCHECK
+from support.processes import SYSTEM_PYTHON
 from support.terminal import Terminal
 
 from portcheck.cli.options import COMMANDS
@@ -19,20 +20,26 @@ EXAMPLES = [example.line for command in COMMANDS.values() for example in command
 # What an example exits with on a host where python3 listens on 127.0.0.1:3000; else 0.
 CODES = {
     "portcheck 3000 5432 53/udp": 1,
-    "portcheck wait 5432 --timeout 60": 0,  # somebody listens there, too
     "portcheck watch 3000 --exit-on closed": 124,
     "portcheck preflight": 1,
     "portcheck preflight compose.yaml --format github": 1,
+    "portcheck verify": 1,  # a process has the container's port
 }
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_every_example_of_the_help(host: Host, tmp_path: Path, line: str) -> None:
     (tmp_path / "compose.yaml").write_text("services: {web: {image: web, ports: ['3000:80']}}\n")
-    host.hold("127.0.0.1", 3000, "name", "node")
-    host.hold("127.0.0.1", 5432)
+    (tmp_path / "health").touch()
     argv = shlex.split(line)[1:]
-    if argv[0] == "run":
+    if "http://localhost:3000/health" in argv:
+        serve = [SYSTEM_PYTHON, "-u", "-m", "http.server", "3000", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+        host.start(serve, ready=b"Serving")
+    else:
+        host.hold("127.0.0.1", 3000, "name", "node")
+    for others in (5432, 6379):
+        host.hold("127.0.0.1", others)
+    if "npm" in argv:
         need("npm")
         (tmp_path / "package.json").write_text('{"scripts": {"dev": "true", "start": "true"}}')
     if argv == ["wait", "3000", "--free"]:
@@ -41,6 +48,9 @@ def test_every_example_of_the_help(host: Host, tmp_path: Path, line: str) -> Non
         argv += ["--for", "0"]  # the last one counts
     if argv == ["stop", "3000"]:
         argv.append("--dry-run")
+    if argv[-1] == "/etc/portcheck.toml":
+        argv[-1] = str(tmp_path / "portcheck.toml")
+        Path(argv[-1]).write_text("[ports]\nweb = 3000\n")
     done = host.portcheck(*argv, cwd=tmp_path)
     assert done.returncode == CODES.get(line, 0), done
     assert "portcheck: unknown" not in done.stderr

@@ -15,7 +15,7 @@ NOTES = {
     "6000": ("unsafe-in-browsers", "browsers refuse to connect to 6000 (it is one of the Fetch standard's bad ports)"),
     "50000": ("reserved-from-ephemeral", "50000 is reserved on this host (ip_local_reserved_ports)"),
 }
-FROM_PYTHON = "import portcheck, sys; print(*[tuple(note) for note in portcheck.choose([sys.argv[1]]).notes])"
+FROM_PYTHON = "import portcheck, sys; print(*[tuple(note) for note in portcheck.choose([sys.argv[1]], lease=0).notes])"
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def ports(host: Host) -> None:
 @pytest.mark.parametrize("port", NOTES)
 def test_everybody_hears_of_it(host: Host, port: str) -> None:
     code, message = NOTES[port]
-    text = host.portcheck("pick", "--lease", "0", port)
+    text = host.portcheck("pick", port)
     assert (text.returncode, text.stdout, text.stderr) == (0, f"{port}\n", f"note: {message}\n")
-    document = host.portcheck("pick", "--lease", "0", "--json", port)
+    document = host.portcheck("pick", "--json", "--lease=0", port)
     assert json.loads(document.stdout)["notes"] == [{"code": code, "message": message, "port": int(port)}]
     assert document.stderr == text.stderr
     python = host.run([sys.executable, "-c", FROM_PYTHON, port])

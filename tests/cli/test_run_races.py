@@ -81,14 +81,23 @@ def race(host: Host, rounds: int, options: list[str], server: str) -> list[list[
     return results
 
 
+NO_LEASE = ["--lease", "0"]
+
+
+def test_two_runs_that_lease_their_ports_never_collide(host: Host, report: Callable[[str], None]) -> None:
+    results = race(host, ROUNDS // 4, [], BINDS)
+    assert [result for result in results if result != BOTH_SERVE] == []
+    report(f"run: {len(results)} races of two for two ports, no collision")
+
+
 def test_two_runs_that_hand_over_their_socket_never_collide(host: Host, report: Callable[[str], None]) -> None:
-    results = race(host, ROUNDS, ["--listen"], TAKES)
+    results = race(host, ROUNDS, ["--listen", *NO_LEASE], TAKES)
     assert [result for result in results if result != BOTH_SERVE] == []
     report(f"run --listen: {len(results)} races of two for two ports, no collision")
 
 
 def test_two_runs_that_try_again_both_find_a_port(host: Host, report: Callable[[str], None]) -> None:
-    results = race(host, ROUNDS, ["--retries", "1"], BINDS)
+    results = race(host, ROUNDS, ["--retries", "1", *NO_LEASE], BINDS)
     refused = results.count(BOTH_REFUSED)
     assert [result for result in results if result not in (BOTH_SERVE, BOTH_REFUSED)] == []
     assert refused < ROUNDS / 10
@@ -97,4 +106,4 @@ def test_two_runs_that_try_again_both_find_a_port(host: Host, report: Callable[[
 
 def test_without_either_they_do_collide(host: Host) -> None:
     """The control: the race is real."""
-    assert any(codes != [0, 0] for _, codes in race(host, 20, [], BINDS))
+    assert any(codes != [0, 0] for _, codes in race(host, 20, NO_LEASE, BINDS))

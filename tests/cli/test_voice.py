@@ -72,7 +72,7 @@ def test_everybody_who_ends_is_in_a_table(host: Host) -> None:
     shell = host.start(["sh", "-c", 'sh -c "$@"; true', "sh", '"$0" "$@"; true', *python(TWICE)], ready=b"ready")
     lines = shown(host, "portcheck stop 3000 --dry-run", 120)
     (heading,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["PID", "PROGRAM"]]
-    server, *starters = lines[heading + 1 : -1]
+    server, *starters = filter(None, lines[heading + 1 : -1])
     assert server.split()[1:] == ["python3", "root", "SIGTERM", "3001"]
     assert [line.split("  ")[-1] for line in map(str.strip, starters)] == ["may end with it"] * len(starters)
     assert str(shell.pid) in " ".join(starters)
@@ -154,6 +154,13 @@ def test_what_is_skipped_is_shown_as_in_a_check(host: Host, line: str) -> None:
     server = host.hold("127.0.0.1", 3000)
     skipped, port = shown(host, f"portcheck {line}", 120)
     assert skipped.startswith(f"✗ 3000  python3 (PID {server.pid}, root")
+    assert port == "3001"
+
+
+def test_what_was_handed_out_is_shown(host: Host) -> None:
+    assert shown(host, "portcheck pick 3000-3002") == ["3000"]
+    leased, port = shown(host, "portcheck pick 3000-3002", 120)
+    assert leased.startswith("! 3000 handed out by another portcheck (PID ")
     assert port == "3001"
 
 

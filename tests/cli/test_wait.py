@@ -181,7 +181,7 @@ def test_a_server_without_reuseaddr_is_waited_for_otherwise(host: Host) -> None:
         ("*:8000", "127.0.0.1", False),
         ("*:8000", "0.0.0.0", True),
         ("[::1]:8000", "0.0.0.0", False),
-        ("http://127.0.0.1:8000/x", "127.0.0.1", True),
+        ("tcp://127.0.0.1:8000/x", "127.0.0.1", True),
     ],
 )
 def test_the_named_address_counts(host: Host, target: str, where: str, met: bool) -> None:

@@ -11,13 +11,13 @@ LINES = {
     "check 8001": (0, "Port 8001 is free"),
     "list": (0, "LISTEN"),
     "watch --for 0": (0, "TIMES"),
-    "pick 8000-8010": (0, "8001"),
+    "pick --lease=0 8000-8010": (0, "8001"),
     "stop 8000 --dry-run": (0, "plan: SIGTERM to python3"),
     "wait 8000": (0, "listens on 127.0.0.1, port 8000"),
     "wait 8000 --free --timeout 0": (124, "Port 8000 is in use: python3"),
     "run 8000-8010 -- sh -c 'echo got $PORT'": (0, "got 8001"),
     "preflight": (1, "web"),
-    "verify": (0, "as declared"),
+    "verify": (1, "not as declared"),  # no process of the project's
 }
 WITH_JSON = [line for line in LINES if not line.startswith(("run ", "watch "))]  # nothing happens: no event
 

@@ -158,6 +158,7 @@ SAID: dict[str, str] = {
     ),
     "'this is a bug in portcheck, not an answer; PORTCHECK_TRACEBACK=1 shows where'": "no command",
     "'take a Python with ctypes for `portcheck run`'": "no command",
+    "'a server that wants one answers 401: --status 401'": "cli/test_wait_peers.py::test_a_peers_case",
 }
 HANDED_ON = re.compile(
     r"(\w+\.)?remedy\b.*|kind\.stop or kind\.remedies\[0\]|.*--help.*|.* needs (a target|candidates), .*"

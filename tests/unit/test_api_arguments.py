@@ -20,6 +20,9 @@ WRONG: list[Callable[[], Any]] = [
     lambda: portcheck.listeners(ports=[70000]),
     lambda: portcheck.listeners(ports=["nosuchservice"]),
     lambda: portcheck.check("http://localhost:0/"),
+    lambda: portcheck.wait("http://localhost/", status=20),
+    lambda: portcheck.wait("http://localhost/", per_try=0),
+    lambda: portcheck.wait(3000, status=200),
 ]
 
 

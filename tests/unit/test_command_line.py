@@ -54,7 +54,8 @@ def by_us(argv: Sequence[str]) -> object:
 
 def by_typer(argv: Sequence[str]) -> object:
     words, command = [*argv], tuple[str, ...]()
-    if words[:1] == ["run"] and "--" in words:
+    named = COMMANDS.get(words[0]) if words else None
+    if named and named.trailing and "--" in words:
         place = words.index("--")
         words, command = words[:place], tuple(words[place + 1 :])
     if words[0] not in (*COMMANDS, *ALIASES, "--help", "-h"):
@@ -150,7 +151,8 @@ def every_option() -> list[list[str]]:
             alone = (option.name, command.operands.field) in command.excludes
             for spelling in option.spellings:
                 for words in written(option, spelling, values(option)[0]):
-                    end = ["--", "true"] if command.trailing else []
+                    takes_one = command.trailing and (option.name, command.trailing) not in command.excludes
+                    end = ["--", "true"] if takes_one else []
                     lines.append([command.name, *([] if alone else ["80"]), *words, *end])
     return lines
 

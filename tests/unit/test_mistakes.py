@@ -82,7 +82,7 @@ LINES = {
     "stop node": "did you mean: portcheck list node",
     "list --json --pids": "--pids and --json exclude each other",
     "pick": "pick needs candidates, such as 8000 8001 9000-9010, or --any",
-    "wait": "wait needs a target, such as 5432 or db.example:5432",
+    "wait": "wait needs a target, such as 5432 or http://localhost:3000/",
     "run -- npm start": "did you mean: portcheck run 8000-8010 -- npm start",
     "run 3000 npm start": "did you mean: portcheck run 3000 -- npm start",
     "run npm start": "did you mean: portcheck run 8000-8010 -- npm start",

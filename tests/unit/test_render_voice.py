@@ -262,11 +262,11 @@ def test_what_was_not_asked_is_said_in_two_words() -> None:
 
 
 def test_the_project_itself_is_fine() -> None:
-    lines = preflight(PreflightReport((), found(held(8000, own()), declared(8000, "web", 3))))
-    assert lines[0] == "✓ portcheck.toml:3  web  8000  already running: node (PID 812)"
+    lines = preflight(PreflightReport((), found(held(8000, own()), declared(8000))))
+    assert lines[0] == "✓ portcheck.toml:1  web  8000  already running: node (PID 812)"
 
 
-def test_a_process_in_the_place_of_a_container_is_in_its_way() -> None:
+def test_a_process_of_the_project_is_in_its_containers_way() -> None:
     lines = preflight(PreflightReport((), found(held(8000, own()), composed(8000))))
     assert lines[0].startswith("✗ compose.yaml:1 web: 8000 is in use by node (PID 812")
     assert any(line.startswith("  note: a process of the project has the port") for line in lines)

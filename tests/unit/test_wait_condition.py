@@ -9,8 +9,8 @@ from support.scenes import ETH4, LO4, LO6, NOON, diagnosis, listener, process, s
 
 from portcheck.addresses import parse_address
 from portcheck.model import Diagnosis, PortPolicy, Probe, Socket
-from portcheck.target import Endpoint, Host
-from portcheck.waiting.condition import concluded, connected, freed, listening, place
+from portcheck.target import Endpoint, Host, Url
+from portcheck.waiting.condition import answered, concluded, connected, freed, listening, place, silent, so_far
 
 ADDRESSES = (LO4, LO6, ETH4)
 
@@ -160,3 +160,23 @@ def test_what_is_denied_does_not_change_by_waiting() -> None:
 def test_what_cannot_be_told_may_still_change() -> None:
     found = freed(target(), diagnosis(scene(), probe=lambda _: Probe("in-use", "EADDRINUSE")))
     assert (found.met, found.helpless) == (False, False)
+
+
+URL = Endpoint("http://localhost:80/x", "tcp", 80, (named("127.0.0.1"),), url=Url("http", "localhost", 80, "/x"))
+
+
+def test_a_url_says_what_it_answers_and_who_listens_there() -> None:
+    found = diagnosis(scene(listener("127.0.0.1", pids=(5,)), processes=(process(5, name="node"),)))
+    missing = answered(URL, 404, 0, is_ready=False)
+    assert concluded(missing, found, NOON).message == (
+        "http://localhost:80/x answers 404; node (PID 5, root, since 10:06) listens on 127.0.0.1, port 80"
+    )
+    assert answered(URL, 200, 2, is_ready=True).message == "http://localhost:80/x answers 200 after 2 redirects"
+
+
+def test_what_there_is_at_first_of_what_is_waited_for() -> None:
+    port = listening(target(), [], ADDRESSES, "linux")
+    refused = silent(URL, "ECONNREFUSED")
+    assert so_far([port]) == "nothing listens there yet"
+    assert so_far([port, refused]) == so_far([refused]) == "nothing is ready there yet"
+    assert so_far([answered(URL, 503, 0, is_ready=False)]) == "it answers 503"

@@ -66,6 +66,18 @@ def test_it_ends_soon_after_the_condition_is_met() -> None:
     assert 2 <= waited.seconds <= 2 + LONGEST_PAUSE
 
 
+def test_looks_come_as_often_as_the_user_says() -> None:
+    time = Time()
+    time.wait(lambda _: [standing(met=True), standing()], Plan(timeout=10, stable=5, interval=2.5))
+    assert time.looks == [0, 2.5, 5, 7.5, 10]
+
+
+def test_what_is_met_already_does_not_hasten_the_looks_at_the_others() -> None:
+    time = Time()
+    time.wait(lambda _: [standing(met=True), standing()], Plan(timeout=30))
+    assert len(time.looks) < 80
+
+
 def test_looks_come_ever_less_often_and_one_comes_last() -> None:
     time = Time()
     waited = time.wait(lambda _: [standing()], Plan(timeout=30))
