@@ -112,7 +112,8 @@ def pick(
 
     `candidates` are ports, ranges as "8000-8010", or any other target.  `both` wants the number free on TCP and UDP;
     `exclude` names ports that are not wanted; `any_port` lets the kernel choose where no candidate is free.  No other
-    portcheck hands the port out for `lease` seconds (0: nothing is leased, and leases of others are not heeded).
+    portcheck hands the port out for `lease` seconds (an hour at most; 0: nothing is leased, and leases of others are
+    not heeded).
 
     Where the tables cannot tell who else may have the port it hands out, it is tried with a bind without SO_REUSEADDR.
     Another program may take the port before it is bound: bind port 0 yourself where you can, or hold the port with

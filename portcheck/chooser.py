@@ -154,6 +154,16 @@ class _Search:
     def missing(self) -> int:
         return self.wanted.how_many - len(self.chosen)
 
+    @property
+    def leases_are_in_the_way(self) -> bool:
+        """Without others' leases there would be enough."""
+        free = {one.port for one in self.looked_at if one.verdict == "free"}
+        free -= {one.port for one in self.looked_at if one.verdict != "free"}
+        if not self.wanted.block:
+            return bool(self.someone_elses) and len(free) >= self.wanted.how_many
+        runs = _Runs()
+        return any(runs.with_neighbours(port, self.wanted.how_many) for port in free)
+
     def among(self, candidates: Iterator[tuple[Diagnosis, ...]]) -> None:
         """`candidates`: the diagnoses of one number each."""
         while self.missing and (diagnoses := next(candidates, None)):
@@ -253,7 +263,7 @@ def with_lease(diagnosis: Diagnosis, lease: Lease) -> Diagnosis:
 
 
 def _too_few(search: _Search, refused: OSError | None) -> NoFreePort:
-    remedy = LEASED if search.someone_elses else None
+    remedy = LEASED if search.leases_are_in_the_way else None
     if refused:
         reason = f"the kernel hands out no port: {refused.strerror} ({errno.errorcode.get(refused.errno or 0)})"
         return NoFreePort(reason, search.looked_at, remedy)

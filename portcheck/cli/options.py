@@ -5,7 +5,7 @@ A new option is one entry here, and one field of the request in `requests.py`.
 
 from __future__ import annotations
 
-from portcheck.cli.table import Choice, Command, Example, Need, Operands, Option, Whole, parse_duration
+from portcheck.cli.table import Choice, Command, Example, Need, Operands, Option, Whole, parse_duration, parse_lease
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.requests import (
     CheckRequest,
@@ -280,10 +280,10 @@ WATCH = Command(
 
 LEASE = Option(
     ("--lease",),
-    "No other portcheck hands it out for this long, so that the server has time to start; 0 for none.",
+    "No other portcheck hands it out for this long, so that the server has time to start; 0 for none, 1h at most.",
     "lease",
     metavar="TIME",
-    read=parse_duration,
+    read=parse_lease,
     default="30",
     group=CANDIDACY,
 )
@@ -330,7 +330,13 @@ PICK = Command(
     ),
     ASKING,
     needs=(Need(("candidates", "--any"), "pick needs candidates, such as 8000 8001 9000-9010, or --any"),),
-    excludes=(("--both", "--udp"), ("--both", "--tcp"), ("--block", "--random")),
+    excludes=(
+        ("--both", "--udp"),
+        ("--both", "--tcp"),
+        ("--block", "--random"),
+        ("--block", "--any"),
+        ("--stable", "--random"),
+    ),
 )
 
 WAIT = Command(
@@ -644,7 +650,7 @@ PREFLIGHT = Command(
 VERIFY = Command(
     "verify",
     VerifyRequest,
-    "Hold the same declarations against what runs: who listens where, and nobody else.",
+    "Hold what a project's files declare against what runs: who listens where, and nobody else.",
     DECLARING,
     (
         DIRECTORY,

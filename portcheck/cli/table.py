@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Completes = Literal["ports", "hosts", "servers", "users", "pids", "programs", "commands", "files", "directories"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST_LEASE = 3600.0  # what leases/book.py heeds
 MANY = 999_999_999  # more than there is of anything that is counted on a command line
 
 
@@ -103,6 +104,16 @@ def parse_duration(text: str) -> float:
     if unit not in UNITS or not (digits.isascii() and digits.isdigit()):
         raise UsageError(f"'{text}' is no duration; accepted: 30, 2s, 500ms, 1.5m, 1h")
     return float(number) * UNITS[unit]
+
+
+def parse_lease(text: str) -> float:
+    """The duration of a lease.  A longer one than others heed would be an empty promise."""
+    seconds = parse_duration(text)
+    if seconds > LONGEST_LEASE:
+        raise UsageError(
+            f"'{text}' is too long for a lease; accepted: up to {LONGEST_LEASE / UNITS['h']:g}h, 0 for none"
+        )
+    return seconds
 
 
 class Whole:

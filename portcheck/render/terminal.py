@@ -15,7 +15,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.headline import headline, holders_of, in_short, mark
 from portcheck.render.layout import INDENT, MARKS, Piece, cells, drawn, marked, paint, table, wrapped
-from portcheck.render.voice import helps, up_to_a_command
+from portcheck.render.voice import SHOWN_HOLDERS, helps, up_to_a_command
 from portcheck.render.words import noted, quoted, target, unseen
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Lines = Iterator[list[Piece]]
 
-SHOWN_HOLDERS = 8
 WIDEST_PORT = 24  # columns, in an overview
 
 
@@ -233,7 +232,8 @@ def _drawn(line: _Line, canvas: Canvas, room: int) -> Lines:
     """Mark, port, and the rest beside it, or below where there is no room for that."""
     widest = 1 if canvas.signs else max(len(sign.plain) for sign in MARKS.values())
     label = target(line.first, line.last)
-    start = [Piece(line.mark.text.ljust(widest + 1), line.mark.style), Piece(label.ljust(room) + INDENT, "bold")]
+    shown = label.ljust(room) + INDENT if line.text else label
+    start = [Piece(line.mark.text.ljust(widest + 1), line.mark.style), Piece(shown, "bold")]
     beside = widest + 1 + max(room, len(label)) + len(INDENT)
     return wrapped(
         line.text, canvas.width, start=start, further=" " * beside if beside <= canvas.width // 2 else INDENT

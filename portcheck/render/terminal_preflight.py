@@ -35,7 +35,7 @@ from portcheck.render.preflight import (
     shortage,
     status,
 )
-from portcheck.render.voice import helps, up_to_a_command
+from portcheck.render.voice import SHOWN_HOLDERS, helps, up_to_a_command
 from portcheck.render.words import unseen
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def _problem(finding: Finding, last: int, canvas: Canvas) -> Lines:
         yield from wrapped(pieces, canvas.width, start=[Piece(INDENT)], further=INDENT * 2)
     for remark in remarks(finding):
         yield from wrapped([Piece(remark, "dim")], canvas.width, start=[Piece(INDENT)], further=INDENT * 2)
-    advice = up_to_a_command(finding.advice)
+    several = len(holders_of(diagnosis, canvas)) > 1
+    advice = finding.advice[:SHOWN_HOLDERS] if several else up_to_a_command(finding.advice)
     if any(each.command for each in advice):
         yield [Piece("")]
     yield from helps(advice, canvas.width, INDENT)
@@ -162,7 +163,7 @@ def _line(finding: Finding, canvas: Canvas) -> _Line:
     declaration = finding.declaration
     sign = drawn("doubtful" if finding.status == "not-asked" else "good", canvas)
     text = {"free": "", "running": f"already running: {detail(finding)}"}.get(finding.status)
-    more = f"{status(finding)}: {detail(finding)}" if text is None else text
+    more = ": ".join(filter(None, (status(finding), detail(finding)))) if text is None else text
     return _Line(declaration, declaration.port, sign, "; ".join(filter(None, (more, origin(declaration)))))
 
 

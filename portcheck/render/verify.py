@@ -161,13 +161,13 @@ def summary(report: VerifyReport) -> str:
 
 
 def apart(report: VerifyReport) -> str:
-    """` Told apart: 3 on loopback, 1 allowed.`"""
+    """` Of no concern: 3 on loopback, 1 allowed.`"""
     if not report.only or not report.undeclared.apart:
         return ""
     counts: dict[str, int] = {}
     for each in report.undeclared.apart:
         counts[REASONS[each.reason]] = counts.get(REASONS[each.reason], 0) + 1
-    return " Told apart: " + ", ".join(f"{many} {reason}" for reason, many in counts.items()) + "."
+    return " Of no concern: " + ", ".join(f"{many} {reason}" for reason, many in counts.items()) + "."
 
 
 def _counted(number: int, one: str, several: str | None = None) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Lines = Iterator[list[Piece]]
 
+SHOWN_HOLDERS = 8  # of one port, and what stops each of them
 COMMAND = " " * 6  # what a command is indented by, in plain lines too
 
 

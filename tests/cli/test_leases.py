@@ -73,7 +73,7 @@ def test_it_is_said_who_has_it_and_what_to_do(host: Host) -> None:
 
 
 def test_a_lease_is_told_and_ends(host: Host) -> None:
-    document = json.loads(host.portcheck("pick", "8000", "--json", "--lease", "2h").stdout)
+    document = json.loads(host.portcheck("pick", "8000", "--json", "--lease", "1h").stdout)
     assert document["leased_until"].endswith("Z")
     assert json.loads(host.portcheck("pick", "8001", "--json", "--lease", "0").stdout)["leased_until"] is None
     assert host.portcheck("pick", "8001", "--lease", "1ms").stdout == "8001\n"
@@ -136,6 +136,23 @@ def test_neighbours_and_both_protocols(host: Host) -> None:
     failed = host.portcheck("pick", "-n", "3", "--block", "8000-8003")
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "no 3 neighbours of 4 candidates are free" in failed.stderr
+
+
+def test_lease_0_is_advised_only_where_it_helps(host: Host) -> None:
+    for port in ("8000", "8002"):
+        assert host.portcheck("pick", port).stdout == f"{port}\n"
+    host.hold("0.0.0.0", 8001)
+    for too_few in (("-n", "3", "8000", "8002"), ("-n", "2", "8000", "8001"), ("-n", "2", "--block", "8000-8002")):
+        assert "--lease 0" not in host.portcheck("pick", *too_few).stderr
+    for enough in (("-n", "2", "8000-8002"), ("-n", "2", "--block", "8001-8003")):
+        assert "--lease 0" in host.portcheck("pick", *enough).stderr
+
+
+@pytest.mark.parametrize(("one", "other"), [("--block", "--any"), ("--stable", "--random")])
+def test_what_cannot_be_had_together_is_refused(host: Host, one: str, other: str) -> None:
+    """The kernel gives no neighbours; and what is taken at random is the same for nobody."""
+    refused = host.portcheck("pick", "8000-8010", one, other)
+    assert (refused.returncode, refused.stderr) == (2, f"portcheck: {one} and {other} exclude each other\n")
 
 
 def test_any_target_is_a_candidate(host: Host) -> None:

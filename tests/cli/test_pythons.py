@@ -184,6 +184,14 @@ def test_the_lock_installs_on_the_oldest_python(installed: list[str]) -> None:
     assert (done.returncode, done.stdout.strip().isdigit(), done.stderr) == (0, True, "")
 
 
+def test_a_link_to_it_will_do(installed: list[str], tmp_path: Path) -> None:
+    *environment, script = installed
+    (tmp_path / "portcheck").symlink_to(script)
+    argv = [*environment, str(tmp_path / "portcheck"), *PICK]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip().isdigit(), done.stderr) == (0, True, "")
+
+
 def test_help_on_the_oldest_python(installed: list[str]) -> None:
     done = subprocess.run([*installed, "stop", "--help"], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

@@ -124,7 +124,7 @@ RUN: dict[str, dict[str, str]] = {
 SAID: dict[str, str] = {
     "AS_ROOT": PASTED + "test_what_only_root_sees_is_stopped_with_sudo",
     "OUTSIDE": "no command",
-    "LEASED if search.someone_elses else None": "no command",
+    "LEASED if search.leases_are_in_the_way else None": "no command",
     "LEASED if any((one.verdict == 'free' for one in not_free)) else None": "no command",
     "SEARCHED": "no command",
     "NEVER_UNASKED": "no command",

@@ -22,7 +22,7 @@ from portcheck.cli import parse as reader
 from portcheck.cli.options import ALIASES, COMMANDS
 from portcheck.cli.pages import page
 from portcheck.cli.parse import parse
-from portcheck.cli.table import Choice, Command, Option, Whole, parse_duration
+from portcheck.cli.table import Choice, Command, Option, Whole, parse_duration, parse_lease
 from portcheck.errors import UsageError
 from portcheck.render.help import panels
 from portcheck.requests import (
@@ -82,7 +82,7 @@ NUMBERS = ("1", "2", "65535", "0", "-1", "65536", "", "x", "1.5", "0x10")
 
 def values(option: Option) -> tuple[str, ...]:
     """Good ones first, bad ones last."""
-    if option.read is parse_duration:
+    if option.read in (parse_duration, parse_lease):
         return DURATIONS
     if isinstance(option.read, Whole):
         return NUMBERS

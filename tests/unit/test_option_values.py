@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portcheck.cli.table import Choice, Whole, parse_duration
+from portcheck.cli.table import LONGEST_LEASE, Choice, Whole, parse_duration, parse_lease
 from portcheck.errors import UsageError
+from portcheck.leases.book import LONGEST
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,14 @@ def test_durations(text: str, seconds: float) -> None:
 def test_what_is_no_duration_is_named(text: str) -> None:
     with pytest.raises(UsageError, match="is no duration; accepted: 30, 2s"):
         parse_duration(text)
+
+
+def test_a_lease_that_nobody_would_heed_is_not_promised() -> None:
+    assert LONGEST_LEASE == LONGEST
+    assert [parse_lease(text) for text in ("0", "30", "60m", "1h")] == [0, 30, 3600, 3600]
+    for text in ("1.1h", "3601", "9" * 400):
+        with pytest.raises(UsageError, match=f"'{text}' is too long for a lease; accepted: up to 1h, 0 for none"):
+            parse_lease(text)
 
 
 @given(st.integers(0, 10**6))

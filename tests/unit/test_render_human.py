@@ -169,6 +169,12 @@ def test_several_targets_have_a_line_each() -> None:
     ]
 
 
+def test_no_line_of_an_overview_ends_in_blanks() -> None:
+    stretches = [Stretch(answer, answer.port) for answer in (node(), diagnosis(8000))]
+    lines = terminal.overview(stretches, Canvas(80, colour=True, now=NOW), ["8000-8010"])
+    assert [re.sub("\x1b\\[[0-9;]*m", "", line)[-6:] for line in lines] == ["~/shop)"[-6:], "✓ 8000"]
+
+
 def test_equal_neighbours_share_a_line_whatever_their_verdict() -> None:
     held = [node()._replace(port=port) for port in (3000, 3001, 3002)]
     assert overview(*held, denied(20), denied(21), denied(23)) == [

@@ -23,6 +23,7 @@ from support.scenes import scene
 from portcheck.cli.parse import wish_for_colour
 from portcheck.model import Advice, Diagnosis, Owner, Process
 from portcheck.preflight.judge import PreflightReport
+from portcheck.preflight.unasked import unasked
 from portcheck.render import run, terminal_preflight, terminal_stop, terminal_wait
 from portcheck.render.layout import Canvas
 from portcheck.stop.outcome import Report, not_done, untouched
@@ -234,6 +235,30 @@ def test_neighbours_with_one_holder_are_one_conflict() -> None:
     lines = preflight(PreflightReport((), found(seen, composed(8000), composed(8001))))
     assert lines[0].startswith("✗ compose.yaml:1 web: 8000-8001 are in use by postgres (PID 7)")
     assert sum(line.startswith("✗") for line in lines) == 1
+
+
+def test_each_of_several_holders_has_its_command() -> None:
+    both = (
+        Advice("stop one", ("portcheck", "stop", "--pid", "1")),
+        Advice("stop two", ("portcheck", "stop", "--pid", "2")),
+    )
+    (finding,) = found(held(8000), composed(8000))
+    shared = finding._replace(diagnosis=two_owners(), advice=both)
+    assert preflight(PreflightReport((), (shared,)))[2:8] == [
+        "",
+        "  stop one",
+        "    portcheck stop --pid 1",
+        "  stop two",
+        "    portcheck stop --pid 2",
+        "",
+    ]
+    alone = finding._replace(advice=both)
+    assert "    portcheck stop --pid 2" not in preflight(PreflightReport((), (alone,)))
+
+
+def test_what_was_not_asked_is_said_in_two_words() -> None:
+    (finding,) = map(unasked, found(scene(), composed(8000)))
+    assert preflight(PreflightReport((), (finding,)))[0] == "! compose.yaml:1  web  8000  not asked"
 
 
 def test_the_project_itself_is_fine() -> None:

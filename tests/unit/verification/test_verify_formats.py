@@ -47,7 +47,7 @@ def test_text() -> None:
         (
             "4 declared ports: 1 as declared, 1 not listening, 1 unknown, 1 not running; "
             "1 entry could not be resolved; 1 undeclared listener; 1 more may be undeclared. "
-            "Told apart: 1 of UDP clients, 1 allowed."
+            "Of no concern: 1 of UDP clients, 1 allowed."
         ),
     ]
 
@@ -64,7 +64,7 @@ def test_at_a_terminal() -> None:
         "",
         "not seen: compose.yaml:10 db: db is not set",
         "4 declared ports: 1 as declared, 1 not listening, 1 unknown, 1 not running; 1 entry could not be",
-        "  resolved; 1 undeclared listener; 1 more may be undeclared. Told apart: 1 of UDP clients, 1",
+        "  resolved; 1 undeclared listener; 1 more may be undeclared. Of no concern: 1 of UDP clients, 1",
         "  allowed.",
     ]
     # without --only it is worth a look, and no fault
