@@ -58,7 +58,7 @@ class Asking(ActionBase):
         super().run(tmp, task_vars)
         asked = self.validate_argument_spec(argument_spec=dict(self.SPEC), **self.RULES)[1]
         question = {
-            "line": [self.COMMAND, *self.options(asked), "--", *self.operands(asked)],
+            "line": [self.COMMAND, *self.options(asked), *self.operands(asked)],
             "files": self.files(asked),
             "brief": asked.get("detail") == "brief",
         }
@@ -82,9 +82,8 @@ class Asking(ActionBase):
         return ["--json", *options(asked)]
 
     def operands(self, asked: Document) -> Sequence[str]:
-        """What stands after the options."""
-        targets: Sequence[str] = asked.get("targets") or ()
-        return targets
+        """What is asked about.  A target may begin with a dash, and what follows `--` is a command to `wait`."""
+        return [f"--port={target}" for target in asked.get("targets") or ()]
 
     def files(self, asked: Document) -> Mapping[str, str]:
         """Files that lie in the directory where portcheck is started, by their names."""

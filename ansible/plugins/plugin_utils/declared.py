@@ -38,8 +38,7 @@ class Declared(Asking):
         """The files."""
         if asked["ports"] is not None:
             return [DECLARATION]
-        files: Sequence[str] = asked["files"] or ()
-        return files
+        return ["--", *(asked["files"] or ())]
 
     def files(self, asked: Document) -> Mapping[str, str]:
         """The declaration of the playbook, as portcheck reads it."""
