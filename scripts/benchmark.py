@@ -80,7 +80,7 @@ START = {
     "--json 80": (PORTCHECK, "--json", "80"),
     "range": (PORTCHECK, "9000-9999", "--no-probe"),
     "all ports": (PORTCHECK, "1-65535"),
-    "pick": (PORTCHECK, "pick", "8001", "8002", "8003"),
+    "pick": (PORTCHECK, "pick", "--lease=0", "8001", "8002", "8003"),
     "list": (PORTCHECK, "list"),
     "stop --dry-run": (PORTCHECK, "stop", "80", "--dry-run"),
     "wait --free": (PORTCHECK, "wait", "80", "--free"),
@@ -125,6 +125,13 @@ class Case(NamedTuple):
     processor: bool = False  # processor time counts, not how long it takes
 
 
+# Each round leases one port more, and has to pass over those of the rounds before.
+LEASES = {
+    "no lease": (PORTCHECK, "pick", "--lease=0", "8001-8999"),
+    "leased": (PORTCHECK, "pick", "--lease=1h", "8001-8999"),
+    "block": (PORTCHECK, "pick", "--lease=1h", "-n3", "--block", "9001-9999"),
+}
+LEASES_GOALS = (Goal("leased", "no lease", 1.5), Goal("block", "no lease", 1.7))
 # A hundred looks, after a start without them: what `watch` takes in a hundred seconds.
 WATCH = {
     "ss": ("ss", "-ltnp"),
@@ -144,6 +151,7 @@ CASES = {
         (*owner_goals(0.6), Goal("portcheck list", "netstat", 0.8)),
     ),
     "connections": Case("50,000 connections", Load(listeners=1, connections=50_000), WHO_OWNS, owner_goals(0.6)),
+    "leases": Case("leased ports", Load(listeners=1), LEASES, LEASES_GOALS),
     "watch": Case("1,000 listeners", Load(listeners=1000), WATCH, (Goal("100 looks", "ss", 60),), processor=True),
     "mix": Case("the mix of these", Load(2000, 50, 20_000, 50_000), WHO_OWNS, owner_goals(0.55)),
 }
