@@ -203,7 +203,8 @@ def _tidy(folder: str) -> None:
         path = os.path.join(folder, name)
         file = _open(path, _READ | os.O_RDWR, places.uid())
         if file is not None:
-            if _lock(file) and not _counts(file):
+            # Who was faster may have removed it, and somebody may have made another one of that name since.
+            if _lock(file) and _is_there(path, file) and not _counts(file):
                 _remove(path)
             os.close(file)
 

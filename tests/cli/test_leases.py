@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.namespaces import Host
@@ -17,7 +18,7 @@ from support.portcheck_command import PORTCHECK
 from support.processes import NOBODY, SYSTEM_PYTHON
 
 import portcheck
-from portcheck.leases import places
+from portcheck.leases import book, places
 from portcheck.leases.book import MANY, Book, Lease
 
 SERVER = (
@@ -242,6 +243,25 @@ def test_old_leases_are_tidied_away(place: Path) -> None:
     for port in range(20_000, 20_000 + MANY + 10):
         assert Book(0.001).claim("tcp", port) is None
     assert len([*place.iterdir()]) <= MANY
+
+
+def test_what_is_tidied_away_is_what_was_looked_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tidy up at once: the second one's file is gone, and the name is that of a lease that counts."""
+    counts = lease_file(place, 8000).read_text()
+    for port in range(20_000, 20_000 + MANY - 1):
+        assert Book(0.001).claim("tcp", port) is None
+    old = place / next(place.glob("*-tcp-20000-*")).name
+    real = book._lock
+
+    def lock(file: int, kind: Any = "exclusive") -> bool:
+        if old.exists() and os.path.samestat(os.fstat(file), old.stat()):
+            old.unlink()
+            old.write_text(counts)
+        return real(file, kind)
+
+    monkeypatch.setattr(book, "_lock", lock)
+    assert Book(0.001).claim("tcp", 30_000) is None
+    assert old.read_text() == counts
 
 
 def test_nothing_is_written_where_nothing_can_be(host: Host) -> None:
