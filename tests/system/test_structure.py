@@ -191,9 +191,12 @@ def test_system_calls_grow_by_one_for_each_descriptor(host: Host, tmp_path: Path
 
 
 def calls(host: Host, trace: Path) -> int:
-    """How many system calls a whole `portcheck 8000` takes."""
-    host.run(["strace", "-f", "-qq", "-o", str(trace), str(PORTCHECK), "8000", "--no-probe"], check=False)
-    return sum(1 for line in trace.read_text(errors="replace").splitlines() if re.search(r"\w+\(", line))
+    """How many system calls a whole `portcheck 8000` takes; the least of three, for other processes come and go."""
+    counts = []
+    for _ in range(3):
+        host.run(["strace", "-f", "-qq", "-o", str(trace), str(PORTCHECK), "8000", "--no-probe"], check=False)
+        counts.append(sum(1 for line in trace.read_text(errors="replace").splitlines() if re.search(r"\w+\(", line)))
+    return min(counts)
 
 
 def test_looking_connects_to_nobody_and_never_listens(host: Host, tmp_path: Path) -> None:
