@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from portcheck.cli.options import CHECK, COMMANDS, LEASE, LIST, OUTPUT, PICK, PORT, PREFLIGHT, STOP, VERIFY, WAIT
-from portcheck.cli.table import Choice, Whole, parse_duration
+from portcheck.cli.options import CHECK, COMMANDS, LIST, OUTPUT, PICK, PORT, PREFLIGHT, STOP, VERIFY, WAIT
+from portcheck.cli.table import Choice, Whole, parse_duration, parse_lease
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 
@@ -122,7 +122,7 @@ def _schema(option: Option) -> dict[str, Any]:
         return {"type": "integer", "minimum": option.read.least, **most, **told}
     if isinstance(option.read, Choice):
         return {"enum": [*option.read.words], **told}
-    return {"type": ["string", "number"] if option.read is parse_duration else "string", **told}
+    return {"type": ["string", "number"] if option.read in (parse_duration, parse_lease) else "string", **told}
 
 
 def _words(parameter: Parameter, value: Any) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _words(parameter: Parameter, value: Any) -> Iterator[str]:
     if value is True:
         yield option.name
         return
-    if option.read is parse_duration and option.field != LEASE.field and parse_duration(str(value)) > LONGEST:
+    if option.read is parse_duration and parse_duration(str(value)) > LONGEST:
         raise UsageError(f"{name} is {LONGEST:g} s at most here", "call again when it is over")
     equals = "=" if option.name.startswith("--") else ""
     for text in value if option.repeatable else [value]:
