@@ -228,17 +228,25 @@ def test_a_name_that_the_code_page_lacks_is_no_crash(windows: Machine, encoding:
 
 
 def test_pick_skips_what_is_taken(windows: Machine, service: Holder) -> None:
-    done = windows.portcheck("pick", str(PORT), str(FREE))
+    done = windows.portcheck("pick", "--lease=0", str(PORT), str(FREE))
     assert (done.code, done.lines()) == (0, [str(FREE)])
     assert str(PORT) in done.complaints()[0]
     assert f"Service.exe (PID {service.pid}" in done.complaints()[0]
-    code, document = ask(windows, "pick", str(PORT), str(FREE))
+    code, document = ask(windows, "pick", "--lease=0", str(PORT), str(FREE))
     assert (code, document["port"], len(document["candidates"])) == (0, FREE, 2)
 
 
 def test_pick_without_a_free_candidate(windows: Machine, service: Holder) -> None:
     done = windows.portcheck("pick", str(PORT))
     assert (done.code, done.stdout) == (1, b"")
+
+
+def test_what_was_picked_is_leased(windows: Machine) -> None:
+    leased = str(FREE + 1)
+    assert windows.portcheck("pick", leased).lines() == [leased]
+    again = windows.portcheck("pick", leased)
+    assert (again.code, again.stdout) == (1, b"")
+    assert "handed out by another portcheck" in again.complaints()[0]
 
 
 def test_wait(windows: Machine, service: Holder) -> None:
@@ -251,7 +259,7 @@ def test_wait(windows: Machine, service: Holder) -> None:
 
 def test_run_hands_over_the_free_candidate_and_its_status(windows: Machine, service: Holder) -> None:
     command = ("python.exe", "-c", "import os; print(os.environ['PORT']); raise SystemExit(7)")
-    done = windows.portcheck("run", str(PORT), str(FREE), "--", *command)
+    done = windows.portcheck("run", "--lease=0", str(PORT), str(FREE), "--", *command)
     assert (done.code, done.lines()) == (7, [str(FREE)])
     assert windows.portcheck("run", str(PORT), "--", *command).code == 125
     assert windows.portcheck("run", str(FREE), "--", "no-such-program").code == 127
@@ -277,6 +285,6 @@ def test_the_api_and_its_lazy_imports(windows: Machine, service: Holder) -> None
         "print(sorted({'psutil', 'rich', 'typer'} & set(sys.modules)))\n"
         f"found = portcheck.check('{PORT}')\n"
         "print(found.verdict, found.to_dict()['owners'][0]['name'])\n"
-        f"print(portcheck.pick(['{PORT}-{FREE}']))\n"
+        f"print(portcheck.pick(['{PORT}-{FREE}'], lease=0))\n"
     )
     assert done.lines() == ["[]", "in-use Service.exe", str(FREE)], done.complaints()
