@@ -135,15 +135,17 @@ class Book:
             lease = Lease(0, None)  # as far as it is known
             time.sleep(A_LOOK_TAKES)
         if not lease and _is_there(path, file):
-            self._write(file)
+            self._sign(file)
             return file
         os.close(file)
         return lease or self._take(path)  # it was tidied away after it was opened
 
-    def _write(self, file: int) -> None:
+    def _sign(self, file: int) -> None:
         until = time.time() + self._seconds
-        self.is_kept = _write(file, f"{until:.3f} {os.getpid()} {self._key}\n")
-        self.until = until if self.is_kept else None
+        if _write(file, f"{until:.3f} {os.getpid()} {self._key}\n"):
+            self.until = until
+        else:
+            self.is_kept = False  # and stays so: of several ports one has no lease
 
     def _read(self, file: int) -> Lease | None:
         """Whose it is, unless this request asks again for the same purpose."""

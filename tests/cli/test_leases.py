@@ -276,3 +276,12 @@ def test_nothing_is_written_where_nothing_can_be(host: Host) -> None:
 def test_a_process_of_its_own_gets_another_port_each_time(place: Path) -> None:
     assert [portcheck.pick("8000-8009") for _ in range(3)] == [8000, 8001, 8002]
     assert portcheck.pick("8000-8009", lease=0) == 8000
+
+
+def test_one_of_several_ports_without_a_lease_is_said(place: Path) -> None:
+    """Also where the last of them has one."""
+    file = lease_file(place, 8000)
+    file.unlink()
+    os.mkfifo(file)
+    choice = portcheck.choose("8000-8001", count=2)
+    assert (choice.ports, [note.code for note in choice.notes]) == ((8000, 8001), ["not-leased"])
