@@ -17,8 +17,9 @@ from portcheck.render import stream
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from portcheck.preflight.judge import PreflightReport
-    from portcheck.requests import Format, PreflightRequest
+    from portcheck.preflight import Reading
+    from portcheck.preflight.judge import PreflightReport, Project
+    from portcheck.requests import Format, PreflightRequest, VerifyRequest
 
 
 def run(request: PreflightRequest) -> int:
@@ -39,15 +40,24 @@ def preflight(request: PreflightRequest) -> PreflightReport:
     """What a request asks for.  Raises UsageError where there is nothing to check, PreflightError for a bad file."""
     from portcheck.render.progress import Progress
 
+    reading, project, directory = declared(request, docker=request.docker and not request.static)
+    with Progress("checking the declared ports", request.color):
+        return check(reading, project, directory, probe=request.probe, static=request.static)
+
+
+def declared(request: PreflightRequest | VerifyRequest, *, docker: bool) -> tuple[Reading, Project, Path]:
+    """What the files of a request declare, whose project it is, and where that lies.
+
+    Raises UsageError where there is no such directory, PreflightError for a bad file.
+    """
+    from portcheck.render.progress import Progress
+
     directory = Path(request.directory)
     if not directory.is_dir():
         raise UsageError(f"{request.directory}: no such directory")
-    docker = request.docker and not request.static
     with Progress("reading what the project declares", request.color):
         reading = read(request.files, directory=directory, docker=docker, allow_outside=request.allow_outside)
-    project = project_of(request.files, directory, reading.declarations)
-    with Progress("checking the declared ports", request.color):
-        return check(reading, project, directory, probe=request.probe, static=request.static)
+    return reading, project_of(request.files, directory, reading.declarations), directory
 
 
 def _lines(report: PreflightReport, request: PreflightRequest) -> Iterable[str]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from portcheck import exit_codes
-from portcheck.commands.preflight import failure
+from portcheck.commands.preflight import declared, failure
 from portcheck.errors import UsageError
 from portcheck.namedtuple import TYPE_CHECKING
-from portcheck.preflight import PreflightError, read
-from portcheck.preflight.project import project_of
+from portcheck.preflight import PreflightError
 from portcheck.render import stream
 from portcheck.verification.survey import verify
 
@@ -44,13 +42,8 @@ def verified(request: VerifyRequest) -> VerifyReport:
     """What a request asks for.  Raises UsageError where nothing is declared, PreflightError for a bad file."""
     from portcheck.render.progress import Progress
 
-    directory = Path(request.directory)
-    if not directory.is_dir():
-        raise UsageError(f"{request.directory}: no such directory")
-    with Progress("reading what the project declares"):
-        reading = read(request.files, directory=directory, docker=request.docker, allow_outside=request.allow_outside)
-    project = project_of(request.files, directory, reading.declarations)
-    with Progress("looking at what listens"):
+    reading, project, directory = declared(request, docker=request.docker)
+    with Progress("looking at what listens", request.color):
         return verify(reading, project, directory, only=request.only)
 
 
