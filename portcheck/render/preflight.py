@@ -16,6 +16,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.owners import holders, unowned
 from portcheck.render.plain import advice_lines
+from portcheck.render.rows import aligned, apart
 from portcheck.render.words import NAME_WIDTH, listed, noted, shortened, unseen
 
 if TYPE_CHECKING:
@@ -56,17 +57,12 @@ class Line(NamedTuple):
 def text(report: PreflightReport) -> Iterator[str]:
     """Everything, for pipes and logs."""
     blocks = [
-        _table([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)]),
+        aligned([*map(_line, report.findings), *map(_line_of_disabled, report.disabled)], WIDEST),
         *map(_paragraph, not_said_twice(report.findings)),
         _unseen(report),
         [summary(report)],
     ]
-    before = False
-    for lines in map(list, blocks):
-        if lines and before:
-            yield ""
-        before = before or bool(lines)
-        yield from lines
+    yield from apart(blocks, "")
 
 
 def not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -76,15 +72,6 @@ def not_said_twice(findings: Iterable[Finding]) -> Iterator[Finding]:
         if finding.status != "declared-twice" or finding.rival not in explained:
             explained.add(finding.declaration)
             yield finding
-
-
-def _table(lines: list[Line]) -> Iterator[str]:
-    widths = [
-        max((len(line[column]) for line in lines if len(line[column]) <= most), default=0)
-        for column, most in enumerate(WIDEST)
-    ]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0))).rstrip()
 
 
 def _line(finding: Finding) -> Line:

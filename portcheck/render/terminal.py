@@ -15,6 +15,7 @@ from portcheck.namedtuple import TYPE_CHECKING, NamedTuple
 from portcheck.render.escape import visible
 from portcheck.render.headline import headline, holders_of, in_short, mark
 from portcheck.render.layout import INDENT, MARKS, Piece, cells, drawn, marked, paint, table, wrapped
+from portcheck.render.rows import joined
 from portcheck.render.voice import SHOWN_HOLDERS, helps, up_to_a_command
 from portcheck.render.words import noted, quoted, target, unseen
 
@@ -211,17 +212,15 @@ def _line(stretch: Stretch, canvas: Canvas) -> _Line:
 
 
 def _joined(lines: Iterable[_Line]) -> Iterator[_Line]:
-    before: _Line | None = None
-    for line in lines:
-        if before and before.last + 1 == line.first.port and _kind(before) == _kind(line):
-            remarks = tuple(dict.fromkeys(before.remarks + line.remarks))
-            before = before._replace(last=line.last, remarks=remarks, as_root=before.as_root or line.as_root)
-            continue
-        if before:
-            yield before
-        before = line
-    if before:
-        yield before
+    return joined(
+        lines,
+        lambda before, after: before.last + 1 == after.first.port and _kind(before) == _kind(after),
+        lambda before, after: before._replace(
+            last=after.last,
+            remarks=tuple(dict.fromkeys(before.remarks + after.remarks)),
+            as_root=before.as_root or after.as_root,
+        ),
+    )
 
 
 def _kind(line: _Line) -> object:

@@ -35,6 +35,7 @@ from portcheck.render.preflight import (
     shortage,
     status,
 )
+from portcheck.render.rows import apart, joined
 from portcheck.render.voice import SHOWN_HOLDERS, helps, up_to_a_command
 from portcheck.render.words import unseen
 
@@ -59,17 +60,7 @@ def report(found: PreflightReport, canvas: Canvas) -> Iterator[str]:
         _unseen(found, canvas),
         wrapped([Piece(counted(found))], canvas.width, further=INDENT),
     ]
-    return paint(_apart(blocks), canvas)
-
-
-def _apart(blocks: Iterable[Lines]) -> Lines:
-    """With an empty line between them; some have nothing to say."""
-    before = False
-    for lines in map(list, blocks):
-        if lines and before:
-            yield [Piece("")]
-        before = before or bool(lines)
-        yield from lines
+    return paint(apart(blocks, [Piece("")]), canvas)
 
 
 def _is_open(finding: Finding) -> bool:
@@ -79,17 +70,11 @@ def _is_open(finding: Finding) -> bool:
 
 def _alike(findings: Iterable[Finding]) -> Iterator[tuple[Finding, int]]:
     """Neighbours that the same holders keep from starting as one, with the last port."""
-    before: tuple[Finding, int] | None = None
-    for finding in findings:
-        port = finding.declaration.port
-        if before and before[1] + 1 == port and _obstacle(before[0]) == _obstacle(finding):
-            before = before[0], port
-            continue
-        if before:
-            yield before
-        before = finding, port
-    if before:
-        yield before
+    return joined(
+        ((finding, finding.declaration.port) for finding in findings),
+        lambda before, after: before[1] + 1 == after[1] and _obstacle(before[0]) == _obstacle(after[0]),
+        lambda before, after: (before[0], after[1]),
+    )
 
 
 def _obstacle(finding: Finding) -> object:
@@ -172,16 +157,11 @@ def _off(declaration: Declaration) -> _Line:
 
 
 def _joined(lines: Iterable[_Line]) -> Iterator[_Line]:
-    before: _Line | None = None
-    for line in lines:
-        if before and before.last + 1 == line.first.port and _kind(before) == _kind(line):
-            before = before._replace(last=line.last)
-            continue
-        if before:
-            yield before
-        before = line
-    if before:
-        yield before
+    return joined(
+        lines,
+        lambda before, after: before.last + 1 == after.first.port and _kind(before) == _kind(after),
+        lambda before, after: before._replace(last=after.last),
+    )
 
 
 def _kind(line: _Line) -> object:

@@ -18,6 +18,7 @@ from portcheck.render.escape import visible
 from portcheck.render.holder import LONGEST_NAME, name
 from portcheck.render.layout import MARKS, Piece, cells, painted, wrapped
 from portcheck.render.preflight import at, place, service
+from portcheck.render.rows import aligned, apart
 from portcheck.render.table import UNSEEN, scoped
 from portcheck.render.words import NAME_WIDTH, shortened, unseen, user
 from portcheck.verification.by_whom import holders, leading
@@ -56,28 +57,14 @@ def text(report: VerifyReport) -> Iterator[str]:
         (at(each), service(each), visible(each.target(each.port)), "not checked", "it is switched off")
         for each in report.disabled
     ]
-    blocks = [_aligned(rows), _faults(report.findings), _undeclared(report), _unseen(report), [summary(report)]]
-    before = False
-    for lines in map(list, blocks):
-        if lines and before:
-            yield ""
-        before = before or bool(lines)
-        yield from lines
+    blocks = [aligned(rows, WIDEST), _faults(report.findings), _undeclared(report), _unseen(report), [summary(report)]]
+    yield from apart(blocks, "")
 
 
 def _row(finding: Finding, scene: Scene) -> tuple[str, ...]:
     declaration = finding.declaration
     whose = by(finding.sockets, scene) if finding.sockets else ""
     return at(declaration), service(declaration), visible(finding.found.target), WORDS[finding.status], whose
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [
-        max((len(row[column]) for row in rows if len(row[column]) <= most), default=0)
-        for column, most in enumerate(WIDEST)
-    ]
-    for row in rows:
-        yield INDENT.join(cell.ljust(width) for cell, width in zip(row, (*widths, 0))).rstrip()
 
 
 def _faults(findings: Iterable[Finding]) -> Iterator[str]:
@@ -157,10 +144,10 @@ def summary(report: VerifyReport) -> str:
         parts.append("nobody else can be reached")
     if rest.doubtful:
         parts.append(f"{len(rest.doubtful)} {'more ' if rest.open else ''}may be undeclared")
-    return "; ".join(parts) + "." + apart(report)
+    return "; ".join(parts) + "." + _of_no_concern(report)
 
 
-def apart(report: VerifyReport) -> str:
+def _of_no_concern(report: VerifyReport) -> str:
     """` Of no concern: 3 on loopback, 1 allowed.`"""
     if not report.only or not report.undeclared.apart:
         return ""
