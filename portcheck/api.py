@@ -166,17 +166,20 @@ def choose(
     )
 
 
-def reserve(candidates: Targets, *, host: str = "127.0.0.1", protocol: Protocol = "tcp") -> Reservation:
+def reserve(
+    candidates: Targets, *, host: str = "127.0.0.1", protocol: Protocol = "tcp", lease: float = LEASE
+) -> Reservation:
     """Binds the first of `candidates` (ports, or ranges such as "8001-8010") that nobody else holds, and keeps it.
 
     `host` is one address (`::` takes IPv4 clients too) or a name, whose first address is taken.  Ports that another
-    portcheck has handed out a moment ago are left to whom they were handed out.
+    portcheck has handed out a moment ago are left to whom they were handed out, unless `lease` is 0; what is held needs
+    no lease of its own.
     Raises UsageError, TypeError for what is neither str nor int, or NoFreePort, which carries the Diagnosis of every
     candidate.
     """
     names = SystemNames()
     ports = _ports("candidates", candidates, names, _known(protocol))
-    return reserve_first(ports, parse_host(host, names), host, protocol)
+    return reserve_first(ports, parse_host(host, names), host, protocol, Book(lease))
 
 
 def wait(

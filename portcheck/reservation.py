@@ -8,7 +8,6 @@ import time
 from portcheck.chooser import LEASED, NoFreePort, with_lease
 from portcheck.diagnosis.pipeline import checks
 from portcheck.errors import UsageError
-from portcheck.leases.book import Book
 from portcheck.namedtuple import TYPE_CHECKING
 from portcheck.observe.probe import SO_EXCLUSIVEADDRUSE
 from portcheck.profiles import Question, Server
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from 3.11 on; a type checker brings it along
 
     from portcheck.addresses import Address
+    from portcheck.leases.book import Book
     from portcheck.model import Diagnosis, Protocol
     from portcheck.target import Host
 
@@ -68,11 +68,11 @@ class Reservation:
         self.socket.close()
 
 
-def reserve_first(ports: Iterable[int], host: Host, text: str, protocol: Protocol) -> Reservation:
+def reserve_first(ports: Iterable[int], host: Host, text: str, protocol: Protocol, leases: Book) -> Reservation:
     """Holds the first of the ports that can be had on the host's first address; `text` is the host as typed."""
     address = one_address(host)
     endpoints = [Endpoint(str(port), protocol, port, (host,)) for port in dict.fromkeys(ports)]
-    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN, Book())
+    held, _ = first_held(endpoints, lambda free: bind(address, free.port, protocol), PLAIN, leases)
     return Reservation(held, text)
 
 

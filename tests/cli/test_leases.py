@@ -124,6 +124,8 @@ def test_a_reservation_leaves_it_to_whom_it_was_handed_out(place: Path) -> None:
         assert held.port == 8001
     with pytest.raises(portcheck.NoFreePort, match="8000"):
         portcheck.reserve(8000)
+    with portcheck.reserve(8000, lease=0) as taken:  # as the error advises
+        assert taken.port == 8000
     with portcheck.reserve("8001-8002") as again:  # what was reserved is free with its end
         assert again.port == 8001
 
